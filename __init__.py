@@ -1,0 +1,1 @@
+"""evenkeel runs a MetaTrader 5 account on its own, as a supervised set of small actors."""

@@ -1,0 +1,260 @@
+"""Every knob: its unit, its range, its default. Units are in the names; `"off"` is how a limit is switched off by name.
+
+Frozen structs, one per table of the TOML file. Values are in the words of a person (lots, pips, percent, minutes); rules convert.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Off = Literal["off"]
+Name = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9_.#-]{0,31}\Z")]
+Pct = Annotated[float, Meta(gt=0, le=100)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+Multiple = Annotated[float, Meta(gt=0, le=1000)]
+Minutes = Annotated[float, Meta(ge=0, le=100_000)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Pips = Annotated[float, Meta(gt=0, le=100_000)]
+Lots = Annotated[float, Meta(gt=0, le=10_000)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Points = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+MoneyDecimal = Annotated[float, Meta(gt=0, le=1e12)]
+Timeframe = Literal["M1", "M5", "M15", "M30", "H1", "H4", "D1"]
+Profile = Literal["plain", "personal", "prop", "demo"]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class AccountConfig(_Table, frozen=True):
+    """The account. `name` labels state folder, locks and journal; `real_logins` are the only real accounts ever accepted."""
+
+    name: Name = "simulated"
+    currency: Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")] = "USD"
+    currency_digits: Annotated[int, Meta(ge=0, le=3)] = 2
+    start_balance: MoneyDecimal = 10_000.0
+    leverage: Annotated[int, Meta(ge=1, le=5000)] = 100
+    real_logins: tuple[Annotated[int, Meta(ge=1)], ...] = ()
+
+
+class TradingConfig(_Table, frozen=True):
+    """Off until this says so and a person starts it."""
+
+    enabled: bool = False
+
+
+class EntryConfig(_Table, frozen=True):
+    """What position/SYMBOL proposes. Without `volume_lots` the volume follows from `risk_per_trade_pct`.
+
+    `points_per_pip` absent: 10 for symbols of 3 and 5 digits, 1 for others.
+    """
+
+    stop_pips: Pips = 20.0
+    target_pips: Pips | Off = 40.0
+    volume_lots: Lots | None = None
+    cooldown_minutes: Minutes = 15.0
+    spread_multiple_max: Multiple | Off = 3.0
+    spread_points_floor: Points = 5
+    points_per_pip: Annotated[int, Meta(ge=1, le=1000)] | None = None
+
+
+class ExitConfig(_Table, frozen=True):
+    """The exit hierarchy. `emergency_r` is negative, in R of the risk frozen at entry."""
+
+    emergency_r: Annotated[float, Meta(ge=-100, lt=0)] | Off = -1.5
+    time_stop_minutes: Annotated[float, Meta(gt=0, le=100_000)] | Off = 2160.0
+    retry_min_s: Seconds = 1.0
+    retry_max_s: Seconds = 30.0
+
+
+class CatastropheStopConfig(_Table, frozen=True):
+    """The wide stop that every position carries at the broker (DESIGN 10)."""
+
+    at_broker: Literal["on", "off"] = "on"
+    app_stop_multiple: Multiple = 2.0
+    app_stop_multiple_min: Multiple = 1.25
+    daily_atr_ratio: Multiple = 0.5
+    daily_atr_days: Annotated[int, Meta(ge=1, le=100)] = 14
+
+
+class DrawdownConfig(_Table, frozen=True):
+    """Percent below the peak equity sample, and what happens there; each "off" by name."""
+
+    reduce_pct: Pct | Off = 5.0
+    reduce_to_ratio: Ratio = 0.75
+    halve_pct: Pct | Off = 8.0
+    halve_to_ratio: Ratio = 0.5
+    close_only_pct: Pct | Off = 12.0
+    flatten_pct: Pct | Off = 15.0
+
+
+class LimitsConfig(_Table, frozen=True):
+    """Hard limits; a key that the file leaves out comes from the profile (`PROFILES`). Percent are of equity."""
+
+    risk_per_trade_pct: Pct | Off
+    loss_at_catastrophe_stop_pct: Pct | Off
+    volume_lots_max: Lots
+    order_notional_max: Multiple | Off
+    symbol_notional_max: Multiple | Off
+    total_notional_max: Multiple | Off
+    open_risk_pct: Pct | Off
+    positions_max: Count | Off
+    trades_per_day: Count | Off
+    trades_per_hour: Count | Off
+    trades_limit_days_max: Count | Off
+    day_loss_pct: Pct | Off
+    day_loss_soft_pct: Pct | Off
+    drawdown: DrawdownConfig
+    confidence_min: Ratio
+    quote_age_s_max: Seconds | Off
+    intent_expiry_s: Seconds | Off
+    slippage_points: Points
+
+
+class TradingCalendarConfig(_Table, frozen=True):
+    """The trading day ends at `day_boundary` (HH:MM) in `zone`."""
+
+    day_boundary: Annotated[str, Meta(pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z")] = "17:00"
+    zone: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_+/-]{1,64}\Z")] = "America/New_York"
+
+
+class CircuitBreakerConfig(_Table, frozen=True):
+    """Spread against its median and ATR against its own: reaching either holds the symbol; the hold ends when it stays quiet."""
+
+    enabled: bool = True
+    spread_ratio: Multiple = 3.0
+    atr_ratio: Multiple = 2.0
+    atr_bars: Annotated[int, Meta(ge=2, le=1000)] = 14
+    baseline_bars: Annotated[int, Meta(ge=10, le=100_000)] = 120
+    hold_minutes: Annotated[float, Meta(gt=0, le=100_000)] = 15.0
+    sample_s: Seconds = 5.0
+
+
+class BrokerGatewayConfig(_Table, frozen=True):
+    """Reconciliation. `reading_gap_s` lies between two readings that must agree; `late_fill` says what becomes of one."""
+
+    reconcile_s: Seconds = 5.0
+    reading_gap_s: Annotated[float, Meta(ge=0, le=3600)] = 2.0
+    late_fill: Literal["close", "keep"] = "close"
+
+
+class StrategyConfig(_Table, frozen=True, tag_field="kind"):
+    """Fields that every strategy has."""
+
+    symbols: tuple[Name, ...] = ()
+    timeframe: Timeframe = "M1"
+    confidence: Ratio = 1.0
+
+
+class MaCrossConfig(StrategyConfig, frozen=True, tag="ma_cross", tag_field="kind"):
+    fast: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    slow: Annotated[int, Meta(ge=2, le=10_000)] = 20
+
+
+class SymbolConfig(_Table, frozen=True):
+    """What a terminal would tell of a symbol; used by back-tests and the simulated terminal. Absent: derived from its currencies.
+
+    `daily_atr_points` stands in where no terminal has daily bars. `account_per_quote` is the worth of one unit of the quote
+    currency in the account's, needed only when neither side of the symbol is the account's currency.
+    """
+
+    digits: Annotated[int, Meta(ge=0, le=8)] | None = None
+    contract_size: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    volume_step_lots: Lots = 0.01
+    volume_min_lots: Lots = 0.01
+    volume_max_lots: Lots = 100.0
+    stops_level_points: Points = 0
+    typical_price: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    typical_spread_points: Points = 20
+    account_per_quote: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    commission_per_lot: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    daily_atr_points: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+
+
+class SimulatedConfig(_Table, frozen=True):
+    """The simulated terminal and the synthetic market of `evenkeel run` and `demo`. `speed` is market time over real time."""
+
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 1
+    speed: Annotated[float, Meta(gt=0, le=100_000)] = 1.0
+    quote_every_s: Seconds = 1.0
+
+
+class Config(_Table, frozen=True):
+    profile: Profile
+    limits: LimitsConfig
+    account: AccountConfig = AccountConfig()
+    trading: TradingConfig = TradingConfig()
+    entry: EntryConfig = EntryConfig()
+    exit: ExitConfig = ExitConfig()
+    catastrophe_stop: CatastropheStopConfig = CatastropheStopConfig()
+    trading_calendar: TradingCalendarConfig = TradingCalendarConfig()
+    circuit_breaker: CircuitBreakerConfig = CircuitBreakerConfig()
+    broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
+    strategy: dict[Name, MaCrossConfig] = {}
+    symbols: dict[Name, SymbolConfig] = {}
+    simulated: SimulatedConfig = SimulatedConfig()
+
+
+_DRAWDOWN_OFF = DrawdownConfig(reduce_pct="off", halve_pct="off", close_only_pct="off", flatten_pct="off")
+
+PLAIN = LimitsConfig(
+    risk_per_trade_pct="off",
+    loss_at_catastrophe_stop_pct="off",
+    volume_lots_max=100.0,
+    order_notional_max="off",
+    symbol_notional_max="off",
+    total_notional_max="off",
+    open_risk_pct="off",
+    positions_max="off",
+    trades_per_day="off",
+    trades_per_hour="off",
+    trades_limit_days_max="off",
+    day_loss_pct="off",
+    day_loss_soft_pct="off",
+    drawdown=_DRAWDOWN_OFF,
+    confidence_min=0.0,
+    quote_age_s_max="off",
+    intent_expiry_s="off",
+    slippage_points=0,
+)
+PERSONAL = LimitsConfig(
+    risk_per_trade_pct=0.5,
+    loss_at_catastrophe_stop_pct=2.0,
+    volume_lots_max=1.0,
+    order_notional_max=3.0,
+    symbol_notional_max=5.0,
+    total_notional_max=8.0,
+    open_risk_pct=3.0,
+    positions_max=5,
+    trades_per_day=20,
+    trades_per_hour=5,
+    trades_limit_days_max=3,
+    day_loss_pct=3.0,
+    day_loss_soft_pct=2.0,
+    drawdown=DrawdownConfig(),
+    confidence_min=0.70,
+    quote_age_s_max=5.0,
+    intent_expiry_s=3.0,
+    slippage_points=20,
+)
+PROP = msgspec.structs.replace(
+    PERSONAL,
+    risk_per_trade_pct=0.25,
+    loss_at_catastrophe_stop_pct=1.0,
+    symbol_notional_max=4.0,
+    total_notional_max=6.0,
+    open_risk_pct=1.5,
+    positions_max=3,
+    trades_per_day=10,
+    trades_per_hour=3,
+    day_loss_pct=2.0,
+    day_loss_soft_pct=1.0,
+    drawdown=DrawdownConfig(reduce_pct=3.0, halve_pct=4.0, close_only_pct=6.0, flatten_pct=8.0),
+    confidence_min=0.75,
+)
+DEMO = msgspec.structs.replace(
+    PERSONAL, trades_per_day="off", trades_per_hour="off", trades_limit_days_max="off", confidence_min=0.0
+)
+PROFILES: dict[Profile, LimitsConfig] = {"plain": PLAIN, "personal": PERSONAL, "prop": PROP, "demo": DEMO}

@@ -1,0 +1,45 @@
+"""Messages to bytes and back. The union lists every type that was ever written; retired ones stay readable."""
+
+import functools
+import inspect
+import operator as operator_module
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+from evenkeel.messages import (
+    broker_gateway,
+    entry,
+    market,
+    operator,
+    position,
+    retired,
+    system,
+    trading_calendar,
+)
+from evenkeel.messages.system import Message, Observation
+
+_TOPICS: Final = (system, market, entry, position, broker_gateway, operator, trading_calendar, retired)
+
+
+def _said_in(topic: ModuleType) -> list[type[Message]]:
+    bases = (Message, Observation)
+    found = [kind for _, kind in inspect.getmembers(topic, inspect.isclass) if kind.__module__ == topic.__name__]
+    return [kind for kind in found if issubclass(kind, Message) and kind not in bases]
+
+
+MESSAGE_TYPES: Final[tuple[type[Message], ...]] = tuple(kind for topic in _TOPICS for kind in _said_in(topic))
+_Union: Any = functools.reduce(operator_module.or_, MESSAGE_TYPES)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(_Union)
+
+
+def encode(message: Message) -> bytes:
+    """msgpack bytes `[tag, field, …]`."""
+    return _encoder.encode(message)
+
+
+def decode(body: bytes) -> Message:
+    """The message in `body`; raises msgspec.ValidationError (wrong shape) or DecodeError (not msgpack)."""
+    return _decoder.decode(body)

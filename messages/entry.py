@@ -1,0 +1,121 @@
+"""The way in: from a signal to an order that a guard passed, or the refusal that says why not."""
+
+from enum import StrEnum
+
+import msgspec
+from evenkeel.messages.market import Direction, Quote
+from evenkeel.messages.system import Message, Observation
+
+
+class Lineage(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where a trade comes from; it rides along from the signal to `PositionClosed`, so whoever hears it needs no lookup."""
+
+    origin: str
+    strategy: str
+    chain_id: str = ""
+    parent_ticket: int = 0
+    level: int = 0
+    order_kind: str = "single"
+    slot: int = 0
+    proposal_id: str = ""
+    confidence: float = 1.0
+    confidence_parts: tuple[tuple[str, float], ...] = ()
+
+
+class DenialReason(StrEnum):
+    """Why one of us refused new risk. Grouped by who says it."""
+
+    # position/SYMBOL
+    SLOT_TAKEN = "slot_taken"
+    CLOSING = "closing"
+    COOLDOWN = "cooldown"
+    SPREAD = "spread"
+    SPEC_UNKNOWN = "spec_unknown"
+    # risk_limit
+    CONFIDENCE = "confidence"
+    POSITIONS = "positions"
+    TRADES_PER_HOUR = "trades_per_hour"
+    TRADES_PER_DAY = "trades_per_day"
+    DAY_LOSS = "day_loss"
+    DRAWDOWN = "drawdown"
+    VOLUME_BELOW_MINIMUM = "volume_below_minimum"
+    EQUITY_UNKNOWN = "equity_unknown"
+    DAILY_ATR_UNKNOWN = "daily_atr_unknown"
+    CATASTROPHE_STOP_NEAR = "catastrophe_stop_near"
+    # broker_gateway
+    MODE = "mode"
+    HOLD = "hold"
+    GUARD_DOWN = "guard_down"
+    UNRECONCILED = "unreconciled"
+    SLOT_LOCKED = "slot_locked"
+    DIRECTION_LOCKED = "direction_locked"
+    FOREIGN_OPPOSITE = "foreign_opposite"
+    # the last gate
+    EXPIRED = "expired"
+    EPOCH = "epoch"
+    QUOTE_AGE = "quote_age"
+    NOT_DURABLE = "not_durable"
+    REPEATED = "repeated"
+
+
+class SignalRaised(Observation, frozen=True):
+    """A strategy sees a reason to enter on the quote in hand. `bar_utc_ms` is the close of the bar it comes from."""
+
+    symbol: str
+    spec_id: int
+    direction: Direction
+    quote: Quote
+    bar_utc_ms: int
+    spread_median_points: int
+    lineage: Lineage
+
+
+class EntryProposed(Message, frozen=True):
+    """The symbol's slot is free and its own checks pass. Answered by `OpenPosition` or `OrderDenied`."""
+
+    proposal_id: str
+    symbol: str
+    spec_id: int
+    direction: Direction
+    quote: Quote
+    stop_distance_points: int
+    target_distance_points: int
+    spread_median_points: int
+    lineage: Lineage
+
+
+class OpenPosition(Message, frozen=True):
+    """Open with a reserved worst case. Answered by PositionOpened, OrderDenied, OrderRejected or OrderOutcomeUnknown.
+
+    `reserved_cents` is the worst case at the app stop (stop, slippage allowance, both commissions).
+    `catastrophe_distance_points` 0 means: off by name. `expires_utc_ms` 0 means: never (replay).
+    """
+
+    proposal_id: str
+    symbol: str
+    spec_id: int
+    direction: Direction
+    quote: Quote
+    volume_steps: int
+    stop_distance_points: int
+    target_distance_points: int
+    catastrophe_distance_points: int
+    deviation_points: int
+    reserved_cents: int
+    expires_utc_ms: int
+    lineage: Lineage
+
+
+class OrderDenied(Message, frozen=True):
+    """We refused. `measured` against `limit`, both in `unit`; both 0 with unit "" where there is no number."""
+
+    proposal_id: str
+    symbol: str
+    direction: Direction
+    by: str
+    reason: DenialReason
+    measured: int
+    limit: int
+    unit: str
+    lineage: Lineage
+    detail: str = ""
