@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
+
 from evenkeel.messages.system import Message
 
 

@@ -4,6 +4,11 @@ import time
 from typing import Protocol
 
 
+def monotonic_s() -> float:
+    """Real monotonic seconds: for waiting, leases and back-off, never for an instant."""
+    return time.monotonic()
+
+
 class Clock(Protocol):
     """`now_utc_ms` is the run's clock: UTC live, market time in demo and replay. `monotonic_ns` is real, always."""
 

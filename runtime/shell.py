@@ -1,0 +1,176 @@
+"""The shell around a child: it feeds it, publishes what it says, and can build it again after a crash.
+
+A `Ledger` belongs to the child and outlives its incarnations: the last snapshot and everything since. A `Shell` is one
+incarnation over that ledger. A shell never catches: whoever runs it decides what a crash means.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from evenkeel.messages.system import Message
+from evenkeel.runtime.actor import restore, snapshot_of
+from evenkeel.runtime.edge import At
+from evenkeel.runtime.journal import ChildSnapshot, JournalError
+from evenkeel.runtime.publisher import NO_ROW, Delivery, Publisher
+
+SNAPSHOT_EVERY: Final = 256
+"""Entries of a ledger after which the state is written down and the tail begins anew: a restart folds at most so many."""
+
+
+class FoldDiverged(JournalError):
+    """The same build said something else to a recorded input than the journal holds."""
+
+
+class Kind(StrEnum):
+    ACTOR = "actor"
+    EDGE = "edge"
+
+
+class ChildSpec(msgspec.Struct, frozen=True):
+    """A child as the supervisor knows it.
+
+    `owns_positions`: restarted at once, at most once a second, for ever. Others wait longer each time, and more than
+    `intensity` crashes in `period_s` exhaust them: an `essential` one ends the process, another one stays down.
+    """
+
+    name: str
+    kind: Kind
+    make: Callable[[], Any]
+    owns_positions: bool = False
+    essential: bool = True
+    intensity: int = 5
+    period_s: float = 600.0
+    lease_s: float = 2.0
+
+
+class Entry:
+    """One thing that a child heard (or, an edge, said). `recorded` are the bodies that the journal holds as its answer."""
+
+    __slots__ = ("crashes", "delivery", "done", "parked", "recorded", "said")
+
+    def __init__(self, delivery: Delivery, *, said: bool = False, done: bool = False) -> None:
+        self.delivery = delivery
+        self.said = said
+        self.done = done
+        self.parked = False
+        self.crashes = 0
+        self.recorded: list[bytes] | None = None
+
+    def mark_done(self) -> None:
+        self.done = True
+
+
+class Ledger:
+    """`snapshot` is the state after everything up to and including `upto_seq`; `tail` is what came since, in order."""
+
+    def __init__(self, snapshot: bytes | None = None, tail: list[Entry] | None = None, *, tolerant: bool = False) -> None:
+        self.snapshot = snapshot
+        self.tail: list[Entry] = tail if tail is not None else []
+        self.tolerant = tolerant
+        self.current: Entry | None = None
+
+
+class Shell:
+    def __init__(self, spec: ChildSpec, ledger: Ledger, publisher: Publisher) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.ledger = ledger
+        self.incarnation = publisher.incarnation(spec.name)
+        self.child: Any = spec.make()
+        self._publisher = publisher
+        self._is_edge = spec.kind is Kind.EDGE
+        self._unpublished: list[tuple[Entry, Sequence[Message]]] = []
+
+    def rebuild(self) -> None:
+        """Fold snapshot and tail. Says nothing yet. Raises whatever the child raises, `FoldDiverged`, or a decoding error."""
+        if self.ledger.snapshot is not None:
+            restore(self.child, self.ledger.snapshot)
+        last_done = max((index for index, entry in enumerate(self.ledger.tail) if entry.done), default=-1)
+        for index, entry in enumerate(self.ledger.tail):
+            if not entry.parked:
+                self.ledger.current = entry
+                self._fold(entry, older_than_done=index < last_done)
+        self.ledger.current = None
+
+    def begin(self) -> None:
+        """Say what the last incarnation still owed, then (an edge) what the world did meanwhile."""
+        for entry, said in self._unpublished:
+            self._publisher.publish(self.name, self.incarnation, said, cause=entry.delivery, done=entry.mark_done)
+        self._unpublished = []
+        if self._is_edge:
+            self.say(self.child.resume(self.now_utc_ms()))
+
+    def now_utc_ms(self) -> int:
+        return self._publisher.clock.now_utc_ms()
+
+    def hear(self, delivery: Delivery) -> None:
+        """Hand one message to the child and publish what it says."""
+        entry = Entry(delivery)
+        ledger = self.ledger
+        ledger.tail.append(entry)
+        ledger.current = entry
+        message = delivery.message
+        if self._is_edge:
+            self.child.remember(message)
+            entry.done = True
+            said = self.child.act(message, At(delivery.seq, delivery.time_utc_ms))
+            self.say(said, cause=delivery)
+        else:
+            said = self.child.handle(message, delivery.time_utc_ms)
+            if said:
+                self._publisher.publish(self.name, self.incarnation, said, cause=delivery, done=entry.mark_done)
+            else:
+                entry.done = True
+        ledger.current = None
+
+    def say(
+        self, messages: Sequence[Message], *, cause: Delivery | None = None, row: int = NO_ROW, derived: bool = False
+    ) -> None:
+        """Publish what an edge says, and let it remember that it did."""
+        if not messages:
+            return
+        accepted = self._publisher.publish(self.name, self.incarnation, messages, cause=cause, row=row, derived=derived)
+        for message in accepted:
+            self.child.remember(message)
+            self.ledger.tail.append(Entry(Delivery(self._publisher.last_seq, 0, row, message), said=True, done=True))
+
+    def tidy(self, *, box_empty: bool, every: int = SNAPSHOT_EVERY) -> None:
+        """Write the state down and begin a new tail, once that is `every` entries long.
+
+        An edge remembers what it says before what still waits for it, so its snapshot must wait until nothing does.
+        """
+        tail = self.ledger.tail
+        if len(tail) < every or (self._is_edge and not box_empty):
+            return
+        if self.incarnation != self._publisher.incarnation(self.name):
+            return  # replaced while it was stuck: the ledger is its successor's
+        self.ledger.snapshot = snapshot_of(self.child)
+        self.ledger.tail = []
+        upto_seq = max(entry.delivery.seq for entry in tail)
+        if upto_seq:
+            self._publisher.snapshot(ChildSnapshot(self.name, upto_seq, self.ledger.snapshot))
+
+    def _fold(self, entry: Entry, *, older_than_done: bool) -> None:
+        delivery = entry.delivery
+        if self._is_edge:
+            self.child.remember(delivery.message)
+            entry.done = True
+            return
+        said = self.child.handle(delivery.message, delivery.time_utc_ms)
+        if not entry.done and not older_than_done:
+            if said:
+                self._unpublished.append((entry, said))
+            else:
+                entry.done = True
+        elif not self.ledger.tolerant:
+            self._compare(entry, said, older_than_done)
+
+    def _compare(self, entry: Entry, said: Sequence[Message], older_than_done: bool) -> None:
+        if entry.recorded is None and entry.done:
+            return  # answered in this process: what it said is on its way, the bodies were not kept
+        recorded = entry.recorded or []
+        if [self._publisher.codec.encode(message) for message in said] != recorded:
+            raise FoldDiverged(f"{self.name} at seq {entry.delivery.seq}: {len(said)} said, {len(recorded)} recorded")

@@ -1,0 +1,140 @@
+"""The deterministic host: one queue, one thread, a clock that the caller moves.
+
+Everything that one input causes is finished before the next. A crashed child is back within the same input.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked
+from evenkeel.runtime.clock import ManualClock
+from evenkeel.runtime.publisher import NO_ROW, SUPERVISOR, Delivery, Publisher
+from evenkeel.runtime.shell import ChildSpec, Ledger, Shell
+from evenkeel.runtime.supervision import Remedy, Supervision, is_poison
+from evenkeel.runtime.timers import Timers
+
+CLOCK: Final = "clock"
+
+
+class ChildExhausted(Exception):
+    """An essential child crashed more often than its intensity allows."""
+
+
+class _Box:
+    def __init__(self, host: "SteppedHost", name: str) -> None:
+        self._queue = host.queue
+        self._name = name
+
+    def put(self, delivery: Delivery, /) -> None:
+        self._queue.append((self._name, delivery))
+
+
+class SteppedHost:
+    """`ledgers` hold what earlier processes left; without them every child starts empty."""
+
+    def __init__(
+        self,
+        specs: Sequence[ChildSpec],
+        *,
+        publisher: Publisher,
+        clock: ManualClock,
+        ledgers: dict[str, Ledger] | None = None,
+    ) -> None:
+        self.queue: deque[tuple[str, Delivery]] = deque()
+        self.deliveries = 0
+        self.clock = clock
+        self.publisher = publisher
+        self._specs = {spec.name: spec for spec in specs}
+        self._ledgers = {spec.name: (ledgers or {}).get(spec.name, Ledger()) for spec in specs}
+        self._supervision = Supervision(specs)
+        self._shells: dict[str, Shell] = {}
+        self._down: set[str] = set()
+        publisher.connect({name: _Box(self, name) for name in self._specs})
+
+    def boot(self) -> None:
+        """Start every child in the order of the table; then what they owe and see is finished."""
+        for name in self._specs:
+            self._contain(name, self._incarnate(name))
+        self.drain()
+
+    def child(self, name: str) -> Any:
+        """The present incarnation of a child; a later one replaces it."""
+        return self._shells[name].child
+
+    def say(self, sender: str, messages: Sequence[Message], *, row: int = NO_ROW) -> None:
+        """An input from outside the children, finished before this returns."""
+        self.publisher.publish(sender, 0, messages, row=row)
+        self.drain()
+
+    def poke(self, name: str, look: Callable[[Any], Sequence[Message]], *, row: int = NO_ROW, derived: bool = False) -> None:
+        """Let an edge look at the world and say what it sees; finished before this returns."""
+        self._contain(name, lambda: self._shells[name].say(look(self._shells[name].child), row=row, derived=derived))
+        self.drain()
+
+    def advance_to(self, utc_ms: int, *, inclusive: bool = False) -> None:
+        """Move the clock; timers due before `utc_ms` (at it, if `inclusive`) fire on the way, each at its own instant."""
+        timers: Timers = self._shells[CLOCK].child
+        while (due := timers.next_due_utc_ms()) is not None and (due < utc_ms or (inclusive and due == utc_ms)):
+            self.clock.advance_to(due)
+            self.poke(CLOCK, lambda edge, now=due: edge.due(now))  # type: ignore[misc]
+            timers = self._shells[CLOCK].child
+        self.clock.advance_to(utc_ms)
+
+    def drain(self) -> None:
+        queue = self.queue
+        while queue:
+            name, delivery = queue.popleft()
+            if name in self._down:
+                continue
+            self.deliveries += 1
+            shell = self._shells[name]
+            try:
+                shell.hear(delivery)
+            except Exception as error:  # noqa: BLE001  the one place of this host where a child's crash is contained
+                self._restart(name, error)
+        for shell in self._shells.values():
+            shell.tidy(box_empty=True)
+
+    def _contain(self, name: str, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001  as above, for what an edge does by itself
+            self._restart(name, error)
+
+    def _restart(self, name: str, error: Exception) -> None:
+        while True:
+            ruling = self._supervision.ruling(name, self.clock.monotonic_ns() / 1e9, 0.0)
+            self._parked(name, error)
+            down = ChildDown(name, self.publisher.incarnation(name), ruling.crashes, f"{type(error).__name__}: {error}")
+            self.publisher.publish(SUPERVISOR, 0, [down])
+            if ruling.remedy is Remedy.ESCALATE:
+                raise ChildExhausted(f"{name} crashed {ruling.crashes} times, last by {error!r}") from error
+            if ruling.remedy is Remedy.LEAVE_DOWN:
+                self._down.add(name)
+                return
+            try:
+                self._incarnate(name)()
+            except Exception as again:  # noqa: BLE001  a crash while it is rebuilt is one more crash
+                error = again
+                continue
+            return
+
+    def _parked(self, name: str, error: Exception) -> None:
+        entry = self._ledgers[name].current
+        if entry is not None and is_poison(entry):
+            kind = type(entry.delivery.message).__name__
+            parked = MessageParked(name, entry.delivery.seq, kind, f"{type(error).__name__}: {error}")
+            self.publisher.publish(SUPERVISOR, 0, [parked])
+
+    def _incarnate(self, name: str) -> Callable[[], None]:
+        incarnation = self.publisher.new_incarnation(name)
+
+        def start() -> None:
+            shell = Shell(self._specs[name], self._ledgers[name], self.publisher)
+            shell.rebuild()
+            self._shells[name] = shell
+            self.publisher.publish(SUPERVISOR, 0, [ChildServing(name, incarnation)])
+            shell.begin()
+
+        return start
