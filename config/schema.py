@@ -121,7 +121,7 @@ class TradingCalendarConfig(_Table, frozen=True):
 
 
 class CircuitBreakerConfig(_Table, frozen=True):
-    """Spread against its median and ATR against its own: reaching either holds the symbol; the hold ends when it stays quiet."""
+    """Spread against its median and ATR against its own: reaching either holds the symbol until it stays quiet."""
 
     enabled: bool = True
     spread_ratio: Multiple = 3.0

@@ -52,12 +52,11 @@ class RearmTrading(Observation, frozen=True):
 
 
 class CloseTicket(Observation, frozen=True):
-    """A person closes one position. Answered by CommandAccepted, then PositionClosed; CommandRefused when it is not ours."""
+    """A person closes one position. Answered by CommandAccepted, then CommandDone; CommandRefused when it is not ours."""
 
     command_id: str
     by: str
     ticket: int
-    symbol: str
 
 
 class LowerMode(Message, frozen=True):
@@ -99,7 +98,10 @@ class CommandDone(Message, frozen=True):
 
 
 class HoldPlaced(Message, frozen=True):
-    """No new risk in `scope` ("account" or a symbol) until `until_utc_ms`; 0 holds until a person rearms. Same who and scope replaces."""
+    """No new risk in `scope` ("account" or a symbol) until `until_utc_ms`; 0 holds until a person rearms.
+
+    The same who and scope replaces.
+    """
 
     who: str
     scope: str

@@ -84,6 +84,18 @@ class ClosePosition(Message, frozen=True):
     quote: Quote | None = None
 
 
+class ReducePosition(Message, frozen=True):
+    """Somebody other than its owner wants a position smaller. Answered by what `ClosePosition` is answered by.
+
+    Ignored when the position is gone or closing already.
+    """
+
+    ticket: int
+    symbol: str
+    remaining_steps: int
+    reason: ExitReason
+
+
 class CloseFailed(Message, frozen=True):
     ticket: int
     symbol: str

@@ -96,7 +96,7 @@ class Publisher:
         row: int = NO_ROW,
         derived: bool = False,
         done: Callable[[], None] | None = None,
-    ) -> Sequence[Message]:
+    ) -> Sequence[Delivery]:
         """Publish what `sender` says, and return what was accepted of it.
 
         `row` is the input row that caused it where `cause` is None. `derived` messages follow from a recorded input: they
@@ -117,7 +117,7 @@ class Publisher:
             for delivery, receivers in deliveries:
                 for name in receivers:
                     boxes[name].put(delivery)
-            return messages
+            return [delivery for delivery, _ in deliveries]
 
     def snapshot(self, snapshot: ChildSnapshot) -> None:
         with self.lock:

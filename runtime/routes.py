@@ -3,7 +3,7 @@
     RouteError    a message without a route, or a route without a child
 
 A route names a child (`risk_limit`), every child of a folder (`strategy/*`), or a field of the message (`position/{symbol}`,
-`{owner}`): the child that the field names, or nobody when there is none.
+`{owner}`): the child that the field names, or nobody when there is none. `name?` is a child that a run may do without.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -55,9 +55,9 @@ class RouteTable:
                 by_field.append((prefix, field))
             elif pattern.endswith("*"):
                 fixed += sorted(name for name in self._children if name.startswith(pattern[:-1]))
-            elif pattern in self._children:
-                fixed.append(pattern)
-            else:
+            elif pattern.removesuffix("?") in self._children:
+                fixed.append(pattern.removesuffix("?"))
+            elif not pattern.endswith("?"):
                 raise RouteError(f"{kind.__name__} is routed to {pattern!r}, which is no child")
         self._fixed[kind] = tuple(dict.fromkeys(fixed))
         if by_field:

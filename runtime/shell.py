@@ -133,9 +133,9 @@ class Shell:
         if not messages:
             return
         accepted = self._publisher.publish(self.name, self.incarnation, messages, cause=cause, row=row, derived=derived)
-        for message in accepted:
-            self.child.remember(message)
-            self.ledger.tail.append(Entry(Delivery(self._publisher.last_seq, 0, row, message), said=True, done=True))
+        for delivery in accepted:
+            self.child.remember(delivery.message)
+            self.ledger.tail.append(Entry(delivery, said=True, done=True))
 
     def tidy(self, *, box_empty: bool, every: int = SNAPSHOT_EVERY) -> None:
         """Write the state down and begin a new tail, once that is `every` entries long.

@@ -1,0 +1,306 @@
+"""position/SYMBOL: holds the positions of one symbol and alone decides when they close."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import msgspec
+
+from evenkeel.config.schema import Config
+from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
+from evenkeel.messages.entry import DenialReason, EntryProposed, Lineage, OrderDenied, SignalRaised
+from evenkeel.messages.market import ArmWatches, Direction, DisarmWatches, PricesReached, Quote, SymbolSpec, SymbolSpecified
+from evenkeel.messages.operator import Mode, ModeChanged
+from evenkeel.messages.position import (
+    CloseFailed,
+    CloseFailure,
+    ClosePosition,
+    ExitReason,
+    PositionClosed,
+    PositionOpened,
+    PositionPriced,
+    PositionReduced,
+    ReducePosition,
+)
+from evenkeel.messages.system import CancelTimer, Message, SetTimer, TimerDue
+from evenkeel.rules.entries import Refusal, cooldown_refusal, distance_points, spread_refusal
+from evenkeel.rules.exits import Levels, emergency_distance, exit_reason, levels_for, retry_delay_ms, watches_for
+from evenkeel.rules.symbols import points_per_pip
+
+
+class Closing(msgspec.Struct):
+    """A close that was asked for. `refused` counts refusals in a row; while `waiting` nothing is at the broker."""
+
+    reason: ExitReason
+    remaining_steps: int
+    generation: int
+    refused: int = 0
+    waiting: bool = False
+
+
+class ManagedPosition(msgspec.Struct):
+    """A position and its plan; distances were frozen at entry, levels follow the deal's price."""
+
+    ticket: int
+    direction: Direction
+    volume_steps: int
+    entry_points: int
+    stop_distance_points: int
+    target_distance_points: int | None
+    emergency_distance_points: int | None
+    levels: Levels
+    lineage: Lineage
+    opened_utc_ms: int
+    armed: int = 0
+    closing: Closing | None = None
+
+
+class PositionState(msgspec.Struct):
+    """`pending` is the proposal in flight by slot: from the proposal until it is refused, opened or known not to exist."""
+
+    spec: SymbolSpec | None = None
+    mode: Mode = Mode.CLOSE_ONLY
+    proposals: int = 0
+    pending: dict[int, str] = {}
+    positions: dict[int, ManagedPosition] = {}
+    cooldown_until_utc_ms: int = 0
+
+
+Heard = (
+    SymbolSpecified
+    | SignalRaised
+    | OrderDenied
+    | OrderRejected
+    | OrderOutcomeUnknown
+    | OrderOutcomeResolved
+    | PositionOpened
+    | PositionPriced
+    | PositionReduced
+    | PositionClosed
+    | CloseFailed
+    | ReducePosition
+    | PricesReached
+    | TimerDue
+    | ModeChanged
+)
+
+
+class Position:
+    def __init__(self, symbol: str, config: Config) -> None:
+        self.state = PositionState()
+        self.name = f"position/{symbol}"
+        self._symbol = symbol
+        self._config = config
+
+    def handle(self, message: Heard, now_utc_ms: int, /) -> Sequence[Message]:
+        match message:
+            case SymbolSpecified():
+                if message.spec.symbol == self._symbol:
+                    self.state.spec = message.spec
+                return ()
+            case SignalRaised():
+                return self._signal(message, now_utc_ms)
+            case OrderDenied() | OrderRejected() | OrderOutcomeResolved():
+                self._free(message.lineage.slot, message.proposal_id)
+                return ()
+            case OrderOutcomeUnknown():
+                return ()  # the slot stays taken until somebody knows
+            case PositionOpened():
+                return self._opened(message)
+            case PositionPriced():
+                return self._priced(message)
+            case PositionReduced():
+                return self._reduced(message)
+            case PositionClosed():
+                return self._closed(message)
+            case CloseFailed():
+                return self._close_failed(message, now_utc_ms)
+            case ReducePosition():
+                return self._close(message.ticket, message.reason, remaining_steps=message.remaining_steps)
+            case PricesReached():
+                return self._reached(message)
+            case TimerDue():
+                return self._timer(message)
+            case ModeChanged():
+                return self._mode(message)
+            case _:
+                assert_never(message)
+
+    def _signal(self, signal: SignalRaised, now_utc_ms: int) -> Sequence[Message]:
+        spec, entry = self.state.spec, self._config.entry
+        refusal = self._slot_refusal(signal.lineage.slot)
+        if refusal is None and signal.lineage.level == 0:
+            refusal = cooldown_refusal(now_utc_ms, self.state.cooldown_until_utc_ms)
+        refusal = refusal or spread_refusal(entry, signal.quote, signal.spread_median_points)
+        if spec is None or spec.spec_id != signal.spec_id:
+            refusal = Refusal(DenialReason.SPEC_UNKNOWN)
+        self.state.proposals += 1
+        proposal_id = f"{self._symbol}-{self.state.proposals}"
+        lineage = msgspec.structs.replace(
+            signal.lineage, proposal_id=proposal_id, chain_id=signal.lineage.chain_id or proposal_id
+        )
+        if refusal is not None or spec is None:
+            assert refusal is not None
+            return [OrderDenied(proposal_id, self._symbol, signal.direction, self.name, *refusal[:4], lineage, refusal.detail)]
+        self.state.pending[lineage.slot] = proposal_id
+        pip = points_per_pip(spec, self._config)
+        return [
+            EntryProposed(
+                proposal_id=proposal_id,
+                symbol=self._symbol,
+                spec_id=spec.spec_id,
+                direction=signal.direction,
+                quote=signal.quote,
+                stop_distance_points=distance_points(entry.stop_pips, pip),
+                target_distance_points=0 if entry.target_pips == "off" else distance_points(entry.target_pips, pip),
+                spread_median_points=signal.spread_median_points,
+                lineage=lineage,
+            )
+        ]
+
+    def _slot_refusal(self, slot: int) -> Refusal | None:
+        held = [position for position in self.state.positions.values() if position.lineage.slot == slot]
+        if any(position.closing is not None for position in held):
+            return Refusal(DenialReason.CLOSING, len(held), 1, "count")
+        if held or slot in self.state.pending:
+            return Refusal(DenialReason.SLOT_TAKEN, 1, 1, "count")
+        return None
+
+    def _free(self, slot: int, proposal_id: str) -> None:
+        if self.state.pending.get(slot) == proposal_id:
+            del self.state.pending[slot]
+
+    def _opened(self, opened: PositionOpened) -> Sequence[Message]:
+        self._free(opened.lineage.slot, opened.lineage.proposal_id)
+        if opened.ticket in self.state.positions:
+            return ()
+        position = self.state.positions[opened.ticket] = self._managed(opened)
+        cooldown_ms = round(self._config.entry.cooldown_minutes * 60_000)
+        self.state.cooldown_until_utc_ms = max(self.state.cooldown_until_utc_ms, opened.opened_utc_ms + cooldown_ms)
+        said: list[Message] = [self._arm(position, opened.spec_id)]
+        if self._config.exit.time_stop_minutes != "off":
+            due = opened.opened_utc_ms + round(self._config.exit.time_stop_minutes * 60_000)
+            said.append(SetTimer(self.name, f"time/{opened.ticket}", due))
+        if opened.late and self._config.broker_gateway.late_fill == "close":
+            said += self._close(opened.ticket, ExitReason.LATE_FILL)
+        elif self.state.mode is Mode.FLATTEN:
+            said += self._close(opened.ticket, ExitReason.FLATTEN)
+        return said
+
+    def _managed(self, opened: PositionOpened) -> ManagedPosition:
+        """The plan of a position; one that came without (adopted) gets the configured distances."""
+        spec, entry = self.state.spec, self._config.entry
+        assert spec is not None, "a symbol is specified before anything opens in it"
+        pip = points_per_pip(spec, self._config)
+        stop = abs(opened.entry_points - opened.stop_points) if opened.stop_points else distance_points(entry.stop_pips, pip)
+        target = abs(opened.target_points - opened.entry_points) if opened.target_points else None
+        emergency_r = self._config.exit.emergency_r
+        emergency = None if emergency_r == "off" else emergency_distance(emergency_r, stop, spec)
+        levels = levels_for(
+            opened.direction,
+            entry_points=opened.entry_points,
+            stop_distance_points=stop,
+            target_distance_points=target,
+            emergency_distance_points=emergency,
+        )
+        return ManagedPosition(
+            ticket=opened.ticket,
+            direction=opened.direction,
+            volume_steps=opened.volume_steps,
+            entry_points=opened.entry_points,
+            stop_distance_points=stop,
+            target_distance_points=target,
+            emergency_distance_points=emergency,
+            levels=levels,
+            lineage=opened.lineage,
+            opened_utc_ms=opened.opened_utc_ms,
+        )
+
+    def _arm(self, position: ManagedPosition, spec_id: int) -> ArmWatches:
+        position.armed += 1
+        watches = watches_for(position.ticket, position.armed, position.direction, position.levels)
+        return ArmWatches(self.name, self._symbol, spec_id, watches)
+
+    def _disarm(self, position: ManagedPosition) -> DisarmWatches:
+        watches = watches_for(position.ticket, position.armed, position.direction, position.levels)
+        return DisarmWatches(self.name, self._symbol, tuple(watch.name for watch in watches))
+
+    def _priced(self, priced: PositionPriced) -> Sequence[Message]:
+        position = self.state.positions.get(priced.ticket)
+        if position is None or position.entry_points == priced.entry_points:
+            return ()
+        disarm = self._disarm(position)
+        position.entry_points = priced.entry_points
+        position.levels = levels_for(
+            position.direction,
+            entry_points=priced.entry_points,
+            stop_distance_points=position.stop_distance_points,
+            target_distance_points=position.target_distance_points,
+            emergency_distance_points=position.emergency_distance_points,
+        )
+        return [disarm, self._arm(position, priced.spec_id)]
+
+    def _reached(self, reached: PricesReached) -> Sequence[Message]:
+        tickets = sorted({int(name.partition("/")[0]) for name in reached.names})
+        said: list[Message] = []
+        for ticket in tickets:
+            position = self.state.positions.get(ticket)
+            reason = None if position is None else exit_reason(position.direction, position.levels, reached.quote)
+            if reason is not None:
+                said += self._close(ticket, reason, quote=reached.quote)
+        return said
+
+    def _close(self, ticket: int, reason: ExitReason, *, remaining_steps: int = 0, quote: Quote | None = None) -> list[Message]:
+        """Ask for a close once; while one is asked for, another reason changes nothing."""
+        position = self.state.positions.get(ticket)
+        if position is None or position.closing is not None:
+            return []
+        position.closing = Closing(reason, remaining_steps, generation=1)
+        return [ClosePosition(ticket, self._symbol, remaining_steps, reason, 1, quote)]
+
+    def _close_failed(self, failed: CloseFailed, now_utc_ms: int) -> Sequence[Message]:
+        position = self.state.positions.get(failed.ticket)
+        if position is None or position.closing is None or position.closing.generation != failed.generation:
+            return ()
+        closing, config = position.closing, self._config.exit
+        closing.waiting = True
+        closing.refused = closing.refused + 1 if failed.failure is CloseFailure.REJECTED else 0
+        delay_ms = 0
+        if closing.refused:
+            first_ms, last_ms = round(config.retry_min_s * 1000), round(config.retry_max_s * 1000)
+            delay_ms = retry_delay_ms(closing.refused, first_ms, last_ms)
+        return [SetTimer(self.name, f"retry/{failed.ticket}", now_utc_ms + delay_ms)]
+
+    def _timer(self, due: TimerDue) -> Sequence[Message]:
+        what, _, number = due.name.partition("/")
+        if what == "time":
+            return self._close(int(number), ExitReason.TIME)
+        position = self.state.positions.get(int(number))
+        if position is None or position.closing is None or not position.closing.waiting:
+            return ()
+        closing = position.closing
+        closing.waiting = False
+        closing.generation += 1
+        return [ClosePosition(position.ticket, self._symbol, closing.remaining_steps, closing.reason, closing.generation)]
+
+    def _reduced(self, reduced: PositionReduced) -> Sequence[Message]:
+        position = self.state.positions.get(reduced.ticket)
+        if position is not None:
+            position.volume_steps = reduced.volume_steps
+            if position.closing is not None and position.closing.remaining_steps >= reduced.volume_steps:
+                position.closing = None
+        return ()
+
+    def _closed(self, closed: PositionClosed) -> Sequence[Message]:
+        position = self.state.positions.pop(closed.ticket, None)
+        if position is None:
+            return ()
+        timers = [f"time/{closed.ticket}"] if self._config.exit.time_stop_minutes != "off" else []
+        if position.closing is not None and position.closing.waiting:
+            timers.append(f"retry/{closed.ticket}")
+        return [self._disarm(position), *(CancelTimer(self.name, timer) for timer in timers)]
+
+    def _mode(self, changed: ModeChanged) -> Sequence[Message]:
+        self.state.mode = changed.mode
+        if changed.mode is not Mode.FLATTEN:
+            return ()
+        return [message for ticket in list(self.state.positions) for message in self._close(ticket, ExitReason.FLATTEN)]

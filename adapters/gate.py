@@ -1,0 +1,51 @@
+"""The last gate before the broker: checks of its own that nothing upstream can talk it out of. Closes are never asked.
+
+1. The kill epoch, read from where `evenkeel kill` writes it, and the mode word. 2. An intent number above the last one
+admitted for its resource. 3. One unresolved open per resource. A resource is (symbol, slot).
+"""
+
+from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest
+from evenkeel.messages.entry import DenialReason
+from evenkeel.messages.operator import Mode
+
+Resource = tuple[str, int]
+
+
+class Gate:
+    """Shared by the terminal edge, whose thread asks, and the control edge, whose thread may shut it ahead of any queue."""
+
+    def __init__(self) -> None:
+        self.mode = Mode.CLOSE_ONLY
+        self._shut_by: set[str] = set()
+        self._admitted: dict[Resource, int] = {}
+        self._unresolved: dict[Resource, int] = {}
+
+    def shut(self, command_id: str) -> None:
+        """No open passes until the command has been answered, by which time `mode` says what it came to."""
+        self._shut_by.add(command_id)
+
+    def answered(self, command_id: str) -> None:
+        self._shut_by.discard(command_id)
+
+    def refusal(self, call: CallTerminal, request: OpenRequest, kill_epoch: int) -> DenialReason | None:
+        """Why this open must not be sent; None: it may, once. `kill_epoch` is the one on disk now."""
+        resource = (request.symbol, request.slot)
+        if kill_epoch > call.epoch:
+            return DenialReason.EPOCH
+        if self.mode is not Mode.RUN or self._shut_by:
+            return DenialReason.MODE
+        if call.intent_id <= self._admitted.get(resource, 0):
+            return DenialReason.REPEATED
+        if resource in self._unresolved:
+            return DenialReason.SLOT_LOCKED
+        return None
+
+    def admit(self, call: CallTerminal, request: OpenRequest) -> None:
+        """The call is about to leave: from now on its number is used and its resource taken."""
+        resource = (request.symbol, request.slot)
+        self._admitted[resource] = max(call.intent_id, self._admitted.get(resource, 0))
+        self._unresolved[resource] = call.intent_id
+
+    def resolve(self, intent_id: int) -> None:
+        """The answer was definite, or the broker's records have settled the question."""
+        self._unresolved = {resource: held for resource, held in self._unresolved.items() if held != intent_id}

@@ -1,0 +1,398 @@
+"""The market as the house hears it: quotes become crossed levels, closed bars and samples.
+
+One quote is served in three steps, in this order (DESIGN 6): `samples_before` its time, `reached`, `closed_bars`. On the
+threaded host `poll` takes all three; a replay takes them itself, because there each has its consequences before the next.
+The steps change the state as they answer, and `remember` of what they said then finds nothing left to do: so a fold of what
+was published brings the same state back, and what was not published is found again by `resume`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Protocol, assert_never
+
+import msgspec
+
+from evenkeel.adapters.quote_board import BoardQuote, QuoteBoard
+from evenkeel.messages.market import (
+    ArmWatches,
+    BarClosed,
+    DisarmWatches,
+    FeedGap,
+    PricesReached,
+    Quote,
+    QuotesResumed,
+    QuotesStale,
+    SampleDue,
+    SymbolSpec,
+    SymbolSpecified,
+    WantSamples,
+)
+from evenkeel.messages.system import Message
+from evenkeel.rules.bars import PERIOD_MS, OpenBar, OpenMinute, bar_of, closed, opened_by, period_start_utc_ms, with_minute
+from evenkeel.rules.spreads import Spreads, baseline_points, record
+from evenkeel.rules.watches import Watches, arm, crossed, disarm, disarm_reached
+from evenkeel.runtime.edge import At
+
+Heard = SymbolSpecified | ArmWatches | DisarmWatches | WantSamples
+Said = PricesReached | BarClosed | SampleDue | QuotesStale | QuotesResumed | FeedGap
+
+_NEVER_UTC_MS: Final = 2**62
+_OLD_MINUTE_MS: Final = 2 * PERIOD_MS["M1"]
+_NS_PER_MS: Final = 1_000_000
+
+
+class QuoteSource(Protocol):
+    """Where quotes come from on the threaded host. In market time it moves the run's clock to each quote it gives."""
+
+    def take(self) -> tuple[str, Quote] | None:
+        """The next quote that is due, with its symbol; None when none is. Each symbol's quotes in order, each once."""
+        ...
+
+    def wait_s(self) -> float:
+        """How long until a quote may be due; 0.0 when one may be due at once."""
+        ...
+
+
+class Sampling(msgspec.Struct):
+    """One owner's samples: at the multiples of `every_ms`. `due_utc_ms` 0: the first quote decides where to begin."""
+
+    every_ms: int
+    due_utc_ms: int = 0
+
+
+class SymbolFeed(msgspec.Struct):
+    """What is kept of one symbol; the open M1 bar is not here, it is read again from the history.
+
+    `bars` are the open longer bars, of closed minutes. `minute_utc_ms` is the start of the minute after the last closed M1
+    bar, `quote` the newest quote that was said; None before the first.
+    """
+
+    spec: SymbolSpec
+    watches: Watches = msgspec.field(default_factory=Watches)
+    samples: dict[str, Sampling] = {}
+    bars: dict[str, OpenBar] = {}
+    spreads: Spreads = msgspec.field(default_factory=Spreads)
+    minute_utc_ms: int | None = None
+    quote: Quote | None = None
+    is_stale: bool = False
+    crossed_dropped: int = 0
+    repeats_dropped: int = 0
+    backwards_dropped: int = 0
+
+
+class FeedState(msgspec.Struct):
+    symbols: dict[str, SymbolFeed]
+
+
+class MarketFeed:
+    """Serves the symbols of `specs` with M1 bars and the longer `timeframes` of each.
+
+    `history(symbol, from_utc_ms)` answers the quotes from that time on, in order; None when it cannot. Without a `source`
+    nothing is polled, and the age of a sample is market time. `quote_age_ms_max` None: quotes never become stale.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, SymbolSpec],
+        timeframes: Mapping[str, tuple[str, ...]],
+        *,
+        board: QuoteBoard,
+        history: Callable[[str, int], Sequence[Quote] | None],
+        monotonic_ns: Callable[[], int],
+        source: QuoteSource | None = None,
+        quote_age_ms_max: int | None = None,
+    ) -> None:
+        self.state = FeedState({symbol: SymbolFeed(spec) for symbol, spec in specs.items()})
+        self.next_sample_utc_ms = _NEVER_UTC_MS
+        self._specs = specs
+        self._longer = {symbol: _longer_than_m1(names) for symbol, names in timeframes.items()}
+        self._board = board
+        self._history = history
+        self._source = source
+        self._monotonic_ns = monotonic_ns
+        self._quote_age_ms_max = quote_age_ms_max
+        self._minutes: dict[str, OpenMinute] = {}
+        self._old_minutes: set[str] = set()
+        self._rows: dict[str, Quote] = {}
+
+    @property
+    def poll_s(self) -> float | None:
+        return None if self._source is None else self._source.wait_s()
+
+    def samples_before(self, utc_ms: int) -> list[SampleDue]:
+        """Samples due strictly before `utc_ms` by their times, each on the last quote; none of a symbol without a quote.
+
+        `next_sample_utc_ms` says when it is worth asking. In a replay a sample's own time is its quote's time plus its age;
+        live, samples that were missed are not made up for: only the last is said.
+        """
+        if utc_ms <= self.next_sample_utc_ms:
+            return []
+        due = [row for symbol in self.state.symbols for row in self._samples(symbol, utc_ms)]
+        self._plan_samples()
+        return [sample for _, sample in sorted(due, key=lambda row: row[0])]
+
+    def reached(self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> list[PricesReached]:
+        """The watches that this quote crosses, one message an owner, in the order of arming."""
+        feed = self.state.symbols[symbol]
+        found = crossed(feed.watches, bid_points, ask_points)
+        if not found:
+            return []
+        quote = Quote(time_utc_ms, bid_points, ask_points)
+        return [PricesReached(owner, symbol, feed.spec.spec_id, quote, tuple(names)) for owner, names in found.items()]
+
+    def closed_bars(self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> list[BarClosed]:
+        """The bars that this quote closes, shorter first; then the quote is part of the open ones, and served."""
+        closed_now = self._fold(symbol, time_utc_ms, bid_points, ask_points)
+        self._board.put(symbol, time_utc_ms, bid_points, ask_points, self._monotonic_ns())
+        return closed_now
+
+    def remember(self, message: Heard | Said) -> None:
+        match message:
+            case SymbolSpecified(spec=spec):
+                self.state.symbols.setdefault(spec.symbol, SymbolFeed(spec)).spec = spec
+            case ArmWatches():
+                arm(self.state.symbols[message.symbol].watches, message.owner, message.watches)
+            case DisarmWatches():
+                disarm(self.state.symbols[message.symbol].watches, message.owner, message.names)
+            case WantSamples():
+                self._want_samples(message)
+            case PricesReached():
+                disarm_reached(self.state.symbols[message.symbol].watches, message.owner, message.names, message.quote)
+            case BarClosed():
+                self._remember_bar(message)
+            case SampleDue():
+                self._remember_sample(message)
+            case QuotesStale():
+                self.state.symbols[message.symbol].is_stale = True
+            case QuotesResumed():
+                self.state.symbols[message.symbol].is_stale = False
+            case FeedGap():
+                pass
+            case _:
+                assert_never(message)
+        if isinstance(message, PricesReached | BarClosed | SampleDue):
+            self.state.symbols[message.symbol].quote = message.quote
+
+    def act(self, message: Heard, at: At) -> Sequence[Message]:
+        """Nothing to do in the world; but whoever is told something has published what it said before."""
+        self._board.release()
+        return ()
+
+    def resume(self, now_utc_ms: int) -> Sequence[Message]:
+        """Serve what was missed since the last quote that is known to be served; a first start has missed nothing.
+
+        Watches are tested on each missed quote. Bars that closed meanwhile are late. A confirmation in progress starts again.
+        """
+        for symbol, spec in self._specs.items():
+            self.state.symbols.setdefault(symbol, SymbolFeed(spec))
+        said = [message for symbol in self.state.symbols for message in self._catch_up(symbol, now_utc_ms)]
+        self._plan_samples()
+        return said
+
+    def poll(self, now_utc_ms: int) -> Sequence[Message]:
+        """Serve one quote. When none is due: the samples that are, and symbols whose quotes have become stale."""
+        assert self._source is not None, "a feed without a source is not polled"
+        taken = self._source.take()
+        if taken is None:
+            return [*self._gone_stale(), *self.samples_before(now_utc_ms)]
+        symbol, quote = taken
+        return self._serve(symbol, quote) if self._is_admitted(symbol, quote) else []
+
+    def close(self) -> None:
+        """Nothing to let go of: the source and the board outlive the feed."""
+
+    def _serve(self, symbol: str, quote: Quote) -> list[Message]:
+        served = self._board.served(symbol)
+        price = (symbol, quote.time_utc_ms, quote.bid_points, quote.ask_points)
+        said: list[Message] = []
+        if self.state.symbols[symbol].is_stale:
+            self.state.symbols[symbol].is_stale = False
+            said.append(QuotesResumed(symbol))
+        said += self.samples_before(quote.time_utc_ms)
+        reached = self.reached(*price)
+        said += reached
+        said += self.closed_bars(*price)
+        if reached:
+            self._board.hold(symbol, served)
+        return said
+
+    def _is_admitted(self, symbol: str, quote: Quote) -> bool:
+        """A repeat is one of the row just before it, crossed or not."""
+        feed, newest = self.state.symbols[symbol], self._board.get(symbol)
+        before = self._rows.get(symbol)
+        self._rows[symbol] = quote
+        if quote == before:
+            feed.repeats_dropped += 1
+        elif quote.bid_points > quote.ask_points:
+            feed.crossed_dropped += 1
+        elif newest is not None and quote.time_utc_ms < newest.time_utc_ms:
+            feed.backwards_dropped += 1
+        else:
+            return True
+        return False
+
+    def _gone_stale(self) -> list[QuotesStale]:
+        if self._quote_age_ms_max is None:
+            return []
+        said: list[QuotesStale] = []
+        for symbol, feed in self.state.symbols.items():
+            newest = self._board.get(symbol)
+            if newest is None or feed.is_stale:
+                continue
+            age_ms = self._age_ms(newest)
+            if age_ms > self._quote_age_ms_max:
+                feed.is_stale = True
+                said.append(QuotesStale(symbol, age_ms))
+        return said
+
+    def _age_ms(self, newest: BoardQuote) -> int:
+        return (self._monotonic_ns() - newest.monotonic_ns) // _NS_PER_MS
+
+    def _fold(
+        self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int, *, is_missed: bool = False
+    ) -> list[BarClosed]:
+        minute = self._minutes.get(symbol)
+        if minute is not None and time_utc_ms < minute.ends_utc_ms:
+            minute.bids.append(bid_points)
+            minute.asks.append(ask_points)
+            return []
+        quote = Quote(time_utc_ms, bid_points, ask_points)
+        self._minutes[symbol] = opened_by(quote)
+        if minute is None:
+            return []
+        late = is_missed or symbol in self._old_minutes
+        self._old_minutes.discard(symbol)
+        return self._close(symbol, minute, quote, late=late)
+
+    def _close(self, symbol: str, minute: OpenMinute, quote: Quote, *, late: bool) -> list[BarClosed]:
+        """The baseline in what is said is that of the bars before: a wide bar does not hide behind itself."""
+        feed = self.state.symbols[symbol]
+        usual_points = baseline_points(feed.spreads, quote.time_utc_ms, feed.spec.typical_spread_points)
+        said = [closed(bar_of(minute), "M1", feed.spec, spread_median_points=usual_points, quote=quote, late=late)]
+        self._remember_bar(said[0])
+        for timeframe in self._longer.get(symbol, ()):
+            bar = feed.bars.get(timeframe)
+            if bar is not None and quote.time_utc_ms >= bar.ends_utc_ms:
+                del feed.bars[timeframe]
+                said.append(closed(bar, timeframe, feed.spec, spread_median_points=usual_points, quote=quote, late=late))
+        return said
+
+    def _remember_bar(self, bar: BarClosed) -> None:
+        """A bar that is remembered already changes nothing."""
+        feed = self.state.symbols[bar.symbol]
+        if bar.timeframe != "M1":
+            open_bar = feed.bars.get(bar.timeframe)
+            if open_bar is not None and open_bar.open_utc_ms == bar.open_utc_ms:
+                del feed.bars[bar.timeframe]
+        elif feed.minute_utc_ms is None or bar.open_utc_ms >= feed.minute_utc_ms:
+            feed.minute_utc_ms = period_start_utc_ms(bar.quote.time_utc_ms, "M1")
+            record(feed.spreads, bar.open_utc_ms, bar.spread_points)
+            for timeframe in self._longer.get(bar.symbol, ()):
+                feed.bars[timeframe] = with_minute(feed.bars.get(timeframe), bar, timeframe)
+
+    def _want_samples(self, message: WantSamples) -> None:
+        samples = self.state.symbols[message.symbol].samples
+        if message.every_ms:
+            samples[message.owner] = Sampling(message.every_ms)
+        else:
+            samples.pop(message.owner, None)
+        self._plan_samples()
+
+    def _samples(self, symbol: str, utc_ms: int) -> Iterator[tuple[int, SampleDue]]:
+        feed, newest = self.state.symbols[symbol], self._board.get(symbol)
+        for owner, sampling in feed.samples.items():
+            if newest is None:
+                sampling.due_utc_ms = _multiple_after(utc_ms - 1, sampling.every_ms)
+                continue
+            for due_utc_ms in self._due_before(utc_ms, sampling, newest):
+                yield (
+                    due_utc_ms,
+                    SampleDue(
+                        owner=owner,
+                        symbol=symbol,
+                        spec_id=feed.spec.spec_id,
+                        quote=_quote_of(newest),
+                        age_ms=due_utc_ms - newest.time_utc_ms if self._source is None else self._age_ms(newest),
+                        spread_median_points=baseline_points(feed.spreads, due_utc_ms, feed.spec.typical_spread_points),
+                    ),
+                )
+
+    def _due_before(self, utc_ms: int, sampling: Sampling, newest: BoardQuote) -> Sequence[int]:
+        """The times to sample at; `sampling` is then due after them."""
+        first_utc_ms = sampling.due_utc_ms or _multiple_after(newest.time_utc_ms, sampling.every_ms)
+        sampling.due_utc_ms = max(first_utc_ms, _multiple_after(utc_ms - 1, sampling.every_ms))
+        times = range(first_utc_ms, utc_ms, sampling.every_ms)
+        return times if self._source is None else times[-1:]
+
+    def _remember_sample(self, sample: SampleDue) -> None:
+        sampling = self.state.symbols[sample.symbol].samples.get(sample.owner)
+        if sampling is not None:
+            said_utc_ms = sample.quote.time_utc_ms + sample.age_ms
+            sampling.due_utc_ms = max(sampling.due_utc_ms, _multiple_after(said_utc_ms, sampling.every_ms))
+
+    def _plan_samples(self) -> None:
+        wanted = [sampling.due_utc_ms for feed in self.state.symbols.values() for sampling in feed.samples.values()]
+        self.next_sample_utc_ms = min(wanted, default=_NEVER_UTC_MS)
+
+    def _catch_up(self, symbol: str, now_utc_ms: int) -> list[Message]:
+        feed, on_board = self.state.symbols[symbol], self._board.served(symbol)
+        served = feed.quote if on_board is None else _quote_of(on_board)
+        if served is None:
+            return []
+        minute_utc_ms = feed.minute_utc_ms
+        if minute_utc_ms is None:
+            minute_utc_ms = period_start_utc_ms(served.time_utc_ms, "M1")
+        quotes = list(_clean(self._history(symbol, minute_utc_ms) or ()))
+        said: list[Message] = []
+        if feed.watches.armed and (not quotes or quotes[0].time_utc_ms > served.time_utc_ms):
+            known_utc_ms = quotes[0].time_utc_ms if quotes else now_utc_ms
+            said.append(FeedGap(symbol, feed.spec.spec_id, served.time_utc_ms, known_utc_ms, 0, 0))
+        said += self._serve_missed(symbol, quotes, served)
+        if quotes:
+            self._put_old(symbol, quotes[-1], now_utc_ms)
+        return said
+
+    def _serve_missed(self, symbol: str, quotes: Sequence[Quote], served: Quote) -> list[Message]:
+        """Fold `quotes` into the bars and test those after `served`: where it stands twice, rather once more than never."""
+        said: list[Message] = []
+        is_missed = False
+        for quote in quotes:
+            price = (symbol, quote.time_utc_ms, quote.bid_points, quote.ask_points)
+            is_missed = is_missed or quote.time_utc_ms > served.time_utc_ms
+            if is_missed:
+                said += self.reached(*price)
+            said += self._fold(*price, is_missed=True)
+            is_missed = is_missed or quote == served
+        return said
+
+    def _put_old(self, symbol: str, quote: Quote, now_utc_ms: int) -> None:
+        """On the board, as old as the run's clock says; not yet served, because nothing of it is published."""
+        self._rows[symbol] = quote
+        age_ms = now_utc_ms - quote.time_utc_ms
+        if age_ms >= _OLD_MINUTE_MS:
+            self._old_minutes.add(symbol)
+        newest, served = self._board.get(symbol), self._board.served(symbol)
+        if newest is None or quote.time_utc_ms > newest.time_utc_ms:
+            monotonic_ns = self._monotonic_ns() - max(0, age_ms) * _NS_PER_MS
+            self._board.put(symbol, quote.time_utc_ms, quote.bid_points, quote.ask_points, monotonic_ns)
+            self._board.hold(symbol, served)
+
+
+def _quote_of(row: BoardQuote) -> Quote:
+    return Quote(row.time_utc_ms, row.bid_points, row.ask_points)
+
+
+def _longer_than_m1(timeframes: Sequence[str]) -> list[str]:
+    return sorted((name for name in set(timeframes) if name != "M1"), key=PERIOD_MS.__getitem__)
+
+
+def _multiple_after(utc_ms: int, every_ms: int) -> int:
+    return (utc_ms // every_ms + 1) * every_ms
+
+
+def _clean(quotes: Sequence[Quote]) -> Iterator[Quote]:
+    """Without repeats of the row before and without crossed quotes, as they were served the first time."""
+    before = None
+    for quote in quotes:
+        if quote != before and quote.bid_points <= quote.ask_points:
+            yield quote
+        before = quote

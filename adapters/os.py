@@ -1,0 +1,278 @@
+"""Everything that differs by operating system: folders, durable writes, locks, processes, local sockets.
+
+StateError
+├── FolderNotPrivate   others may enter or change a folder that must be the user's alone
+└── AlreadyRunning     another process holds the account's lock
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+_POLL_S: Final = 0.005
+_SOCKET_PATH_BYTES_MAX: Final = 100  # sun_path holds 104 bytes on macOS and 108 on Linux, the ending zero included
+_BACKLOG: Final = 16
+_UNIX: Final = "unix:"
+_TCP: Final = "tcp:127.0.0.1:"
+
+
+class StateError(Exception):
+    """Base of everything that is wrong with the state on disk."""
+
+
+class FolderNotPrivate(StateError):
+    """Whoever may enter the folder could read tokens or replace files; the user mends owner or mode."""
+
+
+class AlreadyRunning(StateError):
+    """`pid` is the owner's, 0 where it could not be read."""
+
+    def __init__(self, path: Path, pid: int) -> None:
+        super().__init__(f"another process owns this account: pid {pid or 'unknown'} holds {path}")
+        self.pid = pid
+
+
+def state_root() -> Path:
+    """Where the state of all accounts lies: EVENKEEL_STATE, else the system's usual place. Creates nothing."""
+    if override := os.environ.get("EVENKEEL_STATE"):
+        return Path(override).expanduser().absolute()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "evenkeel"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "evenkeel"
+    state_home = os.environ.get("XDG_STATE_HOME", "")  # the XDG specification has relative ones ignored
+    return (Path(state_home) if os.path.isabs(state_home) else Path.home() / ".local" / "state") / "evenkeel"
+
+
+def private_folder(path: Path) -> Path:
+    """Create `path` for this user alone, or make sure that it is; raises FolderNotPrivate or OSError.
+
+    On Windows the rights are those that the user's own profile hands down; nothing is checked.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sys.platform != "win32":
+        found = path.stat()
+        if found.st_uid != os.geteuid():
+            raise FolderNotPrivate(f"{path} belongs to user {found.st_uid}, not to user {os.geteuid()} who runs this")
+        if found.st_mode & 0o077:
+            raise FolderNotPrivate(f"{path} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 700 {path}")
+    return path
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, mode 0600. After it returns the content survives a power cut; raises OSError.
+
+    A reader sees the old content or the new, also when this process dies on the way.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with open(temporary, "wb", opener=_for_user_only) as file:
+            file.write(data)
+            file.flush()
+            _sync(file)
+        _replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+class AccountLock:
+    """Held from `with` to the end of the block, or of the process however it dies; raises AlreadyRunning.
+
+    The file stays behind: a lock file that is deleted can be held twice.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        file = _open_lock(self._path)
+        if not _try_lock(file):
+            with file:
+                raise AlreadyRunning(self._path, _number_in(file))
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
+        file.flush()
+        self._file = file
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._file is not None
+        self._file.close()
+
+
+@contextlib.contextmanager
+def locked_within(path: Path, patience_s: float) -> Iterator[bool]:
+    """Hold the lock file `path` for the block; False when another process still held it after `patience_s`.
+
+    For work that must be done even next to a stopped process that holds the lock.
+    """
+    with _open_lock(path) as file:
+        held = _try_lock(file)
+        for _ in range(int(patience_s / _POLL_S)):
+            if held:
+                break
+            time.sleep(_POLL_S)
+            held = _try_lock(file)
+        yield held
+
+
+def supports_unix_sockets() -> bool:
+    """CPython has no AF_UNIX on Windows."""
+    return sys.platform != "win32"
+
+
+def listen(path: Path, *, force_tcp: bool) -> tuple[socket.socket, str]:
+    """A listening stream socket of this machine and its address, `unix:PATH` or `tcp:127.0.0.1:PORT`; raises OSError.
+
+    TCP where there are no unix sockets or `path` is too long for one. A socket file left at `path` is replaced: only the
+    holder of the account's lock may call this.
+    """
+    if sys.platform != "win32" and not force_tcp and len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX:
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(os.fspath(path))
+        path.chmod(0o600)
+        address = f"{_UNIX}{path}"
+    else:
+        listener = socket.socket(socket.AF_INET)
+        if sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        listener.bind(("127.0.0.1", 0))
+        address = f"{_TCP}{listener.getsockname()[1]}"
+    listener.listen(_BACKLOG)
+    return listener, address
+
+
+def connect(address: str, timeout_s: float) -> socket.socket:
+    """A connection to an address of `listen`; raises OSError, or ValueError when `address` is not one."""
+    if address.startswith(_TCP):
+        port = int(address.removeprefix(_TCP))
+        if not 0 < port < 1 << 16:
+            raise ValueError(f"not a port: {port}")
+        connection = socket.socket(socket.AF_INET)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return _connected(connection, ("127.0.0.1", port), timeout_s)
+    if sys.platform != "win32" and address.startswith(_UNIX):
+        return _connected(socket.socket(socket.AF_UNIX), address.removeprefix(_UNIX), timeout_s)
+    raise ValueError(f"not an address of this machine: {address!r}")
+
+
+def _connected(connection: socket.socket, place: str | tuple[str, int], timeout_s: float) -> socket.socket:
+    try:
+        connection.settimeout(timeout_s)
+        connection.connect(place)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+
+    _LOCKED_BYTE: Final = 1 << 30  # far behind the pid, which stays readable: a locked byte is not
+    _SYNCHRONIZE: Final = 0x0010_0000
+    _ERROR_ACCESS_DENIED: Final = 5
+    _WAIT_TIMEOUT: Final = 258
+    _REPLACE_TRIES: Final = 100
+
+    def process_lives(pid: int) -> bool:
+        """A hint only: another process may have the number of a dead one."""
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        handle = ctypes.c_void_p(kernel.OpenProcess(_SYNCHRONIZE, False, pid))
+        if not handle:
+            return ctypes.get_last_error() == _ERROR_ACCESS_DENIED
+        lives = kernel.WaitForSingleObject(handle, 0) == _WAIT_TIMEOUT
+        kernel.CloseHandle(handle)
+        return bool(lives)
+
+    def _try_lock(file: BinaryIO) -> bool:
+        try:
+            file.seek(_LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            file.seek(0)
+        return True
+
+    def _replace(temporary: Path, path: Path) -> None:
+        for _ in range(_REPLACE_TRIES):  # refused while a reader has `path` open
+            with contextlib.suppress(PermissionError):
+                temporary.replace(path)
+                return
+            time.sleep(_POLL_S)
+        temporary.replace(path)
+
+    def _sync(file: BinaryIO) -> None:
+        os.fsync(file.fileno())
+
+    def _sync_folder(folder: Path) -> None:
+        """Windows has no such call; a rename is in the file system's log."""
+
+else:
+    import fcntl
+
+    def process_lives(pid: int) -> bool:
+        """A hint only: another process may have the number of a dead one."""
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+    def _try_lock(file: BinaryIO) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _replace(temporary: Path, path: Path) -> None:
+        temporary.replace(path)
+
+    def _sync(file: BinaryIO) -> None:
+        if sys.platform == "darwin":
+            fcntl.fcntl(file, fcntl.F_FULLFSYNC)  # fsync leaves the data in the drive's cache there
+        else:
+            os.fsync(file.fileno())
+
+    def _sync_folder(folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _for_user_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _open_lock(path: Path) -> BinaryIO:
+    """For reading and writing, created when absent, never emptied: the owner's pid may stand in it."""
+
+    def created(name: str, flags: int) -> int:
+        return _for_user_only(name, flags | os.O_CREAT)
+
+    return open(path, "r+b", buffering=0, opener=created)
+
+
+def _number_in(file: BinaryIO) -> int:
+    text = file.read(16)
+    return int(text) if text.isdigit() else 0

@@ -1,0 +1,77 @@
+"""Recorded quotes through the stepped host, in the order of one instant (DESIGN 6).
+
+Timers due before a quote, then its samples; the broker serves its own stops; crossed levels (exits); closed bars
+(entries); timers due exactly now. Everything that one of these causes is finished before the next.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from evenkeel.adapters.market_feed import MarketFeed
+from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.adapters.terminal import TerminalEdge
+from evenkeel.messages.system import Message
+from evenkeel.runtime.clock import ManualClock
+
+FEED: Final = "market_feed"
+TERMINAL: Final = "terminal"
+CLOCK: Final = "clock"
+_NEVER: Final = 2**62
+
+RecordedQuote = tuple[int, str, int, int, int]
+"""Row of the input, symbol, time (UTC milliseconds), bid and ask in points."""
+
+
+class Host(Protocol):
+    """What a replay needs of the stepped host."""
+
+    clock: ManualClock
+
+    def child(self, name: str) -> Any: ...
+
+    def poke(self, name: str, look: Callable[[Any], Sequence[Message]], *, row: int, derived: bool) -> None: ...
+
+    def advance_to(self, utc_ms: int, *, inclusive: bool = False) -> None: ...
+
+
+class Replay:
+    def __init__(self, host: Host, terminal: SimulatedTerminal) -> None:
+        self._host = host
+        self._terminal = terminal
+
+    def serve(self, quotes: Iterable[RecordedQuote]) -> None:
+        """Serve every quote, in the order given. The quiet path touches terminal and feed alone."""
+        host, on_quote = self._host, self._terminal.on_quote
+        feed: MarketFeed = host.child(FEED)
+        wake_utc_ms = self._wake_utc_ms()
+        for row, symbol, time_utc_ms, bid_points, ask_points in quotes:
+            if time_utc_ms >= wake_utc_ms:
+                self._fire(time_utc_ms, row)
+                feed = host.child(FEED)
+            happened = time_utc_ms >= wake_utc_ms
+            if on_quote(symbol, time_utc_ms, bid_points, ask_points):
+                self._say(TERMINAL, time_utc_ms, row, TerminalEdge.news, derived=False)
+                feed, happened = host.child(FEED), True
+            reached = feed.reached(symbol, time_utc_ms, bid_points, ask_points)
+            if reached:
+                self._say(FEED, time_utc_ms, row, lambda _, said=reached: said, derived=True)
+                feed, happened = host.child(FEED), True
+            bars = feed.closed_bars(symbol, time_utc_ms, bid_points, ask_points)
+            if bars:
+                self._say(FEED, time_utc_ms, row, lambda _, said=bars: said, derived=True)
+                feed, happened = host.child(FEED), True
+            if happened:
+                host.advance_to(time_utc_ms, inclusive=True)
+                wake_utc_ms = self._wake_utc_ms()
+
+    def _fire(self, time_utc_ms: int, row: int) -> None:
+        self._host.advance_to(time_utc_ms)
+        self._host.poke(FEED, lambda feed: feed.samples_before(time_utc_ms), row=row, derived=True)
+
+    def _say(self, name: str, time_utc_ms: int, row: int, look: Callable[[Any], Sequence[Message]], *, derived: bool) -> None:
+        self._host.clock.advance_to(time_utc_ms)
+        self._host.poke(name, look, row=row, derived=derived)
+
+    def _wake_utc_ms(self) -> int:
+        timer = self._host.child(CLOCK).next_due_utc_ms()
+        return min(_NEVER if timer is None else timer, self._host.child(FEED).next_sample_utc_ms)

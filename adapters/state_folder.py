@@ -1,0 +1,67 @@
+"""Where the state of one account lies.
+
+StateError (adapters.os)
+├── AccountNameInvalid   not a name that can be a folder
+└── StateDamaged         a file is not what we wrote; a person looks, nothing is guessed
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from evenkeel.adapters.os import StateError, private_folder, write_durably
+
+ENDPOINT_NAME: Final = "endpoint.json"
+INSTALLATION_BITS: Final = 20
+_NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,32}")
+
+
+class AccountNameInvalid(StateError):
+    """The name came from the command line or the configuration; the person chooses another one."""
+
+
+class StateDamaged(StateError):
+    """Going on would take our own positions for somebody else's."""
+
+
+class StateFolder:
+    """The paths of one account; nothing is created or read before it is asked for. Raises AccountNameInvalid."""
+
+    def __init__(self, root: Path, account: str) -> None:
+        if not _NAME.fullmatch(account):
+            raise AccountNameInvalid(f"account {account!r}: 1 to 32 of A-Z a-z 0-9 _ . - and no dot in front")
+        self.folder = root / account
+        self.journal = self.folder / "journal"
+        self.view = self.folder / "view"
+        self.control = self.folder / "control"
+        self.endpoint = self.control / ENDPOINT_NAME
+        self.logs = self.folder / "logs"
+        self.simulated = self.folder / "simulated"
+        self.lock = self.folder / "lock"
+        self.kill_epoch = self.folder / "kill-epoch"
+        self._installation = self.folder / "installation"
+
+    def create(self) -> None:
+        """Make the folders, for this user alone; raises FolderNotPrivate or OSError. Done again it changes nothing."""
+        for folder in (self.folder, self.journal, self.view, self.control, self.logs, self.simulated):
+            private_folder(folder)
+
+    def installation_id(self) -> int:
+        """A random number of 1 to 2**20 - 1, the same for ever; drawn at the first call, under the account's lock.
+
+        It is part of every magic, so it is never drawn again over a damaged file: that raises StateDamaged.
+        """
+        try:
+            text = self._installation.read_bytes()
+        except FileNotFoundError:
+            return self._draw_installation_id()
+        number = int(text) if text.isdigit() else 0
+        if not 0 < number < 1 << INSTALLATION_BITS:
+            raise StateDamaged(f"{self._installation} holds {text[:32]!r}, not a number of 1 to {(1 << INSTALLATION_BITS) - 1}")
+        return number
+
+    def _draw_installation_id(self) -> int:
+        number = 1 + int.from_bytes(os.urandom(8), "big") % ((1 << INSTALLATION_BITS) - 1)
+        write_durably(self._installation, str(number).encode())
+        return number

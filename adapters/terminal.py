@@ -1,0 +1,293 @@
+"""The terminal edge: carries intents to the broker once, and readings and deals back.
+
+It waits for the journal where an order adds risk, never long where it takes risk away; what it cannot know it calls
+UNKNOWN. It decides nothing: the gateway does.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, assert_never
+
+import msgspec
+
+from evenkeel.adapters.broker import Answer, Broker
+from evenkeel.adapters.gate import Gate
+from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.messages.broker_gateway import (
+    AccountRead,
+    BrokerPosition,
+    CallTerminal,
+    CloseRequest,
+    DealDone,
+    OpenRequest,
+    OrderOutcomeResolved,
+    Outcome,
+    PositionsRead,
+    ReadTerminal,
+    StopRequest,
+    TerminalAnswered,
+)
+from evenkeel.messages.entry import DenialReason
+from evenkeel.messages.market import DailyBarsRead, SymbolSpecified
+from evenkeel.messages.operator import CommandDone, CommandRefused, ModeChanged
+from evenkeel.messages.system import Message
+from evenkeel.runtime.edge import At
+
+UNDURABLE_AFTER_MS: Final = 250
+"""A close or a stop waits so long for the journal, then goes and is marked (DESIGN 9.8)."""
+WAITING_POLL_S: Final = 0.002
+DAILY_BARS: Final = 30
+POSITION_GONE: Final = 10036
+
+
+class Durability(Protocol):
+    @property
+    def durable_seq(self) -> int: ...
+
+    def flush(self, timeout_s: float) -> bool: ...
+
+
+class TerminalState(msgspec.Struct):
+    """`calls` are intents without an answer, `unknown` the magic of each open whose answer was UNKNOWN and that no record
+    has settled; the rest is what was last said, so that only changes are said."""
+
+    calls: dict[int, CallTerminal] = {}
+    unknown: dict[int, int] = {}
+    deal_ticket: int = 0
+    positions: tuple[BrokerPosition, ...] | None = None
+    account: AccountRead | None = None
+    specs: dict[str, SymbolSpecified] = {}
+
+
+class _Waiting(msgspec.Struct):
+    """An open that has not left yet; its age is real time, so an accelerated market expires nothing."""
+
+    call: CallTerminal
+    request: OpenRequest
+    seq: int
+    heard_ns: int
+    expires_ms: int | None
+
+
+Heard = CallTerminal | ReadTerminal | ModeChanged | CommandDone | CommandRefused | OrderOutcomeResolved
+
+
+class TerminalEdge:
+    """`journal` None: everything counts as durable at once (replay). `kill_epoch` reads the epoch on disk.
+
+    `reading_every_ms` is how often it looks by itself, in real time; None: only when asked (replay).
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        symbols: Sequence[str],
+        *,
+        gate: Gate,
+        board: QuoteBoard,
+        journal: Durability | None,
+        kill_epoch: Callable[[], int],
+        monotonic_ns: Callable[[], int],
+        quote_age_ms_max: int | None,
+        reading_every_ms: int | None,
+    ) -> None:
+        self.state = TerminalState()
+        self._broker = broker
+        self._symbols = symbols
+        self._gate = gate
+        self._board = board
+        self._journal = journal
+        self._kill_epoch = kill_epoch
+        self._monotonic_ns = monotonic_ns
+        self._quote_age_ms_max = quote_age_ms_max
+        self._reading_every_ns = None if reading_every_ms is None else reading_every_ms * 1_000_000
+        self._read_ns = monotonic_ns()
+        self._waiting: list[_Waiting] = []
+
+    @property
+    def poll_s(self) -> float | None:
+        if self._waiting:
+            return WAITING_POLL_S
+        return None if self._reading_every_ns is None else self._reading_every_ns / 4e9
+
+    def remember(self, message: Message, /) -> None:
+        state = self.state
+        match message:
+            case CallTerminal():
+                state.calls[message.intent_id] = message
+            case TerminalAnswered():
+                self._remember_answer(message)
+            case DealDone(deal):
+                state.deal_ticket = max(state.deal_ticket, deal.deal_ticket)
+                self._settle({deal.magic})
+            case PositionsRead():
+                state.positions = message.positions
+                self._settle({position.magic for position in message.positions})
+            case AccountRead():
+                state.account = message
+            case SymbolSpecified(spec):
+                state.specs[spec.symbol] = message
+            case OrderOutcomeResolved(intent_id=intent_id):
+                state.unknown.pop(intent_id, None)
+                self._gate.resolve(intent_id)
+            case ModeChanged(mode=mode):
+                self._gate.mode = mode
+            case CommandDone(command_id=command_id) | CommandRefused(command_id=command_id):
+                self._gate.answered(command_id)
+            case _:
+                pass  # a question; nothing to keep
+
+    def act(self, message: Heard, at: At, /) -> Sequence[Message]:
+        match message:
+            case CallTerminal(request=OpenRequest() as request):
+                return self._want_open(message, request, at)
+            case CallTerminal(request=CloseRequest() | StopRequest()):
+                return self._reduce(message, at)
+            case ReadTerminal():
+                return self._reading(message.reading_id)
+            case ModeChanged() | CommandDone() | CommandRefused() | OrderOutcomeResolved():
+                return ()
+            case _:
+                assert_never(message)
+
+    def resume(self, now_utc_ms: int, /) -> Sequence[Message]:
+        """A call without an answer may have been executed: UNKNOWN. Then what the broker shows, where it changed."""
+        lost = [self._answer(call, Answer(Outcome.UNKNOWN, detail="the answer was lost")) for call in self.state.calls.values()]
+        return [*lost, *self._terms(), *self._changes()]
+
+    def poll(self, now_utc_ms: int, /) -> Sequence[Message]:
+        said = self._serve_waiting()
+        if self._reading_every_ns is not None and self._monotonic_ns() - self._read_ns >= self._reading_every_ns:
+            self._read_ns = self._monotonic_ns()
+            said += self._changes()
+        return said
+
+    def close(self) -> None:
+        """The broker belongs to whoever made it."""
+
+    def news(self) -> list[Message]:
+        """Deals that nobody has been told of: what the broker did by itself."""
+        deals = self._broker.deals(self.state.deal_ticket)
+        return [] if deals is None else [DealDone(deal) for deal in deals]
+
+    # -- orders ---------------------------------------------------------------------------------------------------------
+
+    def _want_open(self, call: CallTerminal, request: OpenRequest, at: At) -> Sequence[Message]:
+        expires_ms = call.expires_utc_ms - at.time_utc_ms if call.expires_utc_ms else None
+        self._waiting.append(_Waiting(call, request, at.seq, self._monotonic_ns(), expires_ms))
+        return self._serve_waiting()
+
+    def _serve_waiting(self) -> list[Message]:
+        """Send, void or keep each open that waits for the journal or for a fresh quote."""
+        said: list[Message] = []
+        waiting, self._waiting = self._waiting, []
+        for open_ in waiting:
+            now_ns = self._monotonic_ns()
+            if open_.expires_ms is not None and now_ns - open_.heard_ns >= open_.expires_ms * 1_000_000:
+                said.append(self._void(open_.call, self._why_late(open_, now_ns)))
+            elif self._is_durable(open_.seq) and self._is_fresh(open_.request.symbol, now_ns):
+                said += self._send_open(open_)
+            else:
+                self._waiting.append(open_)
+        return said
+
+    def _send_open(self, open_: _Waiting) -> list[Message]:
+        refusal = self._gate.refusal(open_.call, open_.request, self._kill_epoch())
+        if refusal is not None:
+            return [self._void(open_.call, refusal)]
+        self._gate.admit(open_.call, open_.request)
+        answer = self._broker.open_position(open_.request, open_.call.magic)
+        return [self._answer(open_.call, answer), *self.news()]
+
+    def _why_late(self, open_: _Waiting, now_ns: int) -> DenialReason:
+        if not self._is_durable(open_.seq):
+            return DenialReason.NOT_DURABLE
+        return DenialReason.EXPIRED if self._is_fresh(open_.request.symbol, now_ns) else DenialReason.QUOTE_AGE
+
+    def _is_durable(self, seq: int) -> bool:
+        return self._journal is None or self._journal.durable_seq >= seq
+
+    def _is_fresh(self, symbol: str, now_ns: int) -> bool:
+        if self._quote_age_ms_max is None:
+            return True
+        newest = self._board.get(symbol)
+        return newest is not None and now_ns - newest.monotonic_ns <= self._quote_age_ms_max * 1_000_000
+
+    def _reduce(self, call: CallTerminal, at: At) -> Sequence[Message]:
+        undurable = False
+        if self._journal is not None and self._journal.durable_seq < at.seq:
+            self._journal.flush(UNDURABLE_AFTER_MS / 1000)
+            undurable = self._journal.durable_seq < at.seq
+        match call.request:
+            case CloseRequest() as request:
+                answer = self._send_close(request, call.magic)
+            case StopRequest() as request:
+                answer = self._broker.set_stops(request)
+            case OpenRequest():
+                raise AssertionError("an open does not come here")
+        return [self._answer(call, answer, undurable=undurable), *self.news()]
+
+    def _send_close(self, request: CloseRequest, magic: int) -> Answer:
+        """Ask only for what is there beyond `remaining_steps`: a repeated close takes nothing twice."""
+        positions = self._broker.positions()
+        if positions is None:
+            return Answer(Outcome.UNKNOWN, detail="the position could not be read; nothing was sent")
+        there = [position.volume_steps for position in positions if position.ticket == request.ticket]
+        if not there:
+            return Answer(Outcome.REJECTED, code=POSITION_GONE, detail="the position is not there")
+        if there[0] <= request.remaining_steps:
+            return Answer(Outcome.ACCEPTED, ticket=request.ticket, detail="so much has left already")
+        return self._broker.close_position(request, there[0] - request.remaining_steps, magic)
+
+    def _answer(self, call: CallTerminal, answer: Answer, *, undurable: bool = False) -> TerminalAnswered:
+        return TerminalAnswered(call.intent_id, *answer[:5], answer.detail, undurable)
+
+    def _void(self, call: CallTerminal, reason: DenialReason) -> TerminalAnswered:
+        return self._answer(call, Answer(Outcome.VOID, detail=reason.value))
+
+    def _remember_answer(self, answer: TerminalAnswered) -> None:
+        """A definite answer frees the resource; an unknown one keeps it until the broker's records settle it."""
+        call = self.state.calls.pop(answer.intent_id, None)
+        if answer.outcome not in (Outcome.UNKNOWN, Outcome.PENDING):
+            self._gate.resolve(answer.intent_id)
+        elif call is not None and isinstance(call.request, OpenRequest):
+            self.state.unknown[answer.intent_id] = call.magic
+            self._gate.admit(call, call.request)
+
+    def _settle(self, magics: set[int]) -> None:
+        for intent_id in [intent_id for intent_id, magic in self.state.unknown.items() if magic in magics]:
+            del self.state.unknown[intent_id]
+            self._gate.resolve(intent_id)
+
+    # -- readings -------------------------------------------------------------------------------------------------------
+
+    def _reading(self, reading_id: int) -> list[Message]:
+        """Deals first, so that a position which is gone has said why. Nothing at all when a list could not be read."""
+        deals = self._broker.deals(self.state.deal_ticket)
+        positions = self._broker.positions()
+        if deals is None or positions is None:
+            return []
+        last = max((deal.deal_ticket for deal in deals), default=self.state.deal_ticket)
+        return [*(DealDone(deal) for deal in deals), PositionsRead(reading_id, tuple(positions), last)]
+
+    def _changes(self) -> list[Message]:
+        said = self._reading(0)
+        if said and isinstance(said[-1], PositionsRead) and said[-1].positions == self.state.positions:
+            said.pop()
+        account = self._broker.account()
+        if account is not None and account != self.state.account and not self.news():
+            said.append(account)
+        return said
+
+    def _terms(self) -> list[Message]:
+        """Terms and daily bars of every symbol, where they are new or changed."""
+        said: list[Message] = []
+        for name in self._symbols:
+            spec = self._broker.symbol(name)
+            known = self.state.specs.get(name)
+            if spec is None or (known is not None and known.spec == spec):
+                continue
+            said.append(SymbolSpecified(spec))
+            days = self._broker.daily_ranges(name, DAILY_BARS)
+            if days:
+                said.append(DailyBarsRead(name, spec.spec_id, tuple(days)))
+        return said

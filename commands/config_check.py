@@ -1,0 +1,57 @@
+"""`evenkeel config check`: is this configuration fit to run?"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from evenkeel.config.load import ConfigInvalid, Problem, identity, load
+from evenkeel.config.schema import Config
+
+OK: Final = 0
+CONFIG_INVALID: Final = 6
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What `--json` prints. `identity` is the resolved configuration's; empty, like `profile`, when there are problems."""
+
+    valid: bool
+    profile: str = ""
+    identity: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check `arguments.config` (a Path, or None for the defaults); the answer goes to stdout, problems to stderr.
+
+    With `arguments.json` one Report goes to stdout and nothing to stderr. Returns 0, or 6 when the configuration is invalid.
+    """
+    path: Path | None = arguments.config
+    try:
+        config = load(path)
+    except ConfigInvalid as invalid:
+        if arguments.json:
+            _print_json(Report(valid=False, problems=invalid.problems))
+        else:
+            print(invalid, file=sys.stderr)
+        return CONFIG_INVALID
+    if arguments.json:
+        _print_json(Report(valid=True, profile=config.profile, identity=identity(config)))
+    else:
+        print(_summary(config))
+    return OK
+
+
+def _print_json(report: Report) -> None:
+    print(msgspec.json.encode(report).decode())
+
+
+def _summary(config: Config) -> str:
+    trading = "on" if config.trading.enabled else "off"
+    strategies = " ".join(config.strategy) or "none"
+    return (
+        f"ok: profile {config.profile}, account {config.account.name}, trading {trading}, strategies {strategies}, "
+        f"identity {identity(config)[:12]}"
+    )

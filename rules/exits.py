@@ -1,0 +1,90 @@
+"""When a position is closed: the exit hierarchy, as price levels (trading_rules 5.1, 5.2).
+
+0 kill switch, 1 emergency R, 2 stop, 3 target, 4 time stop. R is measured against the risk frozen at entry, costs included.
+"""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from evenkeel.messages.market import Direction, Quote, Side, SymbolSpec, Watch
+from evenkeel.messages.position import ExitReason
+
+
+class Levels(NamedTuple):
+    """Prices at which a position ends; None: there is no such exit."""
+
+    stop_points: int
+    target_points: int | None
+    emergency_points: int | None
+
+
+def sign(direction: Direction) -> int:
+    return 1 if direction is Direction.BUY else -1
+
+
+def exit_side(direction: Direction) -> Side:
+    """A long position is closed at the bid, a short one at the ask."""
+    return Side.BID if direction is Direction.BUY else Side.ASK
+
+
+def exit_price(direction: Direction, quote: Quote) -> int:
+    return quote.bid_points if direction is Direction.BUY else quote.ask_points
+
+
+def levels_for(
+    direction: Direction,
+    *,
+    entry_points: int,
+    stop_distance_points: int,
+    target_distance_points: int | None,
+    emergency_distance_points: int | None,
+) -> Levels:
+    s = sign(direction)
+    return Levels(
+        entry_points - s * stop_distance_points,
+        None if target_distance_points is None else entry_points + s * target_distance_points,
+        None if emergency_distance_points is None else entry_points - s * emergency_distance_points,
+    )
+
+
+def emergency_distance(emergency_r: float, stop_distance_points: int, spec: SymbolSpec) -> int:
+    """Points of loss at which R_net, both commissions included, is at or below `emergency_r` (negative); rounded up.
+
+    The risk of 1 R is the stop distance alone, so commission brings the level nearer. At least one point.
+    """
+    commission_points = Fraction(2 * spec.commission_cents_per_lot * spec.worth.denominator, spec.worth.numerator)
+    distance = -Fraction(str(emergency_r)) * stop_distance_points - commission_points
+    return max(1, -(-distance.numerator // distance.denominator))
+
+
+def exit_reason(direction: Direction, levels: Levels, quote: Quote) -> ExitReason | None:
+    """The first of the hierarchy that `quote` reaches; levels count when price is at or beyond them."""
+    price, s = exit_price(direction, quote), sign(direction)
+    if levels.emergency_points is not None and s * (price - levels.emergency_points) <= 0:
+        return ExitReason.EMERGENCY
+    if s * (price - levels.stop_points) <= 0:
+        return ExitReason.STOP
+    if levels.target_points is not None and s * (price - levels.target_points) >= 0:
+        return ExitReason.TARGET
+    return None
+
+
+def watches_for(ticket: int, generation: int, direction: Direction, levels: Levels) -> tuple[Watch, ...]:
+    """One watch a level, named `ticket/exit/generation`: a later generation of a level is another watch."""
+    side = exit_side(direction)
+    falls = direction is Direction.SELL  # a short position loses when price rises
+    wanted = (
+        (ExitReason.EMERGENCY, falls, levels.emergency_points),
+        (ExitReason.STOP, falls, levels.stop_points),
+        (ExitReason.TARGET, not falls, levels.target_points),
+    )
+    return tuple(
+        Watch(f"{ticket}/{reason.value}/{generation}", side, rising, level)
+        for reason, rising, level in wanted
+        if level is not None
+    )
+
+
+def retry_delay_ms(attempts: int, first_ms: int, last_ms: int) -> int:
+    """How long to wait after the `attempts`-th refused close: doubling, bounded; a close is asked for until it is flat."""
+    return min(last_ms, first_ms * 2 ** min(attempts - 1, 16))

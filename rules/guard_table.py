@@ -1,0 +1,82 @@
+"""Where every guard's word meets: mode, holds, who is down, whether the broker agrees. New risk needs all of them.
+
+It says nothing about exits: they never ask here.
+"""
+
+from typing import Final
+
+import msgspec
+
+from evenkeel.messages.entry import DenialReason
+from evenkeel.messages.operator import HoldPlaced, Mode
+from evenkeel.messages.system import ChildDown, MessageParked
+from evenkeel.rules.entries import Refusal
+
+ACCOUNT: Final = "account"
+SUPERVISION: Final = "supervision"
+CRASHES_BEFORE_HOLD: Final = 2
+
+
+class GuardTable(msgspec.Struct):
+    """`holds` by "who scope"; `down` are the guards that do not serve; `agreed` says that the broker's readings match."""
+
+    mode: Mode = Mode.CLOSE_ONLY
+    epoch: int = 0
+    agreed: bool = False
+    holds: dict[str, HoldPlaced] = {}
+    down: list[str] = []
+
+
+def place(table: GuardTable, hold: HoldPlaced) -> None:
+    table.holds[f"{hold.who} {hold.scope}"] = hold
+
+
+def end(table: GuardTable, who: str, scope: str) -> None:
+    table.holds.pop(f"{who} {scope}", None)
+
+
+def rearm(table: GuardTable) -> None:
+    """A person has looked: holds without an end are over."""
+    table.holds = {key: hold for key, hold in table.holds.items() if hold.until_utc_ms}
+
+
+def mark_down(table: GuardTable, child: str) -> None:
+    if child not in table.down:
+        table.down.append(child)
+
+
+def mark_serving(table: GuardTable, child: str) -> None:
+    if child in table.down:
+        table.down.remove(child)
+
+
+def entry_refusal(table: GuardTable, symbol: str, now_utc_ms: int) -> Refusal | None:
+    """Why no new risk in `symbol` now; None: nothing stands against it."""
+    if table.mode is not Mode.RUN:
+        return Refusal(DenialReason.MODE, detail=table.mode.value)
+    if not table.agreed:
+        return Refusal(DenialReason.UNRECONCILED)
+    for child in table.down:
+        if not child.startswith("position/") or child == f"position/{symbol}":
+            return Refusal(DenialReason.GUARD_DOWN, detail=child)
+    for hold in table.holds.values():
+        if hold.scope in (ACCOUNT, symbol) and (hold.until_utc_ms == 0 or now_utc_ms < hold.until_utc_ms):
+            left_ms = hold.until_utc_ms - now_utc_ms if hold.until_utc_ms else 0
+            return Refusal(DenialReason.HOLD, left_ms, 0, "ms", f"{hold.who}: {hold.reason}")
+    return None
+
+
+def hold_after(trouble: ChildDown | MessageParked) -> HoldPlaced | None:
+    """A position actor's second crash, or any parked message, closes entries until a person rearms.
+
+    The scope is the symbol where the child belongs to one, else the account.
+    """
+    folder, _, symbol = trouble.child.partition("/")
+    scope = symbol if folder == "position" else ACCOUNT
+    match trouble:
+        case MessageParked():
+            return HoldPlaced(SUPERVISION, scope, f"{trouble.child} crashed twice on {trouble.kind} {trouble.seq}", 0)
+        case ChildDown():
+            if folder != "position" or trouble.crashes < CRASHES_BEFORE_HOLD:
+                return None
+            return HoldPlaced(SUPERVISION, scope, f"{trouble.child} crashed {trouble.crashes} times", 0)

@@ -1,0 +1,82 @@
+"""An order is an intent with a life: which ones are open, what they lock, what a definite answer of the broker is."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from evenkeel.messages.broker_gateway import BrokerPosition, OpenRequest
+from evenkeel.messages.entry import DenialReason, OpenPosition
+from evenkeel.messages.market import Direction
+from evenkeel.messages.position import ClosePosition
+from evenkeel.rules.entries import Refusal
+from evenkeel.rules.exits import sign
+
+POSITION_GONE: Final = 10036
+"""Return code of a close whose position does not exist any more (metatrader5 2.5): the deal will tell who closed it."""
+
+
+class Life(StrEnum):
+    """SENT waits for an answer; ACCEPTED (a close) waits for its deal; UNKNOWN waits for the broker's records."""
+
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+
+
+class OpenIntent(msgspec.Struct):
+    order: OpenPosition
+    magic: int
+    life: Life = Life.SENT
+    absent_readings: int = 0
+
+
+class CloseIntent(msgspec.Struct):
+    """`volume_steps` is what the position had when it was asked."""
+
+    order: ClosePosition
+    volume_steps: int
+    life: Life = Life.SENT
+    present_readings: int = 0
+
+
+class StopIntent(msgspec.Struct):
+    ticket: int
+    symbol: str
+
+
+def lock_refusal(
+    order: OpenPosition, opens: Iterable[OpenIntent], foreign: Iterable[BrokerPosition], now_utc_ms: int
+) -> Refusal | None:
+    """One unresolved open intent per symbol and slot; an unknown one locks the opposite direction too; so does a foreign
+    position; an expired order is not sent."""
+    if order.expires_utc_ms and now_utc_ms >= order.expires_utc_ms:
+        return Refusal(DenialReason.EXPIRED, now_utc_ms - order.expires_utc_ms, 0, "ms")
+    for intent in opens:
+        held = intent.order
+        if held.symbol == order.symbol and held.lineage.slot == order.lineage.slot:
+            return Refusal(DenialReason.SLOT_LOCKED, 1, 1, "count", f"{held.proposal_id} is {intent.life.value}")
+        if held.symbol == order.symbol and intent.life is Life.UNKNOWN and held.direction is not order.direction:
+            return Refusal(DenialReason.DIRECTION_LOCKED, 1, 0, "count", f"{held.proposal_id} is {intent.life.value}")
+    for position in foreign:
+        if position.symbol == order.symbol and position.direction is not order.direction:
+            return Refusal(DenialReason.FOREIGN_OPPOSITE, 1, 0, "count", f"position {position.ticket}")
+    return None
+
+
+def request_for(order: OpenPosition) -> OpenRequest:
+    """A market order at the price of the order's quote, with the catastrophe stop in the same request."""
+    price = order.quote.ask_points if order.direction is Direction.BUY else order.quote.bid_points
+    stop = price - sign(order.direction) * order.catastrophe_distance_points if order.catastrophe_distance_points else 0
+    return OpenRequest(
+        symbol=order.symbol,
+        spec_id=order.spec_id,
+        direction=order.direction,
+        volume_steps=order.volume_steps,
+        price_points=price,
+        deviation_points=order.deviation_points,
+        stop_points=stop,
+        target_points=0,
+        slot=order.lineage.slot,
+    )

@@ -1,0 +1,66 @@
+"""What we believe about the broker, held against what the broker says. The broker is the truth for what exists."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from evenkeel.messages.broker_gateway import BrokerPosition, Deal, DealReason
+from evenkeel.messages.entry import Lineage
+from evenkeel.messages.market import Direction
+from evenkeel.messages.position import ClosedBy, ExitReason
+
+
+class Believed(msgspec.Struct):
+    """A position of ours as we believe it to be; money accumulates from its deals. `stop_points` and `target_points` are
+    the app's levels at the entry, `broker_stop_points` the level that the broker holds (0: none)."""
+
+    ticket: int
+    symbol: str
+    spec_id: int
+    direction: Direction
+    volume_steps: int
+    volume_left_steps: int
+    entry_points: int
+    stop_points: int
+    target_points: int
+    broker_stop_points: int
+    reserved_cents: int
+    opened_utc_ms: int
+    lineage: Lineage
+    is_priced: bool = False
+    stop_failures: int = 0
+    profit_cents: int = 0
+    commission_cents: int = 0
+    swap_cents: int = 0
+
+
+def differences(
+    believed: Mapping[int, Believed], foreign: Mapping[int, BrokerPosition], positions: Sequence[BrokerPosition]
+) -> list[str]:
+    """What does not match, one line each; positions that are neither believed nor known as foreign count too."""
+    seen = {position.ticket: position for position in positions}
+    said = [f"position {ticket} is not at the broker" for ticket in believed if ticket not in seen]
+    for ticket, position in seen.items():
+        if ticket in believed:
+            ours = believed[ticket].volume_left_steps
+            if position.volume_steps != ours:
+                said.append(f"position {ticket} has {position.volume_steps} steps at the broker, {ours} here")
+        elif ticket not in foreign:
+            said.append(f"position {ticket} is unknown here")
+    return said
+
+
+def cause_of_close(deal: Deal, position: Believed, asked: ExitReason | None) -> tuple[ExitReason, ClosedBy]:
+    """Why a deal closed: our own command's reason if it answers one, else what the broker records; never profit's sign."""
+    match deal.reason:
+        case DealReason.EXPERT | DealReason.OTHER:
+            return (asked, ClosedBy.APP) if asked is not None else (ExitReason.UNEXPLAINED, ClosedBy.BROKER)
+        case DealReason.STOP:
+            at_app_stop = position.broker_stop_points == position.stop_points
+            return (ExitReason.STOP if at_app_stop else ExitReason.CATASTROPHE), ClosedBy.BROKER
+        case DealReason.TARGET:
+            return ExitReason.TARGET, ClosedBy.BROKER
+        case DealReason.STOP_OUT:
+            return ExitReason.STOP_OUT, ClosedBy.BROKER
+        case DealReason.CLIENT:
+            return ExitReason.PERSON, ClosedBy.PERSON

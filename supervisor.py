@@ -1,0 +1,205 @@
+"""The composition root: who the children are, who hears what, and how a run is put together from them.
+
+Read it as a table of contents. Nothing here decides anything about trading.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from evenkeel.actors.broker_gateway import BrokerGateway
+from evenkeel.actors.circuit_breaker import CircuitBreaker
+from evenkeel.actors.operator import Operator
+from evenkeel.actors.position import Position
+from evenkeel.actors.risk_limit import RiskLimit
+from evenkeel.actors.trading_calendar import TradingCalendar
+from evenkeel.adapters.broker import Broker
+from evenkeel.adapters.gate import Gate
+from evenkeel.adapters.market_feed import MarketFeed, QuoteSource
+from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.adapters.strategy.ma_cross import MaCross
+from evenkeel.adapters.terminal import Durability, TerminalEdge
+from evenkeel.config.schema import Config
+from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
+from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
+from evenkeel.messages.market import Quote, SymbolSpec
+from evenkeel.runtime.clock import Clock
+from evenkeel.runtime.publisher import Codec
+from evenkeel.runtime.routes import Routes, RouteTable
+from evenkeel.runtime.shell import ChildSpec, Kind
+from evenkeel.runtime.timers import Timers
+
+CODEC: Final = Codec(encode, decode)
+
+ROUTES: Final[Routes] = {
+    # the runtime
+    system.RunStarted: ["operator", "broker_gateway", "trading_calendar", "circuit_breaker?", "reporter?"],
+    system.RunStopped: ["reporter?"],
+    system.ChildDown: ["broker_gateway", "reporter?"],
+    system.ChildServing: ["broker_gateway", "reporter?"],
+    system.MessageParked: ["broker_gateway", "reporter?"],
+    system.LettersDead: ["reporter?"],
+    system.SetTimer: ["clock"],
+    system.CancelTimer: ["clock"],
+    system.TimerDue: ["{owner}"],
+    trading_calendar.TradingDayStarted: ["broker_gateway", "risk_limit", "reporter?"],
+    # the market
+    market.SymbolSpecified: ["position/*", "risk_limit", "market_feed", "strategy/*", "reporter?"],
+    market.DailyBarsRead: ["risk_limit"],
+    market.ArmWatches: ["market_feed"],
+    market.DisarmWatches: ["market_feed"],
+    market.PricesReached: ["{owner}"],
+    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*"],
+    market.WantSamples: ["market_feed"],
+    market.SampleDue: ["{owner}"],
+    market.QuotesStale: ["reporter?"],
+    market.QuotesResumed: ["reporter?"],
+    market.FeedGap: ["reporter?"],
+    # the way in
+    entry.SignalRaised: ["position/{symbol}"],
+    entry.EntryProposed: ["risk_limit"],
+    entry.OpenPosition: ["broker_gateway"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", "reporter?"],
+    broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "reporter?"],
+    broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "reporter?"],
+    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "reporter?"],
+    # a position's life
+    position.PositionOpened: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
+    position.PositionPriced: ["position/{symbol}", "risk_limit", "reporter?"],
+    position.PositionReduced: ["position/{symbol}", "risk_limit", "reporter?"],
+    position.PositionClosed: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
+    position.ClosePosition: ["broker_gateway"],
+    position.ReducePosition: ["position/{symbol}"],
+    position.CloseFailed: ["position/{symbol}", "reporter?"],
+    # the broker
+    broker_gateway.CallTerminal: ["terminal"],
+    broker_gateway.TerminalAnswered: ["broker_gateway"],
+    broker_gateway.DealDone: ["broker_gateway", "risk_limit"],
+    broker_gateway.ReadTerminal: ["terminal"],
+    broker_gateway.PositionsRead: ["broker_gateway"],
+    broker_gateway.AccountRead: ["risk_limit", "reporter?"],
+    broker_gateway.BrokerAgreed: ["operator", "reporter?"],
+    broker_gateway.BrokerDisagreed: ["operator", "reporter?"],
+    broker_gateway.ForeignPositionSeen: ["risk_limit", "reporter?"],
+    broker_gateway.ForeignPositionGone: ["risk_limit", "reporter?"],
+    # a person
+    operator.StartTrading: ["operator"],
+    operator.PauseTrading: ["operator"],
+    operator.ResumeTrading: ["operator"],
+    operator.KillTrading: ["operator"],
+    operator.RearmTrading: ["operator"],
+    operator.CloseTicket: ["operator"],
+    operator.LowerMode: ["operator"],
+    operator.ModeChanged: ["broker_gateway", "position/*", "terminal", "reporter?"],
+    operator.TradingRearmed: ["broker_gateway", "risk_limit", "reporter?"],
+    operator.CommandAccepted: ["control?"],
+    operator.CommandRefused: ["terminal", "control?"],
+    operator.CommandDone: ["terminal", "control?"],
+    operator.HoldPlaced: ["broker_gateway", "reporter?"],
+    operator.HoldEnded: ["broker_gateway", "reporter?"],
+}
+
+
+class World(NamedTuple):
+    """What the edges touch: the same in a run, a demonstration and a replay, made of other parts.
+
+    `source` None: a replay serves the quotes itself. `journal` None: everything counts as durable at once.
+    `reading_every_ms` None: the broker is read only when somebody asks.
+    """
+
+    config: Config
+    specs: Mapping[str, SymbolSpec]
+    broker: Broker
+    clock: Clock
+    board: QuoteBoard
+    gate: Gate
+    history: Callable[[str, int], Sequence[Quote] | None]
+    kill_epoch: Callable[[], int]
+    source: QuoteSource | None = None
+    journal: Durability | None = None
+    reading_every_ms: int | None = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(self.specs)
+
+
+def children(world: World, more_edges: Mapping[str, Callable[[], Any]] | None = None) -> list[ChildSpec]:
+    """Every child, in the order of their start: each hears only of things that those before it may say at once.
+
+    `more_edges` are `reporter` and `control`, which a replay does without.
+    """
+    config, symbols, more = world.config, world.symbols, more_edges or {}
+    guards = guard_names(world)
+    specs = [
+        _edge("clock", lambda: Timers(world.clock)),
+        _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
+        _actor("trading_calendar", lambda: TradingCalendar(config.trading_calendar)),
+        _actor("risk_limit", lambda: RiskLimit(config)),
+        _actor("broker_gateway", lambda: BrokerGateway(config.broker_gateway, guards)),
+    ]
+    if config.circuit_breaker.enabled:
+        specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
+    specs += [_position(symbol, config) for symbol in symbols]
+    specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
+    specs += [_edge("terminal", lambda: terminal_edge(world)), _edge("market_feed", lambda: market_feed(world))]
+    specs += [_strategy(name, world) for name in config.strategy]
+    specs += [_edge(name, make) for name, make in more.items() if name == "control"]
+    return specs
+
+
+def guard_names(world: World) -> tuple[str, ...]:
+    """The children without which nothing new is opened."""
+    breaker = ("circuit_breaker",) if world.config.circuit_breaker.enabled else ()
+    return ("risk_limit", "operator", "trading_calendar", *breaker, *(f"position/{symbol}" for symbol in world.symbols))
+
+
+def route_table(specs: Sequence[ChildSpec]) -> RouteTable:
+    return RouteTable(ROUTES, children=[spec.name for spec in specs], said=MESSAGE_TYPES)
+
+
+def terminal_edge(world: World) -> TerminalEdge:
+    age_s = world.config.limits.quote_age_s_max
+    return TerminalEdge(
+        world.broker,
+        world.symbols,
+        gate=world.gate,
+        board=world.board,
+        journal=world.journal,
+        kill_epoch=world.kill_epoch,
+        monotonic_ns=world.clock.monotonic_ns,
+        quote_age_ms_max=None if age_s == "off" else round(age_s * 1000),
+        reading_every_ms=world.reading_every_ms,
+    )
+
+
+def market_feed(world: World) -> MarketFeed:
+    age_s = world.config.limits.quote_age_s_max
+    timeframes = {
+        symbol: tuple(sorted({s.timeframe for s in world.config.strategy.values() if symbol in (s.symbols or world.symbols)}))
+        for symbol in world.symbols
+    }
+    return MarketFeed(
+        world.specs,
+        timeframes,
+        board=world.board,
+        history=world.history,
+        monotonic_ns=world.clock.monotonic_ns,
+        source=world.source,
+        quote_age_ms_max=None if age_s == "off" or world.source is None else round(age_s * 1000),
+    )
+
+
+def _actor(name: str, make: Callable[[], Any]) -> ChildSpec:
+    return ChildSpec(name=name, kind=Kind.ACTOR, make=make)
+
+
+def _edge(name: str, make: Callable[[], Any], *, essential: bool = True) -> ChildSpec:
+    return ChildSpec(name=name, kind=Kind.EDGE, make=make, essential=essential)
+
+
+def _position(symbol: str, config: Config) -> ChildSpec:
+    return ChildSpec(name=f"position/{symbol}", kind=Kind.ACTOR, make=lambda: Position(symbol, config), owns_positions=True)
+
+
+def _strategy(name: str, world: World) -> ChildSpec:
+    return _edge(f"strategy/{name}", lambda: MaCross(name, world.config.strategy[name]), essential=False)
