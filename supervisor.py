@@ -14,6 +14,7 @@ from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
 from evenkeel.adapters.gate import Gate
+from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.market_feed import MarketFeed, QuoteSource
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.strategy.ma_cross import MaCross
@@ -22,13 +23,20 @@ from evenkeel.config.schema import Config
 from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
-from evenkeel.runtime.clock import Clock
-from evenkeel.runtime.publisher import Codec
+from evenkeel.messages.system import RunStarted, RunStopped
+from evenkeel.runtime.clock import Clock, ManualClock
+from evenkeel.runtime.fold import ledgers_from
+from evenkeel.runtime.journal import Journal
+from evenkeel.runtime.publisher import SUPERVISOR, Codec, Publisher
 from evenkeel.runtime.routes import Routes, RouteTable
 from evenkeel.runtime.shell import ChildSpec, Kind
+from evenkeel.runtime.stepped import SteppedHost
+from evenkeel.runtime.threaded import ThreadedHost
 from evenkeel.runtime.timers import Timers
 
 CODEC: Final = Codec(encode, decode)
+INTAKE: Final = ("control", "market_feed")
+"""Dismissed first when a run ends: nothing new comes in while the others finish what they have."""
 
 ROUTES: Final[Routes] = {
     # the runtime
@@ -121,6 +129,63 @@ class World(NamedTuple):
     @property
     def symbols(self) -> tuple[str, ...]:
         return tuple(self.specs)
+
+
+def stepped_run(world: World, clock: ManualClock, started: RunStarted, journal: Journal | None) -> SteppedHost:
+    """A run on the deterministic host, booted: for replays, stories and benchmarks."""
+    specs = children(world)
+    publisher = Publisher(routes=route_table(specs), codec=CODEC, clock=clock, journal=journal)
+    host = SteppedHost(specs, publisher=publisher, clock=clock)
+    publisher.publish(SUPERVISOR, 0, [started])
+    host.boot()
+    return host
+
+
+class LiveRun:
+    """A run on the threaded host over a journal on disk: it begins where the journal ends."""
+
+    def __init__(
+        self,
+        world: World,
+        journal: LmdbJournal,
+        started: RunStarted,
+        *,
+        more_edges: Mapping[str, Callable[[], Any]],
+        on_fatal: Callable[[str], None],
+        on_journal_failed: Callable[[str], None],
+    ) -> None:
+        specs = children(world, more_edges)
+        snapshots = journal.snapshots
+        first_seq = min(snapshots[spec.name].upto_seq if spec.name in snapshots else 0 for spec in specs) + 1
+        records = list(journal.read(first_seq))
+        ledgers = ledgers_from(records, snapshots, specs, CODEC, tolerant=not started.continued)
+        self.publisher = Publisher(
+            routes=route_table(specs),
+            codec=CODEC,
+            clock=world.clock,
+            journal=journal,
+            last_seq=journal.last_seq,
+            last_utc_ms=records[-1].time_utc_ms if records else 0,
+            on_journal_failed=on_journal_failed,
+        )
+        self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal)
+        self._journal = journal
+        self._started = started
+        journal.on_durable(lambda: self.host.wake("terminal"))
+
+    def boot(self) -> None:
+        """Every child serves, and the segment opens with a snapshot of each. Raises BootFailed."""
+        self.host.say(SUPERVISOR, [self._started])
+        self.host.boot()
+        self.host.snapshot_all()
+
+    def stop(self, reason: str, deadline_s: float) -> list[str]:
+        """An end in order; returns the children that were still busy at the deadline. Positions keep their broker stops."""
+        late = self.host.stop(first=INTAKE, deadline_s=deadline_s)
+        self.host.say(SUPERVISOR, [RunStopped(reason)])
+        self._journal.flush(deadline_s)
+        self._journal.close(clean=not late)
+        return late
 
 
 def children(world: World, more_edges: Mapping[str, Callable[[], Any]] | None = None) -> list[ChildSpec]:

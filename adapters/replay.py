@@ -54,11 +54,11 @@ class Replay:
                 feed, happened = host.child(FEED), True
             reached = feed.reached(symbol, time_utc_ms, bid_points, ask_points)
             if reached:
-                self._say(FEED, time_utc_ms, row, lambda _, said=reached: said, derived=True)
+                self._say(FEED, time_utc_ms, row, _already(reached), derived=True)
                 feed, happened = host.child(FEED), True
             bars = feed.closed_bars(symbol, time_utc_ms, bid_points, ask_points)
             if bars:
-                self._say(FEED, time_utc_ms, row, lambda _, said=bars: said, derived=True)
+                self._say(FEED, time_utc_ms, row, _already(bars), derived=True)
                 feed, happened = host.child(FEED), True
             if happened:
                 host.advance_to(time_utc_ms, inclusive=True)
@@ -73,5 +73,11 @@ class Replay:
         self._host.poke(name, look, row=row, derived=derived)
 
     def _wake_utc_ms(self) -> int:
-        timer = self._host.child(CLOCK).next_due_utc_ms()
-        return min(_NEVER if timer is None else timer, self._host.child(FEED).next_sample_utc_ms)
+        timer: int | None = self._host.child(CLOCK).next_due_utc_ms()
+        sample: int = self._host.child(FEED).next_sample_utc_ms
+        return min(_NEVER if timer is None else timer, sample)
+
+
+def _already(said: Sequence[Message]) -> Callable[[Any], Sequence[Message]]:
+    """What the feed has found by looking at the quote, for it to say."""
+    return lambda _: said

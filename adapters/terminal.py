@@ -138,10 +138,8 @@ class TerminalEdge:
 
     def act(self, message: Heard, at: At, /) -> Sequence[Message]:
         match message:
-            case CallTerminal(request=OpenRequest() as request):
-                return self._want_open(message, request, at)
-            case CallTerminal(request=CloseRequest() | StopRequest()):
-                return self._reduce(message, at)
+            case CallTerminal():
+                return self._call(message, at)
             case ReadTerminal():
                 return self._reading(message.reading_id)
             case ModeChanged() | CommandDone() | CommandRefused() | OrderOutcomeResolved():
@@ -170,6 +168,17 @@ class TerminalEdge:
         return [] if deals is None else [DealDone(deal) for deal in deals]
 
     # -- orders ---------------------------------------------------------------------------------------------------------
+
+    def _call(self, call: CallTerminal, at: At) -> Sequence[Message]:
+        match call.request:
+            case OpenRequest() as request:
+                return self._want_open(call, request, at)
+            case CloseRequest() as request:
+                return self._reduce(call, at, lambda: self._send_close(request, call.magic))
+            case StopRequest() as request:
+                return self._reduce(call, at, lambda: self._broker.set_stops(request))
+            case _:
+                assert_never(call.request)
 
     def _want_open(self, call: CallTerminal, request: OpenRequest, at: At) -> Sequence[Message]:
         expires_ms = call.expires_utc_ms - at.time_utc_ms if call.expires_utc_ms else None
@@ -212,19 +221,13 @@ class TerminalEdge:
         newest = self._board.get(symbol)
         return newest is not None and now_ns - newest.monotonic_ns <= self._quote_age_ms_max * 1_000_000
 
-    def _reduce(self, call: CallTerminal, at: At) -> Sequence[Message]:
+    def _reduce(self, call: CallTerminal, at: At, send: Callable[[], Answer]) -> Sequence[Message]:
+        """A close or a stop: it waits a little for the journal, then goes in any case."""
         undurable = False
-        if self._journal is not None and self._journal.durable_seq < at.seq:
+        if self._journal is not None and not self._is_durable(at.seq):
             self._journal.flush(UNDURABLE_AFTER_MS / 1000)
-            undurable = self._journal.durable_seq < at.seq
-        match call.request:
-            case CloseRequest() as request:
-                answer = self._send_close(request, call.magic)
-            case StopRequest() as request:
-                answer = self._broker.set_stops(request)
-            case OpenRequest():
-                raise AssertionError("an open does not come here")
-        return [self._answer(call, answer, undurable=undurable), *self.news()]
+            undurable = not self._is_durable(at.seq)
+        return [self._answer(call, send(), undurable=undurable), *self.news()]
 
     def _send_close(self, request: CloseRequest, magic: int) -> Answer:
         """Ask only for what is there beyond `remaining_steps`: a repeated close takes nothing twice."""

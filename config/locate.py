@@ -67,10 +67,11 @@ def _lines_of(text: str) -> dict[KeyPath, int]:
     lines: dict[KeyPath, int] = {}
     table: KeyPath = ()
     for line, statement in _statements(text):
-        found = [(*table, *path) for path in paths(tomllib.loads(statement))]
+        found = list(paths(tomllib.loads(statement)))
         if statement.lstrip().startswith("["):
-            found = list(paths(tomllib.loads(statement)))
             table = found[-1]
+        else:
+            found = [(*table, *path) for path in found]
         for path in found:
             lines.setdefault(path, line)
     return lines

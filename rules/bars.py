@@ -4,6 +4,7 @@ A period without quotes makes no bar; a bar is closed by the first quote of a la
 minutes and starts with one (D1 with the UTC day), so a quote that closes a longer bar closes an M1 bar first.
 """
 
+import operator
 from typing import Final
 
 import msgspec
@@ -66,7 +67,7 @@ def bar_of(minute: OpenMinute) -> OpenBar:
         close_points=minute.bids[-1],
         close_ask_points=minute.asks[-1],
         quotes=len(minute.bids),
-        spreads=[ask - bid for bid, ask in zip(minute.bids, minute.asks, strict=True)],
+        spreads=list(map(operator.sub, minute.asks, minute.bids)),
     )
 
 

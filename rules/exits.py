@@ -87,4 +87,4 @@ def watches_for(ticket: int, generation: int, direction: Direction, levels: Leve
 
 def retry_delay_ms(attempts: int, first_ms: int, last_ms: int) -> int:
     """How long to wait after the `attempts`-th refused close: doubling, bounded; a close is asked for until it is flat."""
-    return min(last_ms, first_ms * 2 ** min(attempts - 1, 16))
+    return min(last_ms, first_ms << min(attempts - 1, 16))

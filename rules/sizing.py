@@ -167,8 +167,15 @@ def foreign_holding_of(seen: ForeignPositionSeen) -> Holding:
 
 
 def priced(holding: Holding, deal: PositionPriced) -> Holding:
-    """The deal says what it cost: the rest of the reservation is free."""
-    return msgspec.structs.replace(holding, entry_points=deal.entry_points, volume_steps=deal.volume_steps, reserved_cents=0)
+    """The deal says what it cost: the rest of the reservation is free. The stop keeps its distance from the fill."""
+    moved_points = deal.entry_points - holding.entry_points
+    return msgspec.structs.replace(
+        holding,
+        entry_points=deal.entry_points,
+        stop_points=holding.stop_points + moved_points if holding.stop_points else 0,
+        volume_steps=deal.volume_steps,
+        reserved_cents=0,
+    )
 
 
 def reduced(holding: Holding, rest: PositionReduced) -> Holding:

@@ -56,9 +56,10 @@ class Mailbox:
             self._on_full()
 
     def order(self, order: Order) -> None:
-        """To the present incarnation, ahead of its messages."""
+        """To the present incarnation, ahead of its messages; the same order once is enough."""
         with self._arrived:
-            self._orders.append(order)
+            if order not in self._orders:
+                self._orders.append(order)
             self._arrived.notify()
 
     def open_slot(self, poll_s: Callable[[], float | None]) -> "Slot":

@@ -9,10 +9,9 @@ import msgspec
 class FaultKind(StrEnum):
     """What goes wrong. A lost reply is `Outcome.UNKNOWN` to the caller.
 
-    `LATE` is executed `after_quotes` quotes of its symbol later at that quote's price, if the broker still
-    allows it. `DELAYED_HISTORY` shows
-    no deal that `deals` has not shown before, for `after_quotes` quotes of any symbol. `EMPTY` reads "nothing" although
-    positions exist.
+    `LATE` is executed `after_quotes` quotes of its symbol later at that quote's price, if the broker then allows it.
+    `DELAYED_HISTORY` shows no deal that `deals` has not shown before, for `after_quotes` quotes of any symbol. `EMPTY` reads
+    "nothing" although positions exist.
     """
 
     REQUOTE = "requote"

@@ -27,9 +27,7 @@ def sample(spread_points: int, symbol: str = "EURUSD") -> SampleDue:
 def bar(range_points: int, *, timeframe: str = "M1", late: bool = False) -> BarClosed:
     high = 110_000 + range_points
     quote = Quote(0, 110_000, 110_010)
-    return BarClosed(
-        "EURUSD", 1, timeframe, 0, 110_000, high, 110_000, 110_000, 110_010, 10, 10, 5, quote, late=late
-    )
+    return BarClosed("EURUSD", 1, timeframe, 0, 110_000, high, 110_000, 110_000, 110_010, 10, 10, 5, quote, late=late)
 
 
 def quiet_bars(actor: CircuitBreaker) -> CircuitBreaker:

@@ -409,7 +409,6 @@ def test_the_endpoint_of_a_dead_supervisor_means_not_running(tmp_path: Path, for
 
 @posix
 def test_a_stopped_supervisor_does_not_answer_and_a_killed_one_does_not_run(tmp_path: Path, form: str) -> None:
-    assert sys.platform != "win32"
     with subprocess.Popen(
         [sys.executable, "-c", SERVE, str(tmp_path / "c"), form], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -417,7 +416,7 @@ def test_a_stopped_supervisor_does_not_answer_and_a_killed_one_does_not_run(tmp_
         process.stdout.readline()
         endpoint = tmp_path / "c" / "endpoint.json"
         assert isinstance(ask(endpoint, Ping(), 5.0), Pong)
-        process.send_signal(signal.SIGSTOP)
+        process.send_signal(signal.Signals["SIGSTOP"])
         with pytest.raises(NoAnswer) as silence:
             ask(endpoint, pause(), 0.2)
         assert not silence.value.sent

@@ -45,9 +45,6 @@ def complaints(write: Write) -> Complaints:
     return said
 
 
-# --- Layers ------------------------------------------------------------------------------------------------------------
-
-
 def test_a_file_may_leave_out_everything(write: Write) -> None:
     assert load(write("")) == load(None) == schema.Config(profile="personal", limits=schema.PERSONAL)
 
@@ -84,9 +81,6 @@ def test_a_byte_order_mark_and_the_line_ends_of_windows_are_read(tmp_path: Path)
     path.write_bytes(b'\xef\xbb\xbfprofile = "plain"\r\n[entry]\r\nvolume_lots = 0.1\r\nstop_pips = 0\r\n')
     with pytest.raises(ConfigInvalid, match=r"windows.toml:4: entry.stop_pips: 0 is not > 0"):
         load(path)
-
-
-# --- One key -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -157,9 +151,6 @@ def test_a_symbol_may_be_called_what_it_likes(write: Write) -> None:
     assert load(write("[symbols.KEY]\ndigits = 2\n")).symbols["KEY"].digits == 2
 
 
-# --- The whole ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "text, complaint",
     [
@@ -212,9 +203,6 @@ def test_a_wrong_key_is_not_compared_with_others(complaints: Complaints) -> None
     assert len(complaints("[limits]\nday_loss_soft_pct = 50\nday_loss_pct = 300\n")) == 1
 
 
-# --- The file ----------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "content, complaint",
     [
@@ -254,22 +242,21 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
 
 
 def test_keys_are_found_behind_strings_comments_and_brackets() -> None:
-    text = (
-        r'''# [no] "quotes
-a = """
-[no]
-b = 1 \""" # still text """"
-c = ['[', "]#\"", # ]
-  '''.rstrip()
-        + r"""
-  { d = 1 }]
-[ t . 'u.v' ] # [no]
-e.f = '''
-[no]'''
-g = {h = {i = 1}, j = "}"}
-[[k]]
-l = 1
-"""
+    text = "\n".join(
+        [
+            '# [no] "quotes',
+            'a = """',
+            "[no]",
+            'b = 1 \\""" # still text """"',
+            """c = ['[', "]#\\"", # ]""",
+            "  { d = 1 }]",
+            "[ t . 'u.v' ] # [no]",
+            "e.f = '''",
+            "[no]'''",
+            'g = {h = {i = 1}, j = "}"}',
+            "[[k]]",
+            "l = 1",
+        ]
     )
     _, lines = parse(text)
     assert lines == {
@@ -290,9 +277,6 @@ l = 1
     assert set(lines) == set(paths(tomllib.loads(text)))
 
 
-# --- Identity ----------------------------------------------------------------------------------------------------------
-
-
 def test_the_identity_is_of_what_was_meant_not_of_how_or_where_it_was_written(tmp_path: Path, write: Write) -> None:
     one = load(write("[entry]\nstop_pips = 10\ncooldown_minutes = 0\n[account]\nname = 'x'\n"))
     (tmp_path / "other.toml").write_text("account.name = 'x'\nentry = {cooldown_minutes = 0.0, stop_pips = 10.0}\n")
@@ -304,9 +288,6 @@ def test_the_identity_is_of_what_was_meant_not_of_how_or_where_it_was_written(tm
 def test_the_canonical_form_has_sorted_keys() -> None:
     config = load(None, overrides={"symbols": {"B": {}, "A": {}}})
     assert canonical(config) == json.dumps(json.loads(canonical(config)), sort_keys=True, separators=(",", ":")).encode()
-
-
-# --- evenkeel config check ---------------------------------------------------------------------------------------------
 
 
 def test_config_check_sums_up_a_valid_file_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
