@@ -74,6 +74,8 @@ class RiskLimit:
 
     def handle(self, message: Heard, now_utc_ms: int) -> list[Message]:
         match message:
+            case BarClosed() | DealDone() | AccountRead():
+                return self._money(message)
             case EntryProposed():
                 return self._answer(message, now_utc_ms)
             case OrderDenied() | OrderRejected() | OrderOutcomeResolved():
@@ -85,8 +87,6 @@ class RiskLimit:
                 return self._position(message, now_utc_ms)
             case ForeignPositionSeen() | ForeignPositionGone():
                 return self._foreign(message)
-            case AccountRead() | DealDone() | BarClosed():
-                return self._money(message)
             case SymbolSpecified() | DailyBarsRead():
                 return self._terms(message)
             case TradingDayStarted() | TradingRearmed():

@@ -4,6 +4,7 @@ It waits for the journal where an order adds risk, never long where it takes ris
 UNKNOWN. It decides nothing: the gateway does.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, assert_never
 
@@ -174,9 +175,9 @@ class TerminalEdge:
             case OpenRequest() as request:
                 return self._want_open(call, request, at)
             case CloseRequest() as request:
-                return self._reduce(call, at, lambda: self._send_close(request, call.magic))
+                return self._reduce(call, at, functools.partial(self._send_close, request, call.magic))
             case StopRequest() as request:
-                return self._reduce(call, at, lambda: self._broker.set_stops(request))
+                return self._reduce(call, at, functools.partial(self._broker.set_stops, request))
             case _:
                 assert_never(call.request)
 

@@ -53,7 +53,7 @@ def test_only_the_last_closes_are_kept():
     assert window.closes == [995, 996, 997, 998, 999]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     closes=some.lists(some.integers(100_000, 100_006), max_size=60),
     lengths=some.tuples(some.integers(1, 6), some.integers(1, 6)),

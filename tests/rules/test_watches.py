@@ -112,7 +112,7 @@ class NaiveWatches:
         return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(some.lists(steps, max_size=40))
 def test_the_nearest_levels_miss_nothing_that_looking_at_every_watch_finds(steps):
     watches, naive = Watches(), NaiveWatches()
