@@ -173,7 +173,7 @@ class MarketFeed:
             self.state.symbols[message.symbol].quote = message.quote
 
     def act(self, message: Heard, at: At) -> Sequence[Message]:
-        """Nothing to do in the world; but whoever is told something has published what it said before."""
+        """Nothing to do in the world. The shell publishes before it goes on: what was said until now is served."""
         self._board.release()
         return ()
 
@@ -191,6 +191,7 @@ class MarketFeed:
     def poll(self, now_utc_ms: int) -> Sequence[Message]:
         """Serve one quote. When none is due: the samples that are, and symbols whose quotes have become stale."""
         assert self._source is not None, "a feed without a source is not polled"
+        self._board.release()
         taken = self._source.take()
         if taken is None:
             return [*self._gone_stale(), *self.samples_before(now_utc_ms)]
