@@ -240,7 +240,7 @@ def terminal_edge(world: World) -> TerminalEdge:
 def market_feed(world: World) -> MarketFeed:
     age_s = world.config.limits.quote_age_s_max
     timeframes = {
-        symbol: tuple(sorted({s.timeframe for s in world.config.strategy.values() if symbol in (s.symbols or world.symbols)}))
+        symbol: tuple(sorted({s.timeframe for s in world.config.strategy.values() if symbol in s.symbols}))
         for symbol in world.symbols
     }
     return MarketFeed(

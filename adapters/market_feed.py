@@ -36,6 +36,8 @@ Heard = SymbolSpecified | ArmWatches | DisarmWatches | WantSamples
 Said = PricesReached | BarClosed | SampleDue | QuotesStale | QuotesResumed | FeedGap
 
 _NEVER_UTC_MS: Final = 2**62
+LATE_AFTER_MS: Final = 2_000
+"""A bar that a missed quote closed is late when that quote is so old by the run's clock: nobody trades on it any more."""
 _OLD_MINUTE_MS: Final = 2 * PERIOD_MS["M1"]
 _NS_PER_MS: Final = 1_000_000
 
@@ -249,7 +251,7 @@ class MarketFeed:
         return (self._monotonic_ns() - newest.monotonic_ns) // _NS_PER_MS
 
     def _fold(
-        self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int, *, is_missed: bool = False
+        self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int, *, is_late: bool = False
     ) -> list[BarClosed]:
         minute = self._minutes.get(symbol)
         if minute is not None and time_utc_ms < minute.ends_utc_ms:
@@ -260,7 +262,7 @@ class MarketFeed:
         self._minutes[symbol] = opened_by(quote)
         if minute is None:
             return []
-        late = is_missed or symbol in self._old_minutes
+        late = is_late or symbol in self._old_minutes
         self._old_minutes.discard(symbol)
         return self._close(symbol, minute, quote, late=late)
 
@@ -347,12 +349,12 @@ class MarketFeed:
         if feed.watches.armed and (not quotes or quotes[0].time_utc_ms > served.time_utc_ms):
             known_utc_ms = quotes[0].time_utc_ms if quotes else now_utc_ms
             said.append(FeedGap(symbol, feed.spec.spec_id, served.time_utc_ms, known_utc_ms, 0, 0))
-        said += self._serve_missed(symbol, quotes, served)
+        said += self._serve_missed(symbol, quotes, served, now_utc_ms)
         if quotes:
             self._put_old(symbol, quotes[-1], now_utc_ms)
         return said
 
-    def _serve_missed(self, symbol: str, quotes: Sequence[Quote], served: Quote) -> list[Message]:
+    def _serve_missed(self, symbol: str, quotes: Sequence[Quote], served: Quote, now_utc_ms: int) -> list[Message]:
         """Fold `quotes` into the bars and test those after `served`: where it stands twice, rather once more than never."""
         said: list[Message] = []
         is_missed = False
@@ -361,7 +363,7 @@ class MarketFeed:
             is_missed = is_missed or quote.time_utc_ms > served.time_utc_ms
             if is_missed:
                 said += self.reached(*price)
-            said += self._fold(*price, is_missed=True)
+            said += self._fold(*price, is_late=now_utc_ms - quote.time_utc_ms > LATE_AFTER_MS)
             is_missed = is_missed or quote == served
         return said
 

@@ -40,28 +40,34 @@ class Replay:
         self._terminal = terminal
 
     def serve(self, quotes: Iterable[RecordedQuote]) -> None:
-        """Serve every quote, in the order given. The quiet path touches terminal and feed alone."""
+        """Serve every quote, in the order given. The quiet path touches terminal and feed alone.
+
+        A feed that was restarted while the quote had its consequences has read the quote again from the terminal's history.
+        """
         host, on_quote = self._host, self._terminal.on_quote
         feed: MarketFeed = host.child(FEED)
         wake_utc_ms = self._wake_utc_ms()
         for row, symbol, time_utc_ms, bid_points, ask_points in quotes:
-            if time_utc_ms >= wake_utc_ms:
+            happened = time_utc_ms >= wake_utc_ms
+            if happened:
                 self._fire(time_utc_ms, row)
                 feed = host.child(FEED)
-            happened = time_utc_ms >= wake_utc_ms
             if on_quote(symbol, time_utc_ms, bid_points, ask_points):
                 self._say(TERMINAL, time_utc_ms, row, TerminalEdge.news, derived=False)
-                feed, happened = host.child(FEED), True
-            reached = feed.reached(symbol, time_utc_ms, bid_points, ask_points)
-            if reached:
-                self._say(FEED, time_utc_ms, row, _already(reached), derived=True)
-                feed, happened = host.child(FEED), True
-            bars = feed.closed_bars(symbol, time_utc_ms, bid_points, ask_points)
-            if bars:
-                self._say(FEED, time_utc_ms, row, _already(bars), derived=True)
-                feed, happened = host.child(FEED), True
+                happened = True
+            if not happened or host.child(FEED) is feed:
+                reached = feed.reached(symbol, time_utc_ms, bid_points, ask_points)
+                if reached:
+                    self._say(FEED, time_utc_ms, row, _already(reached), derived=True)
+                    happened = True
+            if not happened or host.child(FEED) is feed:
+                bars = feed.closed_bars(symbol, time_utc_ms, bid_points, ask_points)
+                if bars:
+                    self._say(FEED, time_utc_ms, row, _already(bars), derived=True)
+                    happened = True
             if happened:
                 host.advance_to(time_utc_ms, inclusive=True)
+                feed = host.child(FEED)
                 wake_utc_ms = self._wake_utc_ms()
 
     def _fire(self, time_utc_ms: int, row: int) -> None:

@@ -314,7 +314,7 @@ def test_a_restart_goes_on_with_the_open_bars():
 def test_a_bar_that_closed_while_the_feed_was_down_is_late(world):
     world.poll(quote(1_000, 1000), quote(MINUTE_MS, 1001))
     world.ticks += [quote(MINUTE_MS + 1, 1002), quote(2 * MINUTE_MS, 1003), quote(2 * MINUTE_MS + 5, 1004)]
-    (missed,) = world.restart(2 * MINUTE_MS + 10)
+    (missed,) = world.restart(2 * MINUTE_MS + 3_000)
     assert (missed.open_utc_ms, missed.quotes, missed.late) == (MINUTE_MS, 2, True)
     (next_bar,) = world.poll(quote(3 * MINUTE_MS, 1005))
     assert (next_bar.open_utc_ms, next_bar.quotes, next_bar.late) == (2 * MINUTE_MS, 2, False)

@@ -1,0 +1,213 @@
+"""Worlds for tests: a small account on the simulated terminal, on the deterministic host."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from evenkeel.adapters.gate import Gate
+from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.adapters.replay import RecordedQuote, Replay
+from evenkeel.adapters.simulated.faults import FaultScript
+from evenkeel.adapters.simulated.market import SyntheticMarket
+from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.config.load import load
+from evenkeel.config.schema import Config
+from evenkeel.messages.market import SymbolSpec
+from evenkeel.messages.operator import StartTrading
+from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted
+from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
+from evenkeel.runtime.clock import ManualClock
+from evenkeel.runtime.journal import MemoryJournal, Record, decode_record
+from evenkeel.runtime.publisher import SUPERVISOR, Publisher
+from evenkeel.runtime.shell import ChildSpec, Kind
+from evenkeel.runtime.stepped import SteppedHost
+from evenkeel.supervisor import CODEC, World, children, route_table
+
+MONDAY_UTC_MS = 1_767_571_200_000
+"""2026-01-05 00:00 UTC, a Monday."""
+STARTED = RunStarted("build", "configuration", "test", 7, continued=False, crashed=False)
+SUPERVISION = (ChildDown, ChildServing, MessageParked)
+
+
+def config_of(**overrides: object) -> Config:
+    """The personal profile with quick trades: crossings of 2 and 3 one-minute bars, stops of 5 pips."""
+    quick: dict[str, object] = {
+        "trading.enabled": True,
+        "entry.stop_pips": 5.0,
+        "entry.target_pips": 10.0,
+        "entry.cooldown_minutes": 0.0,
+        "limits.quote_age_s_max": "off",
+        "limits.trades_per_hour": "off",
+        "limits.trades_per_day": "off",
+        "limits.trades_limit_days_max": "off",
+        "strategy": {"ma_cross": {"kind": "ma_cross", "symbols": ["EURUSD", "GBPUSD"], "fast": 2, "slow": 3}},
+    }
+    return load(None, overrides=quick | {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+class Scene(NamedTuple):
+    """A booted system and everything that one may look at."""
+
+    host: SteppedHost
+    terminal: SimulatedTerminal
+    journal: MemoryJournal
+    replay: Replay
+
+    def records(self) -> list[Record]:
+        return [decode_record(body) for body in self.journal.bodies]
+
+    def said(self, *kinds: type[Message]) -> list[Any]:
+        """Every message published so far, of `kinds` where some are named."""
+        messages = [CODEC.decode(bytes(record.body)) for record in self.records()]
+        return [message for message in messages if not kinds or isinstance(message, kinds)]
+
+    def decisions(self) -> list[tuple[str, Message]]:
+        """Who said what, in order, without what supervision says of crashes."""
+        said = [(record.sender, CODEC.decode(bytes(record.body))) for record in self.records()]
+        return [(sender, message) for sender, message in said if not isinstance(message, SUPERVISION)]
+
+
+def specs_of(config: Config, symbols: Iterable[str]) -> dict[str, SymbolSpec]:
+    return {symbol: spec_for(symbol, config, spec_id=number) for number, symbol in enumerate(symbols, start=1)}
+
+
+def market_of(config: Config, specs: dict[str, SymbolSpec], *, seed: int, every_ms: int) -> SyntheticMarket:
+    typical = {symbol: round((typical_price(symbol, config) or 1) * 10**spec.digits) for symbol, spec in specs.items()}
+    return SyntheticMarket(specs, seed=seed, start_utc_ms=MONDAY_UTC_MS, quote_every_ms=every_ms, typical_price_points=typical)
+
+
+def recorded(market: SyntheticMarket, count: int) -> list[RecordedQuote]:
+    quotes = [next(market) for _ in range(count)]
+    return [(row, symbol, q.time_utc_ms, q.bid_points, q.ask_points) for row, (symbol, q) in enumerate(quotes)]
+
+
+def scene(
+    config: Config,
+    specs: dict[str, SymbolSpec],
+    *,
+    daily: Any = None,
+    faults: FaultScript | None = None,
+    sabotage: Callable[[ChildSpec], ChildSpec] = lambda spec: spec,
+    start: bool = True,
+) -> Scene:
+    """Boot every child over an empty account; `sabotage` may replace how a child is made."""
+    clock = ManualClock(MONDAY_UTC_MS - 60_000)
+    rules = {symbol: profit_rule(symbol, config) for symbol in specs}
+    terminal = SimulatedTerminal(
+        specs,
+        start_balance_cents=1_000_000,
+        currency="USD",
+        currency_digits=2,
+        leverage=100,
+        profit_cents=lambda spec, points, steps, close: rules[spec.symbol](spec, points, steps, close),
+        faults=faults,
+        daily=daily or {},
+    )
+    world = World(config, specs, terminal, clock, QuoteBoard(), Gate(), terminal.ticks, lambda: 0)
+    childs = [sabotage(spec) for spec in children(world)]
+    journal = MemoryJournal()
+    publisher = Publisher(routes=route_table(childs), codec=CODEC, clock=clock, journal=journal)
+    host = SteppedHost(childs, publisher=publisher, clock=clock)
+    publisher.publish(SUPERVISOR, 0, [STARTED])
+    host.boot()
+    if start:
+        host.say("person", [StartTrading("start-1", "test")])
+    return Scene(host, terminal, journal, Replay(host, terminal))
+
+
+class Killed(Exception):
+    """Raised on purpose."""
+
+
+class Saboteur:
+    """Makes children that raise once, before or after they handle the `nth` message (1-based, over all incarnations)."""
+
+    def __init__(self, make: Callable[[], Any], kind: Kind, nth: int, *, after: bool) -> None:
+        self.handled = 0
+        self._make = make
+        self._nth = nth
+        self._after = after
+        self._wrap = SabotagedEdge if kind is Kind.EDGE else SabotagedActor
+        self._struck = False
+
+    def __call__(self) -> "SabotagedActor | SabotagedEdge":
+        return self._wrap(self._make(), self)
+
+    def strike(self, *, after: bool) -> None:
+        """Told at both ends of each message; raises Killed where the blow falls."""
+        if not after:
+            self.handled += 1
+        if self.handled == self._nth and after == self._after and not self._struck:
+            self._struck = True
+            raise Killed(f"{'after' if after else 'before'} the handler of message {self._nth}")
+
+
+class SabotagedActor:
+    def __init__(self, actor: Any, saboteur: Saboteur) -> None:
+        self._actor = actor
+        self._saboteur = saboteur
+
+    @property
+    def state(self) -> Any:
+        return self._actor.state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._actor.state = state
+
+    def handle(self, message: Message, now_utc_ms: int) -> Sequence[Message]:
+        self._saboteur.strike(after=False)
+        said: Sequence[Message] = self._actor.handle(message, now_utc_ms)
+        self._saboteur.strike(after=True)
+        return said
+
+
+def messages_of(name: str, tell: Callable[..., Scene]) -> int:
+    """How many messages the child `name` hears in a story."""
+    saboteurs: list[Saboteur] = []
+
+    def count(spec: ChildSpec) -> ChildSpec:
+        if spec.name != name:
+            return spec
+        saboteurs.append(Saboteur(spec.make, spec.kind, 0, after=False))
+        return msgspec.structs.replace(spec, make=saboteurs[0])
+
+    tell(sabotage=count)
+    return saboteurs[0].handled
+
+
+def sabotaged(name: str, nth: int, *, after: bool) -> Callable[[ChildSpec], ChildSpec]:
+    """Wrap the child `name`; the others are left as they are."""
+    return lambda spec: (
+        msgspec.structs.replace(spec, make=Saboteur(spec.make, spec.kind, nth, after=after)) if spec.name == name else spec
+    )
+
+
+def shared_data(name: str) -> Path:
+    """A file of real market data beside the project; it may be absent."""
+    return Path(__file__).parents[2] / "shared" / "data" / name
+
+
+class SabotagedEdge:
+    """An edge that raises when it hears something: before it remembers it, or after it acted, when the answer is lost."""
+
+    def __init__(self, edge: Any, saboteur: Saboteur) -> None:
+        self._edge = edge
+        self._saboteur = saboteur
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._edge, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("_edge", "_saboteur"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._edge, name, value)
+
+    def act(self, message: Message, at: Any) -> Sequence[Message]:
+        self._saboteur.strike(after=False)
+        said: Sequence[Message] = self._edge.act(message, at)
+        self._saboteur.strike(after=True)
+        return said
