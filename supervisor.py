@@ -96,8 +96,9 @@ ROUTES: Final[Routes] = {
     operator.KillTrading: ["operator"],
     operator.RearmTrading: ["operator"],
     operator.CloseTicket: ["operator"],
+    operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
-    operator.ModeChanged: ["broker_gateway", "position/*", "terminal", "reporter?"],
+    operator.ModeChanged: ["broker_gateway", "position/*", "terminal", "control?", "reporter?"],
     operator.TradingRearmed: ["broker_gateway", "risk_limit", "reporter?"],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
@@ -131,9 +132,15 @@ class World(NamedTuple):
         return tuple(self.specs)
 
 
-def stepped_run(world: World, clock: ManualClock, started: RunStarted, journal: Journal | None) -> SteppedHost:
+def stepped_run(
+    world: World,
+    clock: ManualClock,
+    started: RunStarted,
+    journal: Journal | None,
+    more_edges: Mapping[str, Callable[[], Any]] | None = None,
+) -> SteppedHost:
     """A run on the deterministic host, booted: for replays, stories and benchmarks."""
-    specs = children(world)
+    specs = children(world, more_edges)
     publisher = Publisher(routes=route_table(specs), codec=CODEC, clock=clock, journal=journal)
     host = SteppedHost(specs, publisher=publisher, clock=clock)
     publisher.publish(SUPERVISOR, 0, [started])
@@ -191,7 +198,7 @@ class LiveRun:
 def children(world: World, more_edges: Mapping[str, Callable[[], Any]] | None = None) -> list[ChildSpec]:
     """Every child, in the order of their start: each hears only of things that those before it may say at once.
 
-    `more_edges` are `reporter` and `control`, which a replay does without.
+    `more_edges` are `reporter` and `control`, which not every run has.
     """
     config, symbols, more = world.config, world.symbols, more_edges or {}
     guards = guard_names(world)

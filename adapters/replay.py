@@ -4,6 +4,7 @@ Timers due before a quote, then its samples; the broker serves its own stops; cr
 (entries); timers due exactly now. Everything that one of these causes is finished before the next.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -35,7 +36,10 @@ class Host(Protocol):
 
 
 class Replay:
+    """`bars_closed` counts the bars that the quotes closed, by timeframe."""
+
     def __init__(self, host: Host, terminal: SimulatedTerminal) -> None:
+        self.bars_closed: Counter[str] = Counter()
         self._host = host
         self._terminal = terminal
 
@@ -63,6 +67,7 @@ class Replay:
             if not happened or host.child(FEED) is feed:
                 bars = feed.closed_bars(symbol, time_utc_ms, bid_points, ask_points)
                 if bars:
+                    self.bars_closed.update(bar.timeframe for bar in bars)
                     self._say(FEED, time_utc_ms, row, _already(bars), derived=True)
                     happened = True
             if happened:

@@ -59,6 +59,13 @@ class CloseTicket(Observation, frozen=True):
     ticket: int
 
 
+class StopRun(Observation, frozen=True):
+    """A person ends the process in order; positions keep their stops at the broker. Followed by RunStopped."""
+
+    command_id: str
+    by: str
+
+
 class LowerMode(Message, frozen=True):
     """A limit demands a stricter mode. Answered by ModeChanged; ignored when the mode is as strict already."""
 

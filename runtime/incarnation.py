@@ -42,15 +42,16 @@ class _Parcel:
 class _Inbox:
     """pykka's inbox over a slot. `put` takes only pykka's own stop order, which then goes first."""
 
-    def __init__(self, slot: Slot) -> None:
-        self._slot = slot
+    def __init__(self) -> None:
+        self.slot: Slot | None = None
         self._stop: Any = None
 
     def put(self, envelope: Any, /) -> None:
         self._stop = envelope
 
     def get(self) -> Any:
-        return self._stop or _Parcel(self._slot.take())
+        assert self.slot is not None, "bound before the actor starts"
+        return self._stop or _Parcel(self.slot.take())
 
     def empty(self) -> bool:
         """To pykka's teardown it always is: what waits belongs to the next incarnation."""
@@ -69,9 +70,18 @@ class Incarnation(pykka.ThreadingActor):
         self._make_shell = make_shell
         self._box = box
         self._host = host
-        self._slot = box.open_slot(self._poll_s)
-        self.actor_inbox = _Inbox(self._slot)
+        self._inbox.slot = box.open_slot(self._poll_s)
         host.starting(self)
+
+    @staticmethod
+    def _create_actor_inbox() -> _Inbox:
+        """pykka's hook; its reference to this actor keeps this very inbox, so it is bound to a slot, not replaced."""
+        return _Inbox()
+
+    @property
+    def _inbox(self) -> _Inbox:
+        assert isinstance(self.actor_inbox, _Inbox)
+        return self.actor_inbox
 
     def on_start(self) -> None:
         """On the new thread, before the first message."""

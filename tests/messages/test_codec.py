@@ -97,7 +97,9 @@ def tag_of(kind: type[Message]) -> str:
     return str(kind.__struct_config__.tag)
 
 
-GOLDENS = [pytest.param(tag, golden, id=f"{tag}-{index}") for tag, known in goldens().items() for index, golden in enumerate(known)]
+GOLDENS = [
+    pytest.param(tag, golden, id=f"{tag}-{index}") for tag, known in goldens().items() for index, golden in enumerate(known)
+]
 KINDS = [pytest.param(kind, id=tag_of(kind)) for kind in MESSAGE_TYPES]
 
 
@@ -148,7 +150,7 @@ def test_noise_is_a_message_or_an_error_of_the_codec(body: bytes) -> None:
 
 
 def add_missing() -> None:
-    known = goldens() if GOLDEN_PATH.exists() else {}
+    known = goldens()
     for kind in MESSAGE_TYPES:
         recorded = known.setdefault(tag_of(kind), [])
         for message in examples_of(kind):

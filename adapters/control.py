@@ -1,0 +1,202 @@
+"""The control edge: a person's commands come in here, as observations with who sent them, and their ends go back.
+
+A kill or a pause shuts the gate on the connection's own thread, ahead of every queue; the journal follows.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, assert_never
+
+import msgspec
+
+from evenkeel.adapters import control_channel as channel
+from evenkeel.adapters.control_channel import (
+    Accepted,
+    Command,
+    ControlReply,
+    ControlServer,
+    Done,
+    HandledRequest,
+    Refused,
+    Told,
+)
+from evenkeel.adapters.gate import Gate
+from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
+from evenkeel.messages.operator import (
+    CloseTicket,
+    CommandAccepted,
+    CommandDone,
+    CommandRefused,
+    KillTrading,
+    Mode,
+    ModeChanged,
+    PauseTrading,
+    RearmTrading,
+    ResumeTrading,
+    StartTrading,
+    StopRun,
+)
+from evenkeel.messages.system import Message
+from evenkeel.runtime.edge import At
+
+OUTCOMES_KEPT: Final = 1024
+LOOK_AT_EPOCH_S: Final = 0.1
+What = Literal["status", "positions", "limits"]
+Said = StartTrading | PauseTrading | ResumeTrading | KillTrading | RearmTrading | CloseTicket | StopRun
+Heard = CommandAccepted | CommandDone | CommandRefused | ModeChanged
+
+
+class ControlState(msgspec.Struct):
+    """`outcomes` are what became of commands, oldest first: ("accepted" | "done" | "refused", detail)."""
+
+    epoch: int = 0
+    outcomes: dict[str, tuple[str, str]] = {}
+
+
+class ControlEdge:
+    """`view` answers questions with JSON; `wake` lets the host poll this edge; `on_stop` ends the process in order."""
+
+    poll_s: float | None = LOOK_AT_EPOCH_S
+
+    def __init__(
+        self,
+        make_server: Callable[[Callable[[HandledRequest], ControlReply]], ControlServer],
+        *,
+        gate: Gate,
+        kill_epoch: KillEpoch,
+        view: Callable[[What], bytes],
+        wake: Callable[[], None],
+        on_stop: Callable[[str], None],
+    ) -> None:
+        self.state = ControlState()
+        self._server = make_server(self._handled)
+        self._gate = gate
+        self._kill_epoch = kill_epoch
+        self._view = view
+        self._wake = wake
+        self._on_stop = on_stop
+        self._inbox: queue.SimpleQueue[Said] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+
+    def remember(self, message: Said | Heard, /) -> None:
+        with self._changed:
+            match message:
+                case CommandAccepted():
+                    self._outcome(message.command_id, "accepted", "")
+                case CommandDone():
+                    self._outcome(message.command_id, "done", message.detail)
+                case CommandRefused():
+                    self._outcome(message.command_id, "refused", message.reason)
+                case ModeChanged():
+                    self.state.epoch = max(self.state.epoch, message.epoch)
+                case KillTrading():
+                    self.state.epoch = max(self.state.epoch, message.epoch)
+                    self.state.outcomes.setdefault(message.command_id, ("accepted", ""))
+                case StopRun():
+                    self._outcome(message.command_id, "done", "stopping in order")
+                case StartTrading() | PauseTrading() | ResumeTrading() | RearmTrading() | CloseTicket():
+                    self.state.outcomes.setdefault(message.command_id, ("accepted", ""))
+                case _:
+                    assert_never(message)
+
+    def act(self, message: Heard, at: At, /) -> Sequence[Message]:
+        """Whoever waits for this command's end is told by `remember`."""
+        return ()
+
+    def resume(self, now_utc_ms: int, /) -> Sequence[Message]:
+        self._server.start()
+        return self._raised_by_hand()
+
+    def poll(self, now_utc_ms: int, /) -> Sequence[Message]:
+        """The commands that came in, and a kill that was written while nobody could be told."""
+        said: list[Message] = []
+        while not self._inbox.empty():
+            said.append(self._inbox.get())
+        return said or self._raised_by_hand()
+
+    def close(self) -> None:
+        self._server.stop()
+
+    def _raised_by_hand(self) -> list[Message]:
+        kill = self._kill_epoch.read()
+        if kill == UNREADABLE or kill.epoch <= self.state.epoch:
+            return []
+        command_id = f"epoch-{kill.epoch}"
+        self._gate.shut(command_id)
+        return [KillTrading(command_id, "the kill epoch on disk", kill.epoch, kill.mode == Mode.FLATTEN.value)]
+
+    def _handled(self, request: HandledRequest) -> ControlReply:
+        """On a connection's thread."""
+        match request:
+            case channel.Ask():
+                return Told(self._view(request.what))
+            case channel.Follow():
+                return self._reply(request.command_id) or Refused(request.command_id, "no such command")
+            case channel.Stop():
+                self._take(request)
+                self._on_stop(request.by)
+                return Done(request.command_id, "stopping in order")
+            case _:
+                return self._command(request)
+
+    def _command(self, command: Command) -> ControlReply:
+        known = self._reply(command.command_id)
+        if known is not None:
+            return known  # asked before this process was started
+        if isinstance(command, channel.Kill) and command.epoch > self._kill_epoch.read().epoch:
+            return Refused(command.command_id, f"epoch {command.epoch} is not on disk: raise it there first")
+        if isinstance(command, channel.Rearm) and self._kill_epoch.read() == UNREADABLE:
+            return Refused(command.command_id, "the kill epoch on disk cannot be read: kill again to mend it")
+        if isinstance(command, channel.Kill | channel.Pause):
+            self._gate.shut(command.command_id)
+        self._take(command)
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_over(command.command_id), command.wait_ms / 1000)
+        return self._reply(command.command_id) or Accepted(command.command_id)
+
+    def _take(self, command: Command) -> None:
+        self._inbox.put(_said(command))
+        self._wake()
+
+    def _is_over(self, command_id: str) -> bool:
+        return self.state.outcomes.get(command_id, ("", ""))[0] in ("done", "refused")
+
+    def _reply(self, command_id: str) -> ControlReply | None:
+        match self.state.outcomes.get(command_id):
+            case ("done", detail):
+                return Done(command_id, detail)
+            case ("refused", reason):
+                return Refused(command_id, reason)
+            case ("accepted", _):
+                return Accepted(command_id)
+            case _:
+                return None
+
+    def _outcome(self, command_id: str, end: str, detail: str) -> None:
+        outcomes = self.state.outcomes
+        outcomes[command_id] = (end, detail)
+        while len(outcomes) > OUTCOMES_KEPT:
+            del outcomes[next(iter(outcomes))]
+        self._changed.notify_all()
+
+
+def _said(command: Command) -> Said:
+    who = (command.command_id, command.by)
+    match command:
+        case channel.Start():
+            return StartTrading(*who)
+        case channel.Pause():
+            return PauseTrading(*who)
+        case channel.Resume():
+            return ResumeTrading(*who)
+        case channel.Kill():
+            return KillTrading(*who, command.epoch, command.flatten)
+        case channel.Rearm():
+            return RearmTrading(*who)
+        case channel.Close():
+            return CloseTicket(*who, command.ticket)
+        case channel.Stop():
+            return StopRun(*who)
+        case _:
+            assert_never(command)

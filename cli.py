@@ -1,0 +1,95 @@
+"""The command line: names the commands and starts one. Heavy parts are imported by the command that needs them."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+PROGRAM: Final = "evenkeel"
+
+
+class Command(NamedTuple):
+    """`module` is in evenkeel.commands and offers `add_arguments(parser)` and `run(arguments) -> exit status`."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS: Final = (
+    Command("demo", "demo", "watch the whole system trade a synthetic market; no account, no network"),
+    Command("backtest", "backtest", "replay recorded quotes through the same actors"),
+    Command("run", "run", "start the supervisor of an account"),
+    Command("status", "status", "how the supervisor is doing"),
+    Command("positions", "positions", "what is open"),
+    Command("start", "order", "turn trading on"),
+    Command("pause", "order", "no new entries until resume"),
+    Command("resume", "order", "end a pause"),
+    Command("close", "order", "close one position"),
+    Command("kill", "order", "stop all new risk now, also when the supervisor hangs"),
+    Command("rearm", "order", "end a kill or a tripped limit"),
+    Command("stop", "order", "end the supervisor in order"),
+    Command("logs", "logs", "read the log"),
+    Command("why", "why", "why a position was opened and closed"),
+    Command("config", "config_check", "check a configuration"),
+    Command("bench", "bench", "measure this machine"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = _named(words[0]) if words else None
+    if command is None:
+        return _without_command(words)
+    module = importlib.import_module(f"evenkeel.commands.{command.module}")
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {command.name}", description=command.help, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(command=command.name)
+    module.add_arguments(parser)
+    try:
+        status: int = module.run(parser.parse_args(words[1:]))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; the interpreter would complain about it at exit
+        return 1
+    return status
+
+
+def _named(word: str) -> Command | None:
+    return next((command for command in COMMANDS if command.name == word), None)
+
+
+def _without_command(words: Sequence[str]) -> int:
+    """Help, the version, or one line that names what was meant."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND …",
+        description="Runs a MetaTrader 5 account on its own.",
+        epilog="commands:\n" + "\n".join(f"  {command.name:10} {command.help}" for command in COMMANDS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and end")
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(words)
+    if arguments.version:
+        from importlib import metadata
+
+        print(PROGRAM, metadata.version(PROGRAM))
+        return 0
+    if arguments.words:
+        import difflib
+
+        meant = difflib.get_close_matches(arguments.words[0], [command.name for command in COMMANDS], n=1)
+        hint = f" Did you mean {meant[0]!r}?" if meant else f" See {PROGRAM} --help."
+        print(f"{PROGRAM}: no command {arguments.words[0]!r}.{hint}", file=sys.stderr)
+        return 2
+    parser.print_help()
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

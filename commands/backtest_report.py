@@ -1,0 +1,208 @@
+"""What a back-test found: heard while it runs, then said as JSON and as a table."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from evenkeel.adapters.history import Ticks
+from evenkeel.commands.process_facts import age_s, memory_peak_mb
+from evenkeel.config.schema import AccountConfig
+from evenkeel.messages.broker_gateway import OrderRejected
+from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.market import SymbolSpec
+from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.system import ChildDown, Message
+from evenkeel.rules.report import Report, report_of
+from evenkeel.runtime.edge import At
+
+NONE: Final = "-"
+
+
+class Trade(msgspec.Struct, frozen=True):
+    """`profit_cents` is without commission and swap."""
+
+    ticket: int
+    direction: str
+    open_utc_ms: int
+    open_price: float
+    close_utc_ms: int
+    close_price: float
+    reason: str
+    volume_lots: float
+    profit_cents: int
+
+
+class OpenTrade(msgspec.Struct, frozen=True):
+    ticket: int
+    direction: str
+    open_utc_ms: int
+    open_price: float
+    volume_lots: float
+
+
+class BacktestResult(msgspec.Struct, frozen=True):
+    """What `--json` holds; `evenkeel backtest --help` says what each number means."""
+
+    symbol: str
+    ticks: int
+    bars: int
+    crossed_dropped: int
+    repeats_dropped: int
+    trades: list[Trade]
+    open: list[OpenTrade]
+    net_cents: int
+    run_s: float
+    total_s: float
+    peak_mb: float
+    journal_sha256: str
+
+
+class HeardTrades(msgspec.Struct):
+    """`opened` by ticket is what is open now; `refused` counts by reason; `crashes` are the children's, one line each."""
+
+    closed: list[PositionClosed] = []
+    opened: dict[int, PositionOpened] = {}
+    refused: dict[str, int] = {}
+    crashes: list[str] = []
+
+
+class TradeListener:
+    """Stands where a live run has its reporter: hears of trades, says nothing."""
+
+    poll_s: float | None = None
+
+    def __init__(self) -> None:
+        self.state = HeardTrades()
+
+    def remember(self, message: Message) -> None:
+        match message:
+            case PositionOpened():
+                self.state.opened[message.ticket] = message
+            case PositionPriced():
+                self._correct(message.ticket, entry_points=message.entry_points, volume_steps=message.volume_steps)
+            case PositionReduced():
+                self._correct(message.ticket, volume_steps=message.volume_steps)
+            case PositionClosed():
+                self.state.opened.pop(message.ticket, None)
+                self.state.closed.append(message)
+            case OrderDenied():
+                self._count(message.reason.value)
+            case OrderRejected():
+                self._count(f"by the broker, {message.code}")
+            case ChildDown():
+                self.state.crashes.append(f"{message.child} crashed: {message.error}")
+            case _:
+                pass  # whatever else a reporter hears is no part of a result
+
+    def act(self, message: Message, at: At) -> Sequence[Message]:
+        return ()
+
+    def resume(self, now_utc_ms: int) -> Sequence[Message]:
+        return ()
+
+    def poll(self, now_utc_ms: int) -> Sequence[Message]:
+        """Never called: it sees nothing by itself."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _correct(self, ticket: int, **facts: int) -> None:
+        opened = self.state.opened.get(ticket)
+        if opened is not None:
+            self.state.opened[ticket] = msgspec.structs.replace(opened, **facts)
+
+    def _count(self, refusal: str) -> None:
+        self.state.refused[refusal] = self.state.refused.get(refusal, 0) + 1
+
+
+def result_of(
+    heard: HeardTrades, spec: SymbolSpec, ticks: Ticks, *, bars: int, run_s: float, journal_sha256: str
+) -> BacktestResult:
+    """Prices as decimals of the symbol's digits; age and memory of the process are those of this moment."""
+    return BacktestResult(
+        symbol=spec.symbol,
+        ticks=ticks.rows_read,
+        bars=bars,
+        crossed_dropped=ticks.crossed_dropped,
+        repeats_dropped=ticks.repeats_dropped,
+        trades=[_trade(closed, spec) for closed in heard.closed],
+        open=[_open_trade(opened, spec) for opened in heard.opened.values()],
+        net_cents=sum(closed.net_cents for closed in heard.closed),
+        run_s=round(run_s, 3),
+        total_s=round(age_s(), 3),
+        peak_mb=round(memory_peak_mb(), 1),
+        journal_sha256=journal_sha256,
+    )
+
+
+def json_of(result: BacktestResult) -> bytes:
+    """One line of JSON; a price is the shortest decimal that says it exactly."""
+    return msgspec.json.encode(result) + b"\n"
+
+
+def summary(result: BacktestResult, heard: HeardTrades, account: AccountConfig) -> str:
+    """The table for a person: a name and a number a line."""
+    rows = [
+        ("ticks", f"{result.ticks:,}"),
+        ("crossed dropped", f"{result.crossed_dropped:,}"),
+        ("repeats dropped", f"{result.repeats_dropped:,}"),
+        ("bars", f"{result.bars:,}"),
+        *_statistics(report_of(heard.closed), account),
+        *((f"refused {reason}", f"{count:,}") for reason, count in sorted(heard.refused.items())),
+        ("open", f"{len(result.open):,}"),
+        ("run_s", f"{result.run_s:.2f}"),
+        ("total_s", f"{result.total_s:.2f}"),
+        ("peak_mb", f"{result.peak_mb:.0f}"),
+    ]
+    names, numbers = max(len(name) for name, _ in rows), max(len(number) for _, number in rows)
+    return "\n".join(f"{name:<{names}}  {number:>{numbers}}" for name, number in rows)
+
+
+def _statistics(report: Report, account: AccountConfig) -> list[tuple[str, str]]:
+    def money(cents: int) -> str:
+        return f"{cents / 10**account.currency_digits:,.{account.currency_digits}f} {account.currency}"
+
+    return [
+        ("trades", f"{report.trades:,}"),
+        ("won", f"{report.won:,}"),
+        ("win rate", NONE if report.win_ratio is None else f"{report.win_ratio:.1%}"),
+        ("net", money(report.net_cents)),
+        ("gross profit", money(report.gross_profit_cents)),
+        ("gross loss", money(report.gross_loss_cents)),
+        ("profit factor", NONE if report.profit_factor is None else f"{report.profit_factor:.2f}"),
+        ("average R", NONE if report.average_r is None else f"{report.average_r:.2f}"),
+        ("max drawdown", money(report.drawdown_max_cents)),
+        ("largest loss", money(report.largest_loss_cents)),
+        *((f"closed by {reason}", f"{count:,}") for reason, count in report.exits.items()),
+    ]
+
+
+def _trade(closed: PositionClosed, spec: SymbolSpec) -> Trade:
+    return Trade(
+        ticket=closed.ticket,
+        direction=closed.direction.value,
+        open_utc_ms=closed.opened_utc_ms,
+        open_price=_price(closed.entry_points, spec),
+        close_utc_ms=closed.closed_utc_ms,
+        close_price=_price(closed.close_points, spec),
+        reason=closed.reason.value,
+        volume_lots=closed.volume_steps / spec.steps_per_lot,
+        profit_cents=closed.profit_cents,
+    )
+
+
+def _open_trade(opened: PositionOpened, spec: SymbolSpec) -> OpenTrade:
+    return OpenTrade(
+        ticket=opened.ticket,
+        direction=opened.direction.value,
+        open_utc_ms=opened.opened_utc_ms,
+        open_price=_price(opened.entry_points, spec),
+        volume_lots=opened.volume_steps / spec.steps_per_lot,
+    )
+
+
+def _price(points: int, spec: SymbolSpec) -> float:
+    points_per_unit: int = 10**spec.digits
+    return points / points_per_unit

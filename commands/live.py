@@ -1,0 +1,227 @@
+"""A live system on the simulated terminal: everything that `run` and `demo` start, and nothing that they show."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from loguru import logger
+
+from evenkeel.adapters.build import build_id
+from evenkeel.adapters.control import ControlEdge
+from evenkeel.adapters.control_channel import ControlServer
+from evenkeel.adapters.gate import Gate
+from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
+from evenkeel.adapters.lmdb_journal import LmdbJournal
+from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.adapters.reporter import Reporter
+from evenkeel.adapters.simulated.market import SimulatedSource, SyntheticMarket
+from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.adapters.view import ViewWriter
+from evenkeel.commands.segment import run_started
+from evenkeel.config.load import identity
+from evenkeel.config.schema import Config
+from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
+from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
+from evenkeel.rules.trading_calendar import trading_day
+from evenkeel.runtime.clock import Clock, MarketClock, SystemClock
+from evenkeel.supervisor import LiveRun, World
+
+NEVER_EPOCH: Final = 2**62
+"""Above every epoch that an order can carry: what an unreadable kill epoch counts as at the gate."""
+STOP_DEADLINE_S: Final = 10.0
+
+
+class Market(NamedTuple):
+    """Quotes in the order of time, and how fast market time runs. `is_live`: the run's clock is UTC, not market time."""
+
+    quotes: Iterable[tuple[str, Quote]]
+    daily: dict[str, tuple[DailyRange, ...]]
+    speed: float
+    is_live: bool
+
+
+class LiveSystem:
+    """One account's processes-worth of parts. The caller holds the account's lock.
+
+    `market` is made when the terminal is there, for it goes on where the terminal's last quotes are. Errors: BookUnreadable,
+    JournalError, StateError, BootFailed.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        folder: StateFolder,
+        market: Callable[["LiveSystem"], Market],
+        *,
+        symbols: Iterable[str] = (),
+        digits: int | None = None,
+        force_tcp: bool = False,
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.ended = threading.Event()
+        self.stop_asked_by: str | None = None
+        self._symbols = tuple(symbols) or symbols_of(config)
+        self.specs = {name: spec_for(name, config, digits=digits, spec_id=at) for at, name in enumerate(self._symbols, 1)}
+        self.kill_epoch = KillEpoch(folder.kill_epoch)
+        calendar = config.trading_calendar
+        self._journal = LmdbJournal.open(
+            folder.journal, day_of=lambda utc_ms: trading_day(utc_ms, calendar.day_boundary, calendar.zone)
+        )
+        self._view = ViewWriter(folder.view)
+        self._on_fatal = on_fatal
+        self.board = QuoteBoard()
+        self.gate = Gate()
+        daily: dict[str, Sequence[DailyRange]] = {}
+        self.terminal = simulated_terminal(config, self.specs, daily, folder.simulated / "book")
+        chosen = market(self)
+        daily.update(chosen.daily)
+        self.clock: Clock = SystemClock() if chosen.is_live else MarketClock()
+        self.source = SimulatedSource(
+            iter(chosen.quotes),
+            self.terminal,
+            speed=chosen.speed,
+            clock=self.clock if isinstance(self.clock, MarketClock) else None,
+            monotonic_ns=self.clock.monotonic_ns,
+        )
+        self.run = self._live_run(force_tcp)
+
+    @property
+    def last_utc_ms(self) -> int:
+        """The run's clock at the last record of the journal, 0 for a new one."""
+        return next((record.time_utc_ms for record in self._journal.read(self._journal.last_seq)), 0)
+
+    @property
+    def last_quotes(self) -> dict[str, Quote]:
+        """The newest quote of each symbol that the terminal remembers from before."""
+        quotes = {name: self.terminal.quote(name) for name in self.specs}
+        return {name: quote for name, quote in quotes.items() if quote is not None}
+
+    def boot(self) -> None:
+        self.run.boot()
+
+    def ask_stop(self, by: str) -> None:
+        """From any thread: let `wait` return."""
+        self.stop_asked_by = self.stop_asked_by or by
+        self.ended.set()
+
+    def stop(self, reason: str) -> list[str]:
+        """End in order; returns children that did not end in time."""
+        late = self.run.stop(reason, STOP_DEADLINE_S)
+        self._view.close()
+        return late
+
+    def flush(self) -> None:
+        """Make what was said durable, for an end that is not in order."""
+        self._journal.flush(STOP_DEADLINE_S)
+
+    def _live_run(self, force_tcp: bool) -> LiveRun:
+        started_utc_ms = SystemClock().now_utc_ms()
+        started = run_started(
+            self.folder.folder / "segment",
+            build=build_id(),
+            configuration=identity(self.config),
+            account=self.config.account.name,
+            installation=self.folder.installation_id(),
+            crashed=self._journal.last_seq > 0 and not self._journal.was_clean,
+            now_utc_ms=started_utc_ms,
+        )
+        world = World(
+            config=self.config,
+            specs=self.specs,
+            broker=self.terminal,
+            clock=self.clock,
+            board=self.board,
+            gate=self.gate,
+            history=self.terminal.ticks,
+            kill_epoch=self._epoch,
+            source=self.source,
+            journal=self._journal,
+            reading_every_ms=round(self.config.broker_gateway.reconcile_s * 1000),
+        )
+
+        def control() -> ControlEdge:
+            return ControlEdge(
+                lambda handler: ControlServer(
+                    self.folder.control, handler, started_utc_ms=started_utc_ms, build=build_id(), force_tcp=force_tcp
+                ),
+                gate=self.gate,
+                kill_epoch=self.kill_epoch,
+                view=lambda what: self.run.host.child("reporter").current(what),
+                wake=lambda: self.run.host.wake("control"),
+                on_stop=self.ask_stop,
+            )
+
+        def reporter() -> Reporter:
+            return Reporter(
+                self.config,
+                self.board,
+                children=lambda: self.run.host.status(),
+                write=self._view.put,
+            )
+
+        return LiveRun(
+            world,
+            self._journal,
+            started,
+            more_edges={"reporter": reporter, "control": control},
+            on_fatal=self._on_fatal,
+            on_journal_failed=self._journal_failed,
+        )
+
+    def _epoch(self) -> int:
+        kill = self.kill_epoch.read()
+        return NEVER_EPOCH if kill == UNREADABLE else kill.epoch
+
+    def _journal_failed(self, reason: str) -> None:
+        """Nothing becomes durable any more, so no open passes the gate; exits go on. The process ends when it is told to."""
+        logger.critical("the journal is closed: {}; nothing new is opened, exits go on", reason)
+
+
+def symbols_of(config: Config) -> tuple[str, ...]:
+    """Every symbol that a strategy trades, in the order of the configuration."""
+    return tuple(dict.fromkeys(symbol for strategy in config.strategy.values() for symbol in strategy.symbols))
+
+
+def simulated_terminal(
+    config: Config, specs: Mapping[str, SymbolSpec], daily: Mapping[str, Sequence[DailyRange]], store: Path | None
+) -> SimulatedTerminal:
+    account = config.account
+    rules = {symbol: profit_rule(symbol, config) for symbol in specs}
+    return SimulatedTerminal(
+        specs,
+        start_balance_cents=round(account.start_balance * 10**account.currency_digits),
+        currency=account.currency,
+        currency_digits=account.currency_digits,
+        leverage=account.leverage,
+        profit_cents=lambda spec, points, steps, close: rules[spec.symbol](spec, points, steps, close),
+        daily=daily,
+        store=store,
+    )
+
+
+def synthetic_market(system: LiveSystem, *, speed: float, start_utc_ms: int, is_live: bool) -> Market:
+    """The seeded market of the configuration from `start_utc_ms` on, or from where the journal ends, near the last quotes."""
+    start_utc_ms = max(start_utc_ms, system.last_utc_ms + 1)
+    config, specs, last = system.config, system.specs, system.last_quotes
+    prices = {name: round((typical_price(name, config) or 1) * 10**spec.digits) for name, spec in specs.items()}
+    every_ms = round(config.simulated.quote_every_s * 1000)
+    market = SyntheticMarket(
+        specs,
+        seed=config.simulated.seed,
+        start_utc_ms=start_utc_ms,
+        quote_every_ms=every_ms,
+        typical_price_points=prices,
+    )
+    for name, quote in last.items():
+        market.resume(name, quote)
+    market.skip_to(start_utc_ms)
+    return Market(market, {name: tuple(market.daily(name)) for name in specs}, speed, is_live)
+
+
+def not_before(quotes: Iterable[tuple[str, Quote]], utc_ms: int) -> Iterator[tuple[str, Quote]]:
+    """Recorded quotes from where the journal ends."""
+    return ((symbol, quote) for symbol, quote in quotes if quote.time_utc_ms > utc_ms)

@@ -1,0 +1,129 @@
+"""The commands that change something: start, pause, resume, close, kill, rearm, stop. Each is journaled with who sent it."""
+
+import argparse
+import getpass
+import os
+import re
+import sys
+import uuid
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from evenkeel.adapters import control_channel as channel
+from evenkeel.adapters.control_channel import Accepted, ControlReply, Done, NoAnswer, NotRunning, NotTheSupervisor, Refused
+from evenkeel.adapters.kill_epoch import KillEpoch
+from evenkeel.adapters.os import StateError, state_root
+from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.commands import exit_codes
+
+WAIT_MS: Final = 3_000
+ANSWER_S: Final = 5.0
+_SIMPLE: Final = {
+    "start": channel.Start,
+    "pause": channel.Pause,
+    "resume": channel.Resume,
+    "rearm": channel.Rearm,
+    "stop": channel.Stop,
+}
+
+
+class Outcome(msgspec.Struct):
+    """What `--json` prints. `end` is accepted, done, refused, not_running or unknown."""
+
+    command: str
+    command_id: str
+    end: str
+    detail: str
+    epoch: int | None = None
+    v: int = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    command = parser.get_default("command")
+    parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--id", dest="command_id", help="idempotency key: the same key is carried out once")
+    if command == "close":
+        parser.add_argument("ticket", type=int, help="the position's ticket")
+    if command == "kill":
+        parser.add_argument("--flatten", action="store_true", help="close every position of ours as well")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    command_id = arguments.command_id or uuid.uuid4().hex
+    try:
+        folder = StateFolder(state_root(), arguments.account)
+        if arguments.command == "kill":
+            outcome, status = _kill(folder, command_id, flatten=arguments.flatten)
+        else:
+            outcome, status = _asked(folder.endpoint, arguments.command, _request(arguments, command_id))
+    except (StateError, OSError, ValueError) as error:
+        print(f"{arguments.command}: {error}", file=sys.stderr)
+        return exit_codes.USAGE if isinstance(error, ValueError) else exit_codes.FAILED
+    if arguments.json:
+        print(msgspec.json.encode(outcome).decode())
+    else:
+        print(f"{outcome.command}: {outcome.end.replace('_', ' ')}{': ' + outcome.detail if outcome.detail else ''}")
+    return status
+
+
+def _request(arguments: argparse.Namespace, command_id: str) -> channel.Command:
+    """Raises ValueError for what the channel would not take."""
+    if arguments.command == "close":
+        made: channel.Command = channel.Close(command_id=command_id, by=_who(), wait_ms=WAIT_MS, ticket=arguments.ticket)
+    else:
+        made = _SIMPLE[arguments.command](command_id=command_id, by=_who(), wait_ms=WAIT_MS)
+    return msgspec.convert(msgspec.to_builtins(made), type=type(made))
+
+
+def _kill(folder: StateFolder, command_id: str, *, flatten: bool) -> tuple[Outcome, int]:
+    """The epoch first, durably, where the gate reads it before each open; then whoever still listens is told."""
+    if not folder.folder.is_dir():
+        raise FileNotFoundError(f"no account {folder.folder.name!r} here: {folder.folder} does not exist")
+    kill = KillEpoch(folder.kill_epoch).raise_epoch("flatten" if flatten else "close_only")
+    request = channel.Kill(command_id=command_id, by=_who(), wait_ms=WAIT_MS, epoch=kill.epoch, flatten=flatten)
+    outcome, status = _asked(folder.endpoint, "kill", request)
+    outcome.epoch = kill.epoch
+    if outcome.end == "done":
+        return outcome, status
+    outcome.detail = (
+        f"epoch {kill.epoch} is on disk, so no new position can be opened; no host confirmed ({outcome.detail})"
+        + ("; open positions are closed when a supervisor runs again" if flatten else "")
+    )
+    return outcome, status
+
+
+def _asked(endpoint: Path, command: str, request: channel.Command) -> tuple[Outcome, int]:
+    outcome = Outcome(command, request.command_id, "unknown", "")
+    try:
+        reply: ControlReply = channel.ask(endpoint, request, ANSWER_S)
+    except (NotRunning, NotTheSupervisor) as error:
+        outcome.end, outcome.detail = "not_running", str(error)
+        return outcome, exit_codes.NOT_RUNNING
+    except NoAnswer as error:
+        outcome.detail = str(error)
+        return outcome, exit_codes.OUTCOME_UNKNOWN
+    match reply:
+        case Done(_, detail):
+            outcome.end, outcome.detail = "done", detail
+            return outcome, exit_codes.OK
+        case Accepted():
+            outcome.end, outcome.detail = "accepted", "not done yet"
+            return outcome, exit_codes.OK
+        case Refused(_, reason):
+            outcome.end, outcome.detail = "refused", reason
+            return outcome, exit_codes.REFUSED
+        case _:
+            outcome.detail = f"the supervisor answered {reply!r}"
+            return outcome, exit_codes.FAILED
+
+
+def _who() -> str:
+    """user@process, in the letters that the channel takes."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return re.sub(r"[^\w .:@/\\+-]", "_", f"{user}@cli:{os.getpid()}")[:64]
