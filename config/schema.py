@@ -29,14 +29,13 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class AccountConfig(_Table, frozen=True):
-    """The account. `name` labels state folder, locks and journal; `real_logins` are the only real accounts ever accepted."""
+    """The account. `name` labels state folder, lock and journal."""
 
     name: Name = "simulated"
     currency: Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")] = "USD"
     currency_digits: Annotated[int, Meta(ge=0, le=3)] = 2
     start_balance: MoneyDecimal = 10_000.0
     leverage: Annotated[int, Meta(ge=1, le=5000)] = 100
-    real_logins: tuple[Annotated[int, Meta(ge=1)], ...] = ()
 
 
 class TradingConfig(_Table, frozen=True):

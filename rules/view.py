@@ -1,11 +1,11 @@
 """What a person wants to see of a run: a fold of what was said, shown at the prices of the moment.
 
-`fold` keeps what was said, `noted` the last events; `view_of` shows it. A View is JSON with a version: fields are only added.
-Money is in cents of the account; prices and volumes are decimal strings with the symbol's own digits.
+`fold` keeps what was said and `noted` the last events; `view_of` shows them. A View is JSON with a version: fields are
+only added. Money is in cents of the account; prices and volumes are decimal strings with the symbol's own digits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Literal, Protocol, assert_never
+from typing import Final, Literal, TypeVar, assert_never
 
 import msgspec
 
@@ -22,7 +22,7 @@ from evenkeel.messages.broker_gateway import (
 )
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import Direction, FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
-from evenkeel.messages.operator import HoldEnded, HoldPlaced, Mode, ModeChanged, TradingRearmed
+from evenkeel.messages.operator import HoldEnded, HoldPlaced, Mode, ModeChanged, StopRun, TradingRearmed
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, MessageParked, RunStarted, RunStopped
 from evenkeel.messages.trading_calendar import TradingDayStarted
@@ -48,7 +48,7 @@ EVENT_CHARACTERS_MAX: Final = 200
 LOT_DIGITS_MAX: Final = 19
 REFUSED_BY_BROKER: Final = "rejected_by_broker"
 
-OfRun = RunStarted | RunStopped | ChildDown | ChildServing | MessageParked | LettersDead | TradingDayStarted
+OfRun = RunStarted | RunStopped | StopRun | ChildDown | ChildServing | MessageParked | LettersDead | TradingDayStarted
 OfMarket = SymbolSpecified | QuotesStale | QuotesResumed | FeedGap
 OfGuards = ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed | BrokerDisagreed | AccountRead
 OfOrders = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved
@@ -60,21 +60,11 @@ Heard = OfRun | OfMarket | OfGuards | OfOrders | OfPositions | OfOthers
 # What is shown
 
 
-class Child(Protocol):
-    """What is asked of a child's status."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def serving(self) -> bool: ...
-
-    @property
-    def incarnation(self) -> int: ...
-
-
 class _Shown(msgspec.Struct, frozen=True, kw_only=True):
     pass
+
+
+Shown = TypeVar("Shown", bound=_Shown)
 
 
 class RunView(_Shown, frozen=True):
@@ -179,7 +169,7 @@ class Event(_Shown, frozen=True):
     text: str
 
 
-class View(_Shown, frozen=True):
+class View(_Shown, frozen=True, kw_only=True):
     """`written_utc_ms` is real time, all other times are the run's clock (market time in a demo), `now_utc_ms` among them.
 
     Limits in money are measured at the account's readings, so risk_limit, which also hears deals and bars, may be ahead.
@@ -284,7 +274,7 @@ def fold(state: ViewState, message: Heard) -> None:
             guard_table.place(guards, message)
         case HoldEnded():
             guard_table.end(guards, message.who, message.scope)
-        case RunStopped() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
+        case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
             pass  # events, nothing that lasts
         case _:
             assert_never(message)
@@ -300,29 +290,32 @@ def view_of(
     state: ViewState,
     *,
     marks: Mapping[str, Quote],
-    children: Iterable[Child],
+    children: Iterable[tuple[str, bool, int]],
     config: Config,
     now_utc_ms: int,
     written_utc_ms: int,
 ) -> View:
-    """`marks` are the newest quotes by symbol, `children` how each child is doing now."""
-    run, guards = state.run, state.guards
+    """`marks` are the newest quotes by symbol; `children` are name, whether it serves, and incarnation of each."""
+    guards = state.guards
     holds = (hold for hold in guards.holds.values() if hold.until_utc_ms == 0 or now_utc_ms < hold.until_utc_ms)
     return View(
         written_utc_ms=written_utc_ms,
         now_utc_ms=now_utc_ms,
-        run=run and RunView(build=run.build, account=run.account, started_utc_ms=state.started_utc_ms, continued=run.continued),
+        run=_run_view(state.run, state.started_utc_ms) if state.run else None,
         mode=guards.mode,
         epoch=guards.epoch,
         agreed=guards.agreed,
         trading_day=state.trading_day,
         holds=tuple(_shown(HoldView, hold) for hold in holds),
-        children=tuple(_child_view(state, child) for child in children),
+        children=tuple(
+            ChildView(name=name, serving=serving, incarnation=number, restarts=state.restarts.get(name, 0))
+            for name, serving, number in children
+        ),
         positions=tuple(_position_view(state, held, marks, config) for held in state.held.values()),
         foreign=tuple(_foreign_view(state, seen) for seen in state.foreign.values()),
         unknown_orders=tuple(_shown(UnknownOrder, order) for order in state.unknown.values()),
         stale=tuple(state.stale),
-        account=state.account and _shown(AccountView, state.account),
+        account=_shown(AccountView, state.account) if state.account else None,
         today=state.today,
         limits=tuple(_limits(state, config.limits, now_utc_ms)),
         events=tuple(state.events),
@@ -393,9 +386,8 @@ def _shown(kind: type[Shown], said: object) -> Shown:
     return msgspec.convert(said, kind, from_attributes=True)
 
 
-def _child_view(state: ViewState, child: Child) -> ChildView:
-    restarts = state.restarts.get(child.name, 0)
-    return ChildView(name=child.name, serving=child.serving, incarnation=child.incarnation, restarts=restarts)
+def _run_view(run: RunStarted, started_utc_ms: int | None) -> RunView:
+    return RunView(build=run.build, account=run.account, started_utc_ms=started_utc_ms, continued=run.continued)
 
 
 def _position_view(state: ViewState, held: Held, marks: Mapping[str, Quote], config: Config) -> PositionView:
