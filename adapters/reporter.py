@@ -22,7 +22,7 @@ from evenkeel.messages.broker_gateway import (
     OrderRejected,
 )
 from evenkeel.messages.entry import OrderDenied
-from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpecified
+from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, StopRun, TradingRearmed
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
 from evenkeel.messages.system import (
@@ -35,6 +35,262 @@ from evenkeel.messages.system import (
     RunStopped,
 )
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules.view import Heard, View, ViewState, decimal_of, fold, lots_of, noted, view_of
+from evenkeel.rules.view import Event, Heard, OfOrders, OfRun, View, ViewState, decimal_of, fold, lots_of, view_of
 from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.edge import At
+
+LOOK_EVERY_S: Final = 1.0
+EVENTS_KEPT: Final = 20
+EVENT_CHARACTERS_MAX: Final = 200
+"""A whole view must fit into one frame of the control channel."""
+_CLOCK: Final = SystemClock()
+What = Literal["status", "positions", "limits"]
+
+
+class ChildStatus(Protocol):
+    """What is asked of each child that the host tells of."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def serving(self) -> bool: ...
+
+    @property
+    def incarnation(self) -> int: ...
+
+
+class Reporter:
+    """`write` takes a view as JSON and raises OSError when it cannot keep it. `utc_ms` is real time, whatever the run's clock.
+
+    `children` is called on the reporter's thread.
+    """
+
+    poll_s: float | None = LOOK_EVERY_S
+
+    def __init__(
+        self,
+        config: Config,
+        board: QuoteBoard,
+        *,
+        children: Callable[[], Iterable[ChildStatus]],
+        write: Callable[[bytes], None],
+        utc_ms: Callable[[], int] = _CLOCK.now_utc_ms,
+    ) -> None:
+        self.state = ViewState()
+        self._config = config
+        self._board = board
+        self._children = children
+        self._write = write
+        self._utc_ms = utc_ms
+        self._is_failing = False
+        self._view = view_of(self.state, marks={}, children=(), config=config, now_utc_ms=0, written_utc_ms=0)
+
+    def current(self, what: What = "status") -> bytes:
+        """The last view as JSON, or one list of it. From any thread; `written_utc_ms` is 0 until the first look."""
+        match what:
+            case "status":
+                return msgspec.json.encode(self._view)
+            case "positions":
+                return msgspec.json.encode(self._view.positions)
+            case "limits":
+                return msgspec.json.encode(self._view.limits)
+            case _:
+                assert_never(what)
+
+    def remember(self, message: Heard, /) -> None:
+        fold(self.state, message)
+        text = told(self.state, message)
+        if text is not None and _is_event(message):
+            cut = text if len(text) <= EVENT_CHARACTERS_MAX else f"{text[: EVENT_CHARACTERS_MAX - 1]}…"
+            self.state.events = [*self.state.events, Event(time_utc_ms=None, text=cut)][-EVENTS_KEPT:]
+
+    def act(self, message: Heard, at: At, /) -> Sequence[Message]:
+        """Log it, and give what `remember` kept its time."""
+        text = told(self.state, message)
+        if text is None:
+            return ()
+        if isinstance(message, RunStarted):
+            self.state.started_utc_ms = at.time_utc_ms
+        if _is_event(message):
+            self.state.events[-1] = msgspec.structs.replace(self.state.events[-1], time_utc_ms=at.time_utc_ms)
+        logger.bind(seq=at.seq).log(_level(message), "{}", text)
+        return ()
+
+    def resume(self, now_utc_ms: int, /) -> Sequence[Message]:
+        self._look(now_utc_ms)
+        return ()
+
+    def poll(self, now_utc_ms: int, /) -> Sequence[Message]:
+        self._look(now_utc_ms)
+        return ()
+
+    def close(self) -> None:
+        """Nothing to let go of: whoever gave `write` closes it."""
+
+    def _look(self, now_utc_ms: int) -> None:
+        self._view = self._seen(now_utc_ms)
+        try:
+            self._write(msgspec.json.encode(self._view))
+        except OSError as error:
+            if not self._is_failing:
+                logger.error("the view cannot be written, status and positions lag behind: {}", error)
+            self._is_failing = True
+            return
+        if self._is_failing:
+            logger.info("the view is written again")
+        self._is_failing = False
+
+    def _seen(self, now_utc_ms: int) -> View:
+        rows = {symbol: self._board.get(symbol) for symbol in {held.opened.symbol for held in self.state.held.values()}}
+        return view_of(
+            self.state,
+            marks={symbol: Quote(row.time_utc_ms, row.bid_points, row.ask_points) for symbol, row in rows.items() if row},
+            children=[(child.name, child.serving, child.incarnation) for child in self._children()],
+            config=self._config,
+            now_utc_ms=now_utc_ms,
+            written_utc_ms=self._utc_ms(),
+        )
+
+
+def told(state: ViewState, message: Heard) -> str | None:
+    """`message` in one line of plain words; None for what is no event. `state` gives digits and currency."""
+    match message:
+        case SymbolSpecified() | AccountRead() | PositionPriced() | ChildServing(incarnation=1):
+            return None
+        case OrderDenied() | OrderRejected() | OrderOutcomeUnknown() | OrderOutcomeResolved():
+            return _order_told(message)
+        case PositionOpened() | PositionReduced() | PositionClosed() | CloseFailed():
+            return _position_told(state, message)
+        case ForeignPositionSeen(ticket, symbol):
+            return f"position {ticket} in {symbol} is not ours: it counts as exposure and is not touched"
+        case ForeignPositionGone(ticket, symbol):
+            return f"position {ticket} in {symbol}, not ours, is gone"
+        case QuotesStale(symbol, age_ms):
+            return f"no quote of {symbol} for {age_ms / 1000:.1f} s"
+        case QuotesResumed(symbol):
+            return f"quotes of {symbol} are back"
+        case FeedGap():
+            gap_s = (message.to_utc_ms - message.from_utc_ms) / 1000
+            return f"quotes of {message.symbol} over {gap_s:.1f} s could not be read again"
+        case ModeChanged() | TradingRearmed() | HoldPlaced() | HoldEnded() | BrokerAgreed() | BrokerDisagreed():
+            return _guard_told(message)
+        case _:
+            return _run_told(message)
+
+
+def _is_event(message: Heard) -> bool:
+    """Refusals are counted by reason: as events they would crowd out the rest."""
+    return not isinstance(message, OrderDenied)
+
+
+def _order_told(message: OfOrders) -> str:
+    order = f"{message.direction.value} {message.symbol}"
+    match message:
+        case OrderDenied():
+            numbers = f" {message.measured} against {message.limit} {message.unit}" if message.unit else ""
+            detail = f" ({message.detail})" if message.detail else ""
+            return f"{order} refused by {message.by}: {message.reason.value}{numbers}{detail}"
+        case OrderRejected():
+            return f"{order} rejected by the broker: {message.code} {message.detail}"
+        case OrderOutcomeUnknown():
+            return f"{order}: nobody knows whether order {message.intent_id} was executed: {message.detail}"
+        case OrderOutcomeResolved():
+            return f"{order}: order {message.intent_id} was not executed"
+        case _:
+            assert_never(message)
+
+
+def _position_told(state: ViewState, message: PositionOpened | PositionReduced | PositionClosed | CloseFailed) -> str:
+    spec = state.specs.get(message.symbol)
+    match message:
+        case PositionOpened():
+            levels = "".join(
+                f", {name} {_price(points, spec)}"
+                for name, points in (("stop", message.stop_points), ("target", message.target_points))
+                if points
+            )
+            how = " after its outcome was unknown" if message.late else " and adopted" if message.adopted else ""
+            what = f"{message.direction.value} {_lots(message.volume_steps, spec)} {message.symbol}"
+            return f"position {message.ticket} opened{how}: {what} at {_price(message.entry_points, spec)}{levels}"
+        case PositionReduced():
+            left = _lots(message.volume_steps, spec)
+            return (
+                f"position {message.ticket} reduced to {left} at {_price(message.close_points, spec)}: {message.reason.value}"
+            )
+        case PositionClosed():
+            why = f"{message.reason.value} by the {message.by.value}"
+            net = _money(message.net_cents, state.account)
+            return f"position {message.ticket} closed at {_price(message.close_points, spec)}: {why}, net {net}"
+        case CloseFailed():
+            return f"position {message.ticket} is not closed yet: {message.failure.value}: {message.detail}"
+        case _:
+            assert_never(message)
+
+
+def _guard_told(message: ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed | BrokerDisagreed) -> str:
+    match message:
+        case ModeChanged():
+            return f"mode {message.mode.value} by {message.by}: {message.reason}"
+        case TradingRearmed():
+            return f"rearmed by {message.by}"
+        case HoldPlaced():
+            return f"no new risk in {message.scope}, says {message.who}: {message.reason}"
+        case HoldEnded():
+            return f"{message.who} ends its hold of {message.scope}"
+        case BrokerAgreed():
+            return f"the broker agrees: {message.positions} open"
+        case BrokerDisagreed():
+            return f"the broker disagrees: {message.detail}"
+        case _:
+            assert_never(message)
+
+
+def _run_told(message: OfRun) -> str:
+    match message:
+        case RunStarted():
+            how = " after a crash" if message.crashed else ""
+            return f"run started{how}: build {message.build}, account {message.account}"
+        case RunStopped():
+            return f"run stopped: {message.reason}"
+        case StopRun():
+            return f"stop asked by {message.by}"
+        case ChildDown():
+            return f"{message.child} is down, crash {message.crashes}: {message.error}"
+        case ChildServing():
+            return f"{message.child} is back as incarnation {message.incarnation}"
+        case MessageParked():
+            return f"{message.child} crashed twice on {message.kind} {message.seq}, which is set aside: {message.error}"
+        case LettersDead():
+            return f"{message.child} was too slow: it reads {message.count} messages from the journal"
+        case TradingDayStarted():
+            return f"trading day {message.day}"
+        case _:
+            assert_never(message)
+
+
+def _level(message: Heard) -> str:
+    """How urgent; everything that is not in the list is INFO."""
+    match message:
+        case MessageParked() | OrderOutcomeUnknown():
+            return "ERROR"
+        case ChildDown() | LettersDead() | HoldPlaced() | BrokerDisagreed() | OrderRejected() | CloseFailed():
+            return "WARNING"
+        case QuotesStale() | FeedGap() | ForeignPositionSeen():
+            return "WARNING"
+        case OrderDenied() if message.by.startswith("position/"):
+            return "DEBUG"  # a taken slot or a cooldown is everyday life
+        case _:
+            return "INFO"
+
+
+def _price(points: int, spec: SymbolSpec | None) -> str:
+    return decimal_of(points, spec.digits) if spec else f"{points} points"
+
+
+def _lots(volume_steps: int, spec: SymbolSpec | None) -> str:
+    return f"{lots_of(volume_steps, spec)} lots" if spec else f"{volume_steps} steps"
+
+
+def _money(cents: int, account: AccountRead | None) -> str:
+    return f"{decimal_of(cents, account.currency_digits)} {account.currency}" if account else f"{cents} cents"

@@ -45,7 +45,6 @@ exit status: 0 done, 2 bad input, 4 the configuration keeps trading off, 6 confi
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXPLANATION
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration; without it the plain.toml that is shipped")
     parser.add_argument(
@@ -72,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     OUT is replaced as a whole, at the end, or not at all.
     """
     from evenkeel.adapters.history import HistoryUnreadable
-    from evenkeel.commands.backtest_replay import BadInput, ChildCrashed, TradingOff
+    from evenkeel.commands.backtest_replay import BadInput, ChildCrashed, ResultLost, TradingOff
     from evenkeel.config.load import ConfigInvalid
     from evenkeel.rules.symbols import UnknownSymbol
 
@@ -83,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         HistoryUnreadable: BAD_INPUT,
         UnknownSymbol: BAD_INPUT,
         ChildCrashed: FAILED,
-        OSError: FAILED,
+        ResultLost: FAILED,
     }
     try:
         _backtest(arguments)
@@ -94,8 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _backtest(arguments: argparse.Namespace) -> None:
-    from evenkeel.adapters.os import write_durably
-    from evenkeel.commands.backtest_replay import plan_of, replayed, require_writable, ticks_of
+    from evenkeel.commands.backtest_replay import plan_of, replayed, require_writable, ticks_of, write
     from evenkeel.commands.backtest_report import json_of, result_of, summary
 
     out: Path | None = arguments.json
@@ -117,7 +115,7 @@ def _backtest(arguments: argparse.Namespace) -> None:
         print(json_of(result).decode(), end="")
         return
     if out is not None:
-        write_durably(out, json_of(result))
+        write(out, json_of(result))
     print(summary(result, done.heard, plan.config.account))
 
 

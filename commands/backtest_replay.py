@@ -3,6 +3,7 @@
 BadInput       a flag cannot be used as it is
 TradingOff     the configuration keeps trading off; nothing was run
 ChildCrashed   a fault in evenkeel; what was found so far is worth nothing
+ResultLost     the result could not be written after all
 """
 
 import difflib
@@ -18,6 +19,7 @@ import msgspec
 from evenkeel.adapters.build import build_id
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.history import Ticks, read_ticks
+from evenkeel.adapters.os import write_durably
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.replay import RecordedQuote, Replay
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
@@ -52,6 +54,10 @@ class TradingOff(Exception):
 
 class ChildCrashed(Exception):
     """One line a crash."""
+
+
+class ResultLost(Exception):
+    """One line that names the file."""
 
 
 class Plan(NamedTuple):
@@ -113,6 +119,14 @@ def require_writable(out: Path, ticks_path: Path) -> None:
             pass
     except OSError as error:
         raise BadInput(f"--json {out}: cannot be written: {error.strerror}") from error
+
+
+def write(out: Path, data: bytes) -> None:
+    """Replace `out` as a whole; raises ResultLost, and then it is as before."""
+    try:
+        write_durably(out, data)
+    except OSError as error:
+        raise ResultLost(f"--json {out}: could not be written: {error.strerror}") from error
 
 
 def replayed(plan: Plan, ticks: Ticks, on_progress: Callable[[float], None] = lambda ratio: None) -> Replayed:

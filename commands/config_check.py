@@ -3,15 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
+from evenkeel.commands.exit_codes import CONFIG_INVALID, OK
 from evenkeel.config.load import ConfigInvalid, Problem, identity, load
 from evenkeel.config.schema import Config
-
-OK: Final = 0
-CONFIG_INVALID: Final = 6
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -21,6 +18,12 @@ class Report(msgspec.Struct, frozen=True):
     profile: str = ""
     identity: str = ""
     problems: tuple[Problem, ...] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("check",), help="check the configuration as a whole")
+    parser.add_argument("--config", type=Path, help="TOML file over the defaults")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """A live system on the simulated terminal: everything that `run` and `demo` start, and nothing that they show."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -79,9 +80,11 @@ class LiveSystem:
         self.terminal = simulated_terminal(config, self.specs, daily, folder.simulated / "book")
         chosen = market(self)
         daily.update(chosen.daily)
-        self.clock: Clock = SystemClock() if chosen.is_live else MarketClock()
+        quotes = iter(chosen.quotes)
+        first = list(itertools.islice(quotes, 1))
+        self.clock: Clock = SystemClock() if chosen.is_live else MarketClock(first[0][1].time_utc_ms if first else 0)
         self.source = SimulatedSource(
-            iter(chosen.quotes),
+            itertools.chain(first, quotes),
             self.terminal,
             speed=chosen.speed,
             clock=self.clock if isinstance(self.clock, MarketClock) else None,

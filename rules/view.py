@@ -1,7 +1,7 @@
 """What a person wants to see of a run: a fold of what was said, shown at the prices of the moment.
 
-`fold` keeps what was said and `noted` the last events; `view_of` shows them. A View is JSON with a version: fields are
-only added. Money is in cents of the account; prices and volumes are decimal strings with the symbol's own digits.
+`fold` keeps what was said, `view_of` shows it. A View is JSON with a version: fields are only added. Money is in cents of
+the account; prices and volumes are decimal strings with the symbol's own digits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,8 +43,6 @@ from evenkeel.rules.risk_limit import (
 from evenkeel.rules.sizing import Book, Reservation, holding_of, open_risk_cents, ppm_of_pct, share_of
 from evenkeel.rules.symbols import points_per_pip
 
-EVENTS_KEPT: Final = 20
-EVENT_CHARACTERS_MAX: Final = 200
 LOT_DIGITS_MAX: Final = 19
 REFUSED_BY_BROKER: Final = "rejected_by_broker"
 
@@ -206,7 +204,10 @@ class Held(msgspec.Struct):
 
 
 class ViewState(msgspec.Struct):
-    """Positions by ticket, orders of unknown outcome by proposal, restarts by child."""
+    """Positions by ticket, orders of unknown outcome by proposal, restarts by child.
+
+    `started_utc_ms` and `events` are the reporter's to set: a fold knows neither times nor words.
+    """
 
     run: RunStarted | None = None
     started_utc_ms: int | None = None
@@ -278,12 +279,6 @@ def fold(state: ViewState, message: Heard) -> None:
             pass  # events, nothing that lasts
         case _:
             assert_never(message)
-
-
-def noted(state: ViewState, time_utc_ms: int | None, text: str) -> None:
-    """Keep the last EVENTS_KEPT events, each cut to EVENT_CHARACTERS_MAX: a view must fit into one frame."""
-    cut = text if len(text) <= EVENT_CHARACTERS_MAX else f"{text[: EVENT_CHARACTERS_MAX - 1]}…"
-    state.events = [*state.events, Event(time_utc_ms=time_utc_ms, text=cut)][-EVENTS_KEPT:]
 
 
 def view_of(

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import pykka
 
-from evenkeel.runtime.clock import monotonic_s
 from evenkeel.runtime.mailbox import Mailbox, Order, Slot
 from evenkeel.runtime.publisher import Delivery
 from evenkeel.runtime.shell import Shell
@@ -19,14 +18,20 @@ class KilledOnPurpose(Exception):
     """A drill: somebody asked the host to crash this child."""
 
 
+class MailboxOverflowed(Exception):
+    """The child is too slow for what it hears; its next incarnation reads from the journal what it missed."""
+
+
 class Notices(Protocol):
     """What an incarnation tells its host; on the incarnation's thread, `starting` excepted."""
 
     def starting(self, incarnation: "Incarnation") -> None: ...
 
-    def serving(self, name: str, incarnation: int) -> None: ...
+    def serving(self, incarnation: "Incarnation") -> bool:
+        """Its state is back. False: it took too long and was replaced, so it does not serve."""
+        ...
 
-    def crashed(self, name: str, incarnation: int, error: BaseException) -> None: ...
+    def crashed(self, incarnation: "Incarnation", error: BaseException) -> None: ...
 
 
 class _Parcel:
@@ -42,16 +47,15 @@ class _Parcel:
 class _Inbox:
     """pykka's inbox over a slot. `put` takes only pykka's own stop order, which then goes first."""
 
-    def __init__(self) -> None:
-        self.slot: Slot | None = None
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
         self._stop: Any = None
 
     def put(self, envelope: Any, /) -> None:
         self._stop = envelope
 
     def get(self) -> Any:
-        assert self.slot is not None, "bound before the actor starts"
-        return self._stop or _Parcel(self.slot.take())
+        return self._stop or _Parcel(self._slot.take())
 
     def empty(self) -> bool:
         """To pykka's teardown it always is: what waits belongs to the next incarnation."""
@@ -59,71 +63,68 @@ class _Inbox:
 
 
 class Incarnation(pykka.ThreadingActor):
+    """`is_dismissed` is the host's: nothing more is expected of this one."""
+
     use_daemon_thread = True
 
-    def __init__(self, make_shell: Callable[[], Shell], name: str, incarnation: int, box: Mailbox, host: Notices) -> None:
+    def __init__(self, shell: Shell, box: Mailbox, host: Notices) -> None:
         super().__init__()
-        self.name = name
-        self.incarnation = incarnation
-        self.busy_since_s: float | None = monotonic_s()
-        self.shell: Shell | None = None
-        self._make_shell = make_shell
+        self.shell = shell
+        self.is_dismissed = False
         self._box = box
         self._host = host
-        self._inbox.slot = box.open_slot(self._poll_s)
+        self._slot = box.open_slot()
+        self.actor_inbox = _Inbox(self._slot)
         host.starting(self)
 
-    @staticmethod
-    def _create_actor_inbox() -> _Inbox:
-        """pykka's hook; its reference to this actor keeps this very inbox, so it is bound to a slot, not replaced."""
-        return _Inbox()
-
     @property
-    def _inbox(self) -> _Inbox:
-        assert isinstance(self.actor_inbox, _Inbox)
-        return self.actor_inbox
+    def busy_since_s(self) -> float | None:
+        """Since when it is at the present message, or starting; None while it waits, and once it has ended."""
+        return None if self.actor_stopped.is_set() else self._slot.busy_since_s
+
+    def is_idle(self) -> bool:
+        """It has ended, or neither does anything nor has anything to do."""
+        return self.actor_stopped.is_set() or self._slot.is_idle()
 
     def on_start(self) -> None:
         """On the new thread, before the first message."""
-        self._contained(self._serve_at_last)
+        self._contained(self._begin)
 
     def on_receive(self, message: Delivery | Order) -> None:
         """On the incarnation's thread, one message at a time."""
         self._contained(lambda: self._serve(message))
 
-    def _serve_at_last(self) -> None:
-        shell = self._make_shell()
-        shell.rebuild()
-        self.shell = shell
-        self._host.serving(self.name, self.incarnation)
-        shell.begin()
+    def _begin(self) -> None:
+        self.shell.rebuild()
+        if self._host.serving(self):
+            self.shell.begin()
+            self._slot.poll_s = self.shell.poll_s
 
     def _serve(self, message: Delivery | Order) -> None:
         shell = self.shell
-        assert shell is not None, "messages are read only after on_start"
         match message:
             case Delivery():
                 shell.hear(message)
             case Order.POLL:
-                shell.say(shell.child.poll(shell.now_utc_ms()))
+                shell.poll()
             case Order.SNAPSHOT:
-                shell.tidy(box_empty=not len(self._box), every=1)
+                self._tidy(every=1)
             case Order.CRASH:
-                raise KilledOnPurpose(self.name)
+                raise KilledOnPurpose(shell.name)
+            case Order.OVERFLOWED:
+                raise MailboxOverflowed(f"{len(self._box)} messages wait and more were missed")
             case Order.DISMISSED:
+                self._tidy(every=1)
                 self.stop()
-        shell.tidy(box_empty=not len(self._box))
+        self._tidy()
+        self._slot.poll_s = shell.poll_s
+
+    def _tidy(self, **every: int) -> None:
+        self.shell.tidy(box_empty=self._box.has_caught_up(), **every)
 
     def _contained(self, work: Callable[[], None]) -> None:
-        self.busy_since_s = monotonic_s()
         try:
             work()
         except BaseException as error:  # noqa: BLE001  the one place where a crash is contained: see the module's docstring
-            self._host.crashed(self.name, self.incarnation, error)
+            self._host.crashed(self, error)
             self.stop()
-        finally:
-            self.busy_since_s = None
-
-    def _poll_s(self) -> float | None:
-        shell = self.shell
-        return getattr(shell.child, "poll_s", None) if shell is not None else None

@@ -34,7 +34,12 @@ LOGS: Final = ("runtime", "adapters", "commands", "supervisor.py", "cli.py")
 RUNS_DATA: Final = ("pickle", "marshal", "shelve", "yaml")
 """They run what they read."""
 
-STATUS_PATH: Final = ("evenkeel.cli", "evenkeel.adapters.control_channel", "evenkeel.adapters.state_folder")
+STATUS_PATH: Final = (
+    "evenkeel.cli",
+    "evenkeel.commands.status",
+    "evenkeel.adapters.control_channel",
+    "evenkeel.adapters.state_folder",
+)
 
 
 @cache

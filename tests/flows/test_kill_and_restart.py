@@ -1,20 +1,170 @@
-"""The whole process dies without warning and is started again: it goes on where the journal ends."""
+"""The process dies without warning, or stands still, and is started again: it goes on where the journal ends."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-import msgspec
 import pytest
 
 from evenkeel.adapters.lmdb_journal import read_folder, verify
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.messages.broker_gateway import BrokerAgreed, DealDone, DealEntry
-from evenkeel.messages.entry import OpenPosition, OrderDenied
+from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, DealDone, DealEntry, OpenRequest
+from evenkeel.messages.codec import decode
 from evenkeel.messages.operator import Mode, ModeChanged
-from evenkeel.messages.position import PositionOpened
+from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.system import Message, RunStarted
-from evenkeel.supervisor import CODEC
+
+CONFIG = """
+profile = "demo"
+[account]
+name = "test"
+[trading]
+enabled = true
+[entry]
+stop_pips = 6
+target_pips = 6
+cooldown_minutes = 0
+[broker_gateway]
+reconcile_s = 0.2
+[strategy.quick]
+kind = "ma_cross"
+symbols = ["EURUSD", "GBPUSD"]
+fast = 2
+slow = 3
+"""
+
+
+class Run(NamedTuple):
+    """A supervisor in a process of its own; its log is its standard error."""
+
+    process: subprocess.Popen[str]
+
+    def until(self, words: str) -> str:
+        """The next line of the log that holds `words`; the test's own time-out ends the waiting."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if words in line:
+                return line
+        raise AssertionError(f"the process ended before it said {words!r}")
+
+
+class House(NamedTuple):
+    folder: StateFolder
+    start: Callable[[], Run]
+    command: Callable[..., subprocess.CompletedProcess[str]]
+
+    def said(self) -> list[Message]:
+        return [decode(bytes(record.body)) for record in read_folder(self.folder.journal)]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    environment = {**os.environ, "EVENKEEL_STATE": str(tmp_path / "state"), "NO_COLOR": "1"}
+    config = tmp_path / "test.toml"
+    config.write_text(CONFIG)
+    evenkeel = [sys.executable, "-m", "evenkeel.cli"]
+    processes: list[subprocess.Popen[str]] = []
+
+    def start() -> Run:
+        arguments = [*evenkeel, "run", "--config", str(config), "--speed", "300"]
+        process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        return Run(process)
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        arguments = [*evenkeel, *words, "--account", "test"]
+        return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+    yield House(StateFolder(tmp_path / "state", "test"), start, command)
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_a_killed_process_goes_on_where_its_journal_ends(house: House) -> None:
+    first = house.start()
+    first.until("the broker agrees")
+    assert house.command("start").returncode == 0
+    first.until("opened")
+    first.until("opened")
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait()
+    before = house.said()
+
+    second = house.start()
+    second.until("the broker agrees")
+    second.until("opened")
+    assert house.command("stop").returncode == 0
+    assert second.process.wait(timeout=30) == 0
+
+    said = house.said()
+    verify(house.folder.journal)
+    assert said[: len(before)] == before
+    after = said[len(before) :]
+    started = [message for message in after if isinstance(message, RunStarted)]
+    assert [(run.continued, run.crashed) for run in started] == [(True, True)]
+    assert next(message.mode for message in after if isinstance(message, ModeChanged)) is Mode.RUN
+    agreed = next(at for at, message in enumerate(after) if isinstance(message, BrokerAgreed))
+    assert not [message for message in after[:agreed] if is_open(message)]
+    assert [message for message in after[agreed:] if is_open(message)]
+
+
+def test_positions_of_a_killed_process_are_still_managed_by_the_next_one(house: House) -> None:
+    first = house.start()
+    first.until("the broker agrees")
+    house.command("start")
+    two_open = 0
+    while two_open < 2:
+        two_open += 1 if "opened" in first.until("position ") else -1
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait()
+    closed = {message.ticket for message in house.said() if isinstance(message, PositionClosed)}
+    held = {message.ticket for message in house.said() if isinstance(message, PositionOpened)} - closed
+    assert held
+
+    second = house.start()
+    for ticket in sorted(held):
+        second.until(f"position {ticket} closed")
+    house.command("stop")
+    second.process.wait(timeout=30)
+    said = house.said()
+    opened = [message.ticket for message in said if isinstance(message, PositionOpened)]
+    magics = [m.deal.magic for m in said if isinstance(m, DealDone) and m.deal.entry is DealEntry.IN]
+    assert len(opened) == len(set(opened))
+    assert len(magics) == len(set(magics))
+
+
+def test_a_kill_while_the_supervisor_stands_still_lets_no_order_out_afterwards(house: House) -> None:
+    run = house.start()
+    run.until("the broker agrees")
+    house.command("start")
+    run.until("opened")
+    run.process.send_signal(signal.SIGSTOP)
+    killed = house.command("kill")
+    assert killed.returncode == 5
+    assert "no host confirmed" in killed.stdout
+    before = house.said()
+    run.process.send_signal(signal.SIGCONT)
+    run.until("mode close_only")
+    assert house.command("stop").returncode == 0
+    run.process.wait(timeout=30)
+    after = house.said()[len(before) :]
+    deals_in = [message for message in after if isinstance(message, DealDone) and message.deal.entry is DealEntry.IN]
+    calls_before = {message.magic for message in before if is_open(message) and isinstance(message, CallTerminal)}
+    assert [message for message in deals_in if message.deal.magic not in calls_before] == []
+
+
+def test_a_second_supervisor_of_the_same_account_is_refused(house: House) -> None:
+    first = house.start()
+    first.until("the broker agrees")
+    second = house.start()
+    assert second.process.wait(timeout=30) == 4
+    assert house.command("status").returncode == 0
+
+
+def is_open(message: Message) -> bool:
+    return isinstance(message, CallTerminal) and isinstance(message.request, OpenRequest)

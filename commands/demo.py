@@ -1,0 +1,442 @@
+"""`evenkeel demo`: the supervised system trades a synthetic market in front of you. No account, no network, nothing kept.
+
+Everything but the market and the terminal is as in a real run: threads, journal on disk, limits, supervision. One actor that
+holds a position is killed on purpose; whether it came back with its state decides the exit status.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+from loguru import logger
+
+from evenkeel.actors.position import ManagedPosition
+from evenkeel.adapters import logs
+from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
+from evenkeel.adapters.reporter import told
+from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.commands import exit_codes
+from evenkeel.commands.live import LiveSystem, synthetic_market
+from evenkeel.config.load import load, packaged
+from evenkeel.config.schema import Config
+from evenkeel.messages.codec import decode
+from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.operator import StartTrading
+from evenkeel.messages.position import PositionClosed, PositionOpened
+from evenkeel.rules.report import r_multiple, report_of
+from evenkeel.rules.view import Heard, View, ViewState, decimal_of, fold
+from evenkeel.runtime.clock import monotonic_s
+from evenkeel.runtime.journal import JournalError, Record
+from evenkeel.runtime.publisher import SUPERVISOR
+from evenkeel.runtime.threaded import BootFailed
+
+CONFIGURATION: Final = "demo.toml"
+START_UTC_MS: Final = 1_767_600_000_000
+"""Monday, 5 January 2026, 08:00 UTC: every show begins there."""
+SECONDS: Final = 35.0
+SECONDS_MAX: Final = 600.0
+KILL_AT_RATIO: Final = 0.4
+ANNOUNCED_S: Final = 1.5
+"""How long a viewer may read who is killed before it happens."""
+PATIENCE_S: Final = 15.0
+"""How much longer the show may last when no position was open that long before its end."""
+BACK_WITHIN_S: Final = 5.0
+SETTLED_MS: Final = 60_000
+"""A position so old, in market time, has had its deal: nothing of its plan changes any more."""
+STATUS_EVERY_S: Final = 5.0
+
+
+class Line(NamedTuple):
+    """An event in words, at its market time."""
+
+    time_utc_ms: int
+    text: str
+
+
+class Moment(NamedTuple):
+    """What there is to show. `lines` are all events so far; `banner` tells of the kill."""
+
+    view: View
+    lines: Sequence[Line]
+    banner: Sequence[str]
+    elapsed_s: float
+    seconds: float
+    speed: float
+
+
+class Stage(Protocol):
+    """Where the show is shown: a screen, or lines in a pipe. `frame_s` is how often."""
+
+    frame_s: float
+
+    def show(self, moment: Moment) -> None: ...
+
+
+class Killed(NamedTuple):
+    """What became of the killed actor: `changed` tickets have another plan than before, `missing` ones are not there.
+
+    `back_ms` is real time from the kill until it served again, None when it did not.
+    """
+
+    child: str
+    tickets: tuple[int, ...]
+    incarnation: int
+    back_ms: float | None
+    changed: tuple[int, ...]
+    missing: tuple[int, ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seconds", type=_seconds, default=SECONDS, metavar="N", help="how long the show lasts (default: %(default).0f)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without a character of ours shows "?", the show goes on
+    try:
+        with TemporaryDirectory(prefix="evenkeel-demo-", ignore_cleanup_errors=True) as scratch:
+            return _demo(Path(scratch), arguments.seconds)
+    except BrokenPipeError:
+        raise
+    except (OSError, JournalError, BootFailed) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return exit_codes.FAILED
+
+
+def configuration() -> Config:
+    """demo.toml, with the expiry of intents as long in real time as it says.
+
+    The run's clock is market time: unscaled, the few milliseconds from decision to order would be seconds on it, and an
+    accelerated market must expire nothing.
+    """
+    config = load(packaged(CONFIGURATION))
+    expiry_s = config.limits.intent_expiry_s
+    if expiry_s == "off":
+        return config
+    limits = msgspec.structs.replace(config.limits, intent_expiry_s=expiry_s * config.simulated.speed)
+    return msgspec.structs.replace(config, limits=limits)
+
+
+class Story:
+    """What the journal tells, in words and counted. Refusals are counted only: as lines they would crowd out the rest."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.closed: list[PositionClosed] = []
+        self.opened = 0
+        self.refusals: Counter[str] = Counter()
+        self.records = 0
+        self._state = ViewState()
+
+    def hear(self, records: Iterable[Record]) -> "Story":
+        """Go on with `records`, which follow on those before."""
+        for record in records:
+            self.records += 1
+            message = decode(bytes(record.body))
+            if isinstance(message, Heard):
+                self._hear(message, record.time_utc_ms)
+        return self
+
+    def _hear(self, message: Heard, time_utc_ms: int) -> None:
+        fold(self._state, message)
+        text = told(self._state, message)
+        match message:
+            case OrderDenied():
+                self.refusals[message.reason.value] += 1
+                return
+            case PositionOpened():
+                self.opened += 1
+            case PositionClosed():
+                self.closed.append(message)
+                r = r_multiple(message)
+                text = text if r is None else f"{text}, {r:+.2f} R"
+            case _:
+                pass
+        if text is not None:
+            self.lines.append(Line(time_utc_ms, text))
+
+
+class Drill:
+    """Kills one actor that holds a position, after it was announced, and looks whether its state came back."""
+
+    def __init__(self, system: LiveSystem, begin_s: float) -> None:
+        self.banner = ["Soon one of the actors that hold a position is killed on purpose."]
+        self.killed: Killed | None = None
+        self._system = system
+        self._host = system.run.host
+        self._begin_s = begin_s
+        self._victim: str | None = None
+        self._announced_s = 0.0
+
+    def step(self, elapsed_s: float) -> None:
+        """What is due now, if anything."""
+        if self.killed is not None or elapsed_s < self._begin_s:
+            return
+        if self._victim is None or not self._is_settled(self._victim):
+            self._announce(elapsed_s)
+        elif elapsed_s - self._announced_s >= ANNOUNCED_S:
+            self.killed = self._kill(self._victim)
+            self.banner.append(_return_told(self.killed))
+
+    def _announce(self, elapsed_s: float) -> None:
+        self._victim = next((f"position/{symbol}" for symbol in self._system.specs if self._is_settled(f"position/{symbol}")), None)
+        self._announced_s = elapsed_s
+        if self._victim is not None:
+            self.banner = [f"{self._victim} is killed on purpose; it holds {_tickets(tuple(self._plans(self._victim)))} …"]
+
+    def _is_settled(self, name: str) -> bool:
+        now_utc_ms = self._system.clock.now_utc_ms()
+        return any(now_utc_ms - plan.opened_utc_ms >= SETTLED_MS for plan in self._plans(name).values())
+
+    def _plans(self, name: str) -> dict[int, ManagedPosition]:
+        """The actor's positions by ticket, without the closes that are under way: one may begin at any moment."""
+        child = self._host.child(name)
+        held: dict[int, ManagedPosition] = {} if child is None else dict(child.state.positions)
+        return {ticket: msgspec.structs.replace(plan, closing=None) for ticket, plan in held.items()}
+
+    def _kill(self, name: str) -> Killed:
+        before, incarnation = self._plans(name), self._incarnation(name)
+        killed_s = monotonic_s()
+        self._host.crash(name)
+        is_back = self._host.wait_until(lambda: self._incarnation(name) > incarnation, BACK_WITHIN_S)
+        back_ms = (monotonic_s() - killed_s) * 1000
+        after = self._plans(name) if is_back else {}
+        return Killed(
+            child=name,
+            tickets=tuple(before),
+            incarnation=self._incarnation(name),
+            back_ms=back_ms if is_back else None,
+            changed=tuple(ticket for ticket in before.keys() & after.keys() if before[ticket] != after[ticket]),
+            missing=tuple(before.keys() - after.keys()),
+        )
+
+    def _incarnation(self, name: str) -> int:
+        """The one that serves; 0 while none does."""
+        return next(child.incarnation if child.serving else 0 for child in self._host.status() if child.name == name)
+
+
+class Show:
+    """From the command to start trading until the time is over or somebody ends it."""
+
+    def __init__(self, system: LiveSystem, seconds: float) -> None:
+        self.story = Story()
+        self.drill = Drill(system, seconds * KILL_AT_RATIO)
+        self._system = system
+        self._seconds = seconds
+        self._journal = journal_of(system)
+        self._view: View | None = None
+
+    def play(self, stage: Stage) -> None:
+        self._system.run.host.say(SUPERVISOR, [StartTrading("demo", "evenkeel demo")])
+        began_s = monotonic_s()
+        while not self._is_over(elapsed_s := monotonic_s() - began_s):
+            self.story.hear(self._journal.read(self.story.records + 1))
+            self.drill.step(elapsed_s)
+            stage.show(self._moment(elapsed_s))
+            self._system.ended.wait(stage.frame_s)
+
+    def _is_over(self, elapsed_s: float) -> bool:
+        until_s = self._seconds + (PATIENCE_S if self.drill.killed is None else 0.0)
+        return self._system.ended.is_set() or elapsed_s >= until_s
+
+    def _moment(self, elapsed_s: float) -> Moment:
+        speed = self._system.config.simulated.speed
+        return Moment(self._seen(), self.story.lines, self.drill.banner, elapsed_s, self._seconds, speed)
+
+    def _seen(self) -> View:
+        """The view of a moment ago: the reporter is woken to make the next one, which is shown with the next frame."""
+        host = self._system.run.host
+        reporter = host.child("reporter")
+        if reporter is not None:
+            self._view = _view_decoder.decode(reporter.current("status"))
+        host.wake("reporter")
+        assert self._view is not None, "the reporter serves when the show begins"
+        return self._view
+
+
+class PlainLines:
+    """For a pipe: an event a line as it happens, and now and then where things stand."""
+
+    frame_s = 0.2
+
+    def __init__(self) -> None:
+        self._shown = 0
+        self._banner: Sequence[str] = ()
+        self._status_due_s = STATUS_EVERY_S
+
+    def show(self, moment: Moment) -> None:
+        for line in moment.lines[self._shown :]:
+            print(clock_of(line.time_utc_ms), line.text)
+        self._shown = len(moment.lines)
+        for text in moment.banner:
+            if text not in self._banner:
+                print(clock_of(moment.view.now_utc_ms), "***", text)
+        self._banner = tuple(moment.banner)
+        if moment.elapsed_s >= self._status_due_s:
+            self._status_due_s += STATUS_EVERY_S
+            print(clock_of(moment.view.now_utc_ms), "---", _standing(moment.view))
+        sys.stdout.flush()
+
+
+def journal_of(system: LiveSystem) -> LmdbJournal:
+    journal = system.run.publisher.journal
+    assert isinstance(journal, LmdbJournal), "a live run keeps its journal in LMDB"
+    return journal
+
+
+def clock_of(utc_ms: int) -> str:
+    return datetime.fromtimestamp(utc_ms / 1000, UTC).strftime("%H:%M:%S")
+
+
+def counted(counts: dict[str, int]) -> str:
+    """The most frequent first."""
+    return ", ".join(f"{name} {count}" for name, count in Counter(counts).most_common()) or "none"
+
+
+def signed(cents: int, digits: int) -> str:
+    return f"{'+' if cents > 0 else ''}{decimal_of(cents, digits)}"
+
+
+_view_decoder: Final = msgspec.json.Decoder(View)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {SECONDS_MAX:.0f}")
+    return seconds
+
+
+def _demo(scratch: Path, seconds: float) -> int:
+    config = configuration()
+    folder = StateFolder(scratch, config.account.name)
+    folder.create()
+    logs.set_up(folder.logs, console_level="CRITICAL")
+    sys.setswitchinterval(0.0005)  # shorter waits for the interpreter's lock, as in a real run
+    system = LiveSystem(
+        config,
+        folder,
+        lambda made: synthetic_market(made, speed=config.simulated.speed, start_utc_ms=START_UTC_MS, is_live=False),
+        on_fatal=lambda reason: system.ask_stop(reason),
+    )
+    try:
+        return _shown(system, seconds)
+    finally:
+        logger.remove()  # Windows deletes no folder in which a log is open
+
+
+def _shown(system: LiveSystem, seconds: float) -> int:
+    interrupts = _interrupts_end(system)
+    show = Show(system, seconds)
+    late: Sequence[str] = ()
+    try:
+        system.boot()
+        with _stage() as stage:
+            show.play(stage)
+    finally:
+        late = system.stop("the end of the show")
+    if system.stop_asked_by in interrupts:
+        print("interrupted; everything stopped in order, nothing is left behind", file=sys.stderr)
+        return exit_codes.INTERRUPTED
+    story = Story().hear(read_folder(system.folder.journal))
+    print(_summary(system, story, show.drill.killed))
+    faults = [*_faults(story, show.drill.killed), *(f"{name} did not end in time" for name in late)]
+    if system.stop_asked_by is not None:
+        faults.append(system.stop_asked_by)
+    for fault in faults:
+        print(f"the demonstration failed: {fault}", file=sys.stderr)
+    return exit_codes.FAILED if faults else exit_codes.OK
+
+
+def _interrupts_end(system: LiveSystem) -> tuple[str, ...]:
+    """Let the signals that ask a process to end do so in order; their names, by which they ask."""
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        system.ask_stop(signal.Signals(number).name)
+
+    numbers = [signal.SIGINT, signal.SIGTERM, *([] if sys.platform == "win32" else [signal.SIGHUP])]
+    for number in numbers:
+        signal.signal(number, asked)
+    return tuple(number.name for number in numbers)
+
+
+def _stage() -> AbstractContextManager[Stage]:
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return nullcontext(PlainLines())
+    from evenkeel.commands.screen import Screen  # rich, only where there is a screen
+
+    return Screen()
+
+
+def _faults(story: Story, killed: Killed | None) -> Iterator[str]:
+    """What the exit status is about; a position that the journal saw close may well be missing after the kill."""
+    if not story.opened:
+        yield "no trade was made"
+    if killed is None:
+        yield "no actor was killed: none held a position"
+        return
+    if killed.back_ms is None:
+        yield f"{killed.child} did not come back within {BACK_WITHIN_S:.0f} s"
+    lost = set(killed.missing) - {closed.ticket for closed in story.closed}
+    if lost or killed.changed:
+        yield f"{killed.child} came back with another state: lost {sorted(lost)}, changed {sorted(killed.changed)}"
+
+
+def _return_told(killed: Killed) -> str:
+    if killed.back_ms is None:
+        return f"{killed.child} is not back"
+    kept = "another state" if killed.changed else f"{_tickets(killed.tickets)}, with stop and target as before"
+    return f"{killed.child} is back as incarnation {killed.incarnation} after {killed.back_ms:.1f} ms: {kept}"
+
+
+def _tickets(tickets: Sequence[int]) -> str:
+    return f"ticket{'s' if len(tickets) > 1 else ''} {', '.join(map(str, tickets))}"
+
+
+def _standing(view: View) -> str:
+    """One line of where things stand."""
+    account, today = view.account, view.today
+    money = "" if account is None else f"equity {decimal_of(account.equity_cents, account.currency_digits)} {account.currency}, "
+    return (
+        f"{money}{len(view.positions)} open, {today.trades} closed ({today.won} won), mode {view.mode.value}, "
+        f"refused: {counted(today.refusals)}"
+    )
+
+
+def _summary(system: LiveSystem, story: Story, killed: Killed | None) -> str:
+    report, account = report_of(story.closed), system.config.account
+    average = "" if report.average_r is None else f", {report.average_r:+.2f} R on average"
+    net = f"{signed(report.net_cents, account.currency_digits)} {account.currency}"
+    rows = [
+        ("trades", f"{report.trades} closed, {report.won} won, net {net}{average}"),
+        ("closed by", counted(report.exits)),
+        ("left open", f"{story.opened - report.trades}, each with its stop at the broker"),
+        ("refused", counted(story.refusals)),
+        ("killed", "nobody" if killed is None else _return_told(killed)),
+        ("journal", f"{verify(system.folder.journal)} records in {journal_of(system).commits} commits, every digest checked"),
+    ]
+    return "\n".join(
+        [
+            "",
+            "The market and its terminal were simulated, so the money means nothing. Everything else was real:",
+            *(f"  {name:10} {text}" for name, text in rows),
+            "",
+            "What to do next:",
+            "  evenkeel backtest --help                    the same actors on your own ticks",
+            f"  evenkeel run --config {packaged(CONFIGURATION)}",
+            "  evenkeel start --account demo               in a second terminal, while that runs; then: status, why, stop",
+        ]
+    )

@@ -1,0 +1,160 @@
+"""`evenkeel status`: how is the supervisor doing? Starts in a blink: nothing heavy is imported on its way.
+
+Asks the supervisor; when that does not answer, the view database tells how things were when it last looked.
+"""
+
+import argparse
+import sys
+import time
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from evenkeel.adapters.control_channel import Ask, NoAnswer, NotRunning, NotTheSupervisor, Told, ask
+from evenkeel.adapters.os import StateError, state_root
+from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.commands import exit_codes
+from evenkeel.runtime.clock import SystemClock
+
+ANSWER_S: Final = 1.0
+
+Supervisor = Literal["answers", "not_running", "hangs", "failed"]
+EXIT_CODES: Final[dict[Supervisor, int]] = {
+    "answers": exit_codes.OK,
+    "not_running": exit_codes.NOT_RUNNING,
+    "hangs": exit_codes.OUTCOME_UNKNOWN,
+    "failed": exit_codes.FAILED,
+}
+
+
+class Seen(NamedTuple):
+    """A view as JSON, None where there is none, and whether it is the supervisor's answer; `why` it is not, else ""."""
+
+    supervisor: Supervisor
+    view: bytes | None
+    why: str
+
+
+class StatusReport(msgspec.Struct, frozen=True):
+    """What `--json` prints. `view` is rules.view.View as it was written `age_ms` ago, null where there is none."""
+
+    supervisor: Supervisor
+    why: str
+    age_ms: int | None
+    view: msgspec.Raw | None
+    v: int = 1
+
+
+class _Account(msgspec.Struct):
+    balance_cents: int
+    equity_cents: int
+    currency: str
+    currency_digits: int
+
+
+class _Hold(msgspec.Struct):
+    who: str
+    scope: str
+    reason: str
+    until_utc_ms: int
+
+
+class _Child(msgspec.Struct):
+    name: str
+    serving: bool
+
+
+class Glance(msgspec.Struct):
+    """The little of a View that is printed here. Importing the whole would cost a third of the time that `status` has."""
+
+    v: Literal[1]
+    written_utc_ms: int
+    mode: str
+    agreed: bool
+    trading_day: str
+    account: _Account | None
+    positions: list[msgspec.Raw]
+    foreign: list[msgspec.Raw]
+    unknown_orders: list[msgspec.Raw]
+    holds: list[_Hold]
+    children: list[_Child]
+    stale: list[str]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when the supervisor answered, 3 when none runs, 5 when it hangs; the last known view is printed in any case."""
+    try:
+        seen = look(arguments.account)
+        glance = None if seen.view is None else msgspec.json.decode(seen.view, type=Glance)
+    except StateError as error:
+        print(f"status: {error}", file=sys.stderr)
+        return exit_codes.USAGE
+    except msgspec.DecodeError as error:
+        print(f"status: the view is not of this version of evenkeel: {error}", file=sys.stderr)
+        return exit_codes.FAILED
+    age_ms = None if glance is None else SystemClock().now_utc_ms() - glance.written_utc_ms
+    if arguments.json:
+        view = None if seen.view is None else msgspec.Raw(seen.view)
+        print(msgspec.json.encode(StatusReport(seen.supervisor, seen.why, age_ms, view)).decode())
+    elif glance is not None:
+        print("\n".join([*_lines(glance), f"view       {(age_ms or 0) / 1000:.1f} s old"]))
+    if seen.why:
+        print(f"status: {seen.why}", file=sys.stderr)
+    return EXIT_CODES[seen.supervisor]
+
+
+def look(account: str) -> Seen:
+    """The supervisor's view, else the last one that it wrote down. Raises StateError for a name that is none."""
+    folder = StateFolder(state_root(), account)
+    try:
+        reply = ask(folder.endpoint, Ask("status"), ANSWER_S)
+    except (NotRunning, NotTheSupervisor) as error:
+        return _looked_up(folder, "not_running", str(error))
+    except NoAnswer as error:
+        return _looked_up(folder, "hangs", f"the supervisor hangs: {error}")
+    match reply:
+        case Told(body):
+            return Seen("answers", body, "")
+        case _:
+            return _looked_up(folder, "failed", f"the supervisor answered {reply!r}")
+
+
+def utc_text(utc_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(utc_ms / 1000))
+
+
+def _looked_up(folder: StateFolder, supervisor: Supervisor, why: str) -> Seen:
+    if not folder.view.is_dir():
+        return Seen(supervisor, None, f"{why}; it has left no view")
+    from evenkeel.adapters.view import ViewError, read_view  # LMDB, only when it is needed
+
+    try:
+        view = read_view(folder.view)
+    except ViewError as error:
+        return Seen(supervisor, None, f"{why}; nor can its last view be read: {error}")
+    return Seen(supervisor, view, f"{why}; this is its last view" if view else f"{why}; it has left no view")
+
+
+def _lines(glance: Glance) -> list[str]:
+    agreed = "the broker agrees" if glance.agreed else "the broker does not agree yet"
+    lines = [f"mode       {glance.mode}, {agreed}", f"day        {glance.trading_day or 'none yet'}"]
+    if glance.account is not None:
+        lines.append(f"equity     {_money(glance.account.equity_cents, glance.account)}")
+        lines.append(f"balance    {_money(glance.account.balance_cents, glance.account)}")
+    lines.append(f"positions  {len(glance.positions)}" + (f", {len(glance.foreign)} not ours" if glance.foreign else ""))
+    if glance.unknown_orders:
+        lines.append(f"unknown    {len(glance.unknown_orders)} orders of which nobody knows whether they were executed")
+    for hold in glance.holds:
+        until = f"until {utc_text(hold.until_utc_ms)}" if hold.until_utc_ms else "until rearm"
+        lines.append(f"hold       {hold.scope} {until}: {hold.who}: {hold.reason}")
+    lines += [f"down       {child.name}" for child in glance.children if not child.serving]
+    return [*lines, *(f"no quotes  {symbol}" for symbol in glance.stale)]
+
+
+def _money(cents: int, account: _Account) -> str:
+    return f"{cents / 10**account.currency_digits:,.{account.currency_digits}f} {account.currency}"
