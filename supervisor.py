@@ -275,3 +275,11 @@ def _position(symbol: str, config: Config) -> ChildSpec:
 
 def _strategy(name: str, world: World) -> ChildSpec:
     return _edge(f"strategy/{name}", lambda: MaCross(name, world.config.strategy[name]), essential=False)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from evenkeel.cli import main
+
+    sys.exit(main(["run", *sys.argv[1:]]))

@@ -56,7 +56,8 @@ STOP_FAILURES_MAX: Final = 2
 
 class BrokerGatewayState(msgspec.Struct):
     """`intents` counts what was ever sent, so that no magic is used twice. `equal_readings` counts readings that match
-    what we believe; `read_utc_ms` is when the last one was counted."""
+    what we believe, `disagreement` is what does not; `read_utc_ms` is when the last one was counted. `deal_ticket` is the
+    newest deal that was counted."""
 
     installation: int = 0
     intents: int = 0
@@ -65,7 +66,9 @@ class BrokerGatewayState(msgspec.Struct):
     book: BrokerBook = msgspec.field(default_factory=BrokerBook)
     trading_day: str = ""
     equal_readings: int = 0
-    read_utc_ms: int = 0
+    disagreement: str = ""
+    read_utc_ms: int | None = None
+    deal_ticket: int = 0
 
 
 Heard = (
@@ -139,7 +142,9 @@ class BrokerGateway:
                 if isinstance(message, ChildDown) and message.child in self._guards:
                     guard_table.mark_down(guards, message.child)
                 hold = guard_table.hold_after(message)
-                return [hold] if hold is not None else ()
+                if hold is not None:
+                    guard_table.place(guards, hold)  # now: an order may be on its way already
+                    return [hold]
             case _:
                 assert_never(message)
         return ()
@@ -169,7 +174,8 @@ class BrokerGateway:
         if position is None:
             return [CloseFailed(order.ticket, order.symbol, order.generation, CloseFailure.REJECTED, "not known here")]
         intent_id, magic = self._next_intent()
-        self.state.book.closes[intent_id] = CloseIntent(order, position.volume_left_steps)
+        self.state.book.closes[intent_id] = CloseIntent(order, magic)
+        position.asked = order.reason
         request = CloseRequest(order.symbol, order.ticket, position.direction, order.remaining_steps)
         return [CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)]
 
@@ -185,7 +191,7 @@ class BrokerGateway:
         if intent_id in book.closes:
             return self._close_answered(book.closes[intent_id], answer, now_utc_ms)
         if intent_id in book.stops:
-            return self._stop_answered(book.stops.pop(intent_id), answer)
+            return self._stop_answered(book.stops.pop(intent_id), answer, now_utc_ms)
         return ()
 
     def _open_answered(self, intent: OpenIntent, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
@@ -196,14 +202,16 @@ class BrokerGateway:
                     book,
                     intent,
                     ticket=answer.ticket,
-                    price_points=answer.price_points,
+                    price_points=answer.price_points or request_for(order).price_points,
                     volume_steps=answer.volume_steps or order.volume_steps,
                     opened_utc_ms=now_utc_ms,
                 )
             case Outcome.REJECTED:
-                del book.opens[answer.intent_id]
+                broker_book.lapse(book, answer.intent_id)
                 told = answer.intent_id, answer.code, answer.detail
                 return [OrderRejected(order.proposal_id, order.symbol, order.direction, *told, order.lineage)]
+            case Outcome.VOID if answer.detail == DenialReason.REPEATED.value and intent.life is Life.UNKNOWN:
+                return ()  # it left once, and what became of that is not known yet
             case Outcome.VOID:
                 del book.opens[answer.intent_id]
                 return [_denied(order, "gate", Refusal(DenialReason(answer.detail)))]
@@ -230,7 +238,8 @@ class BrokerGateway:
                 intent.life = Life.UNKNOWN
                 return self._read_now(now_utc_ms)
 
-    def _stop_answered(self, intent: StopIntent, answer: TerminalAnswered) -> Sequence[Message]:
+    def _stop_answered(self, intent: StopIntent, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
+        """A stop that could not be set is set again by the next reading; twice in a row, the position is closed."""
         position = self.state.book.positions.get(intent.ticket)
         if position is None:
             return ()
@@ -238,11 +247,16 @@ class BrokerGateway:
             position.stop_failures = 0
             return ()
         position.stop_failures += 1
-        if position.stop_failures < STOP_FAILURES_MAX:
-            return ()
-        return [ReducePosition(intent.ticket, intent.symbol, 0, ExitReason.UNPROTECTED)]
+        said: list[Message] = [self._look_again(now_utc_ms)]
+        if position.stop_failures >= STOP_FAILURES_MAX:
+            said.append(ReducePosition(intent.ticket, intent.symbol, 0, ExitReason.UNPROTECTED))
+        return said
 
     def _deal(self, done: DealDone) -> Sequence[Message]:
+        """Each deal counts once, in the order of its ticket: a replaced terminal edge may tell of one again."""
+        if done.deal.deal_ticket <= self.state.deal_ticket:
+            return ()
+        self.state.deal_ticket = done.deal.deal_ticket
         match done.deal.entry:
             case DealEntry.IN:
                 return broker_book.deal_in(self.state.book, done.deal, self.state.installation)
@@ -252,10 +266,13 @@ class BrokerGateway:
     # -- readings -------------------------------------------------------------------------------------------------------
 
     def _must_read(self) -> bool:
-        """Something is open that only the broker's records can settle, or we have not agreed yet."""
+        """Something is open that only the broker's records can settle, a stop is not where it belongs, or we have not
+        agreed yet."""
         book = self.state.book
-        unsettled = [intent.life for intent in book.opens.values()] + [intent.life for intent in book.closes.values()]
-        return not self.state.guards.agreed or any(life is not Life.SENT for life in unsettled)
+        lives = [intent.life for intent in book.opens.values()] + [intent.life for intent in book.closes.values()]
+        unsettled = bool(book.foreign_unseen) or any(life is not Life.SENT for life in lives)
+        unprotected = any(position.stop_failures for position in book.positions.values())
+        return not self.state.guards.agreed or unsettled or unprotected
 
     def _read_now(self, now_utc_ms: int) -> list[Message]:
         self.state.readings += 1
@@ -271,15 +288,14 @@ class BrokerGateway:
         before = differences(book.positions, book.foreign, reading.positions)
         said: list[Message] = []
         for seen in reading.positions:
-            if seen.ticket not in book.positions and seen.ticket not in book.foreign:
+            if broker_book.is_news(book, seen):
                 said += broker_book.appear(book, seen, state.installation)
             said += self._protect(seen)
-        said += broker_book.foreign_gone(book, {position.ticket for position in reading.positions})
         gap_ms = round(self._config.reading_gap_s * 1000)
-        if state.equal_readings == 0 or now_utc_ms - state.read_utc_ms >= gap_ms:
+        if state.read_utc_ms is None or now_utc_ms - state.read_utc_ms >= gap_ms:
             state.read_utc_ms = now_utc_ms
             said += self._conclude({position.ticket: position for position in reading.positions})
-            said += self._agree(before, len(reading.positions))
+            said += self._agree([*before, *self._unmanaged()], len(reading.positions))
         if self._must_read():
             said.append(self._look_again(now_utc_ms))
         return said
@@ -288,7 +304,10 @@ class BrokerGateway:
         """Set the broker's stop of a position of ours again when it is missing or somebody moved it."""
         book = self.state.book
         position = book.positions.get(seen.ticket)
-        if position is None or not position.broker_stop_points or seen.stop_points == position.broker_stop_points:
+        if position is None or not position.broker_stop_points:
+            return []
+        if seen.stop_points == position.broker_stop_points:
+            position.stop_failures = 0
             return []
         if any(stop.ticket == seen.ticket for stop in book.stops.values()):
             return []
@@ -298,9 +317,10 @@ class BrokerGateway:
         return [CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)]
 
     def _conclude(self, seen: dict[int, BrokerPosition]) -> list[Message]:
-        """Unknown opens that two readings do not show do not exist; closes whose position two readings show have failed."""
+        """Unknown opens and foreign positions that two readings do not show do not exist; closes whose position two
+        readings show have failed."""
         book = self.state.book
-        said: list[Message] = []
+        said = broker_book.foreign_gone(book, set(seen))
         for intent_id, opened in list(book.opens.items()):
             if opened.life is Life.UNKNOWN:
                 opened.absent_readings += 1
@@ -320,13 +340,19 @@ class BrokerGateway:
                 said.append(CloseFailed(order_.ticket, order_.symbol, order_.generation, failure, "two readings show it"))
         return said
 
+    def _unmanaged(self) -> list[str]:
+        """Positions of ours in symbols that have no actor any more: their stop at the broker is all that they have."""
+        positions = self.state.book.positions.values()
+        left = [position for position in positions if f"position/{position.symbol}" not in self._guards]
+        return [f"position {position.ticket} in {position.symbol} has nobody who manages it" for position in left]
+
     def _agree(self, found: list[str], positions: int) -> list[Message]:
         """Count readings in a row that match; an unknown order is no mismatch, its own locks hold."""
         state = self.state
+        before, state.disagreement = state.disagreement, "; ".join(found[:5])
         if found:
-            state.equal_readings = 0
-            was_agreed, state.guards.agreed = state.guards.agreed, False
-            return [BrokerDisagreed("; ".join(found[:5]))] if was_agreed else []
+            state.equal_readings, state.guards.agreed = 0, False
+            return [BrokerDisagreed(state.disagreement)] if state.disagreement != before else []
         state.equal_readings += 1
         if state.guards.agreed or state.equal_readings < READINGS_TO_CONCLUDE:
             return []

@@ -30,7 +30,7 @@ STRICTNESS: Final = (Mode.RUN, Mode.CLOSE_ONLY, Mode.FREEZE, Mode.FLATTEN)
 
 
 class OperatorState(msgspec.Struct):
-    """`needs_rearm` after a kill or a limit's demand; `is_paused` after a pause; `closing` is the command that asked, by
+    """`needs_rearm` after a kill or a limit's demand; `is_paused` after a pause; `closing` are the commands that asked, by
     ticket; `symbols` the symbol of each open position."""
 
     mode: Mode = Mode.CLOSE_ONLY
@@ -39,7 +39,7 @@ class OperatorState(msgspec.Struct):
     is_paused: bool = False
     is_agreed: bool = False
     symbols: dict[int, str] = {}
-    closing: dict[int, str] = {}
+    closing: dict[int, list[str]] = {}
 
 
 Command = StartTrading | PauseTrading | ResumeTrading | KillTrading | RearmTrading | CloseTicket
@@ -142,7 +142,7 @@ class Operator:
         symbol = self.state.symbols.get(command.ticket)
         if symbol is None:
             return [CommandRefused(command.command_id, f"position {command.ticket} is not open here")]
-        self.state.closing[command.ticket] = command.command_id
+        self.state.closing.setdefault(command.ticket, []).append(command.command_id)
         return [
             CommandAccepted(command.command_id),
             ReducePosition(command.ticket, symbol, 0, ExitReason.OPERATOR),
@@ -150,15 +150,13 @@ class Operator:
 
     def _closed(self, closed: PositionClosed) -> Sequence[Message]:
         self.state.symbols.pop(closed.ticket, None)
-        command_id = self.state.closing.pop(closed.ticket, None)
-        return () if command_id is None else [CommandDone(command_id, f"closed, {closed.reason.value}")]
+        asked = self.state.closing.pop(closed.ticket, [])
+        return [CommandDone(command_id, f"closed, {closed.reason.value}") for command_id in asked]
 
     def _lower(self, demand: LowerMode) -> Sequence[Message]:
-        mode = _stricter(self.state.mode, demand.mode)
-        if mode is self.state.mode:
-            return ()
-        self.state.needs_rearm, self.state.is_paused = demand.reason, False
-        return [self._change(mode, demand.by, demand.reason)]
+        """It stands until a person rearms, also when a pause or a start yet to come keeps the mode as strict already."""
+        self.state.needs_rearm, self.state.is_paused = self.state.needs_rearm or demand.reason, False
+        return [self._change(_stricter(self.state.mode, demand.mode), demand.by, demand.reason)]
 
 
 def _stricter(one: Mode, other: Mode) -> Mode:

@@ -1,7 +1,8 @@
 """position/SYMBOL: holds the positions of one symbol and alone decides when they close."""
 
 from collections.abc import Sequence
-from typing import assert_never
+from fractions import Fraction
+from typing import Final, assert_never
 
 import msgspec
 
@@ -23,8 +24,19 @@ from evenkeel.messages.position import (
 )
 from evenkeel.messages.system import CancelTimer, Message, SetTimer, TimerDue
 from evenkeel.rules.entries import Refusal, cooldown_refusal, distance_points, spread_refusal
-from evenkeel.rules.exits import Levels, emergency_distance, exit_reason, levels_for, retry_delay_ms, watches_for
+from evenkeel.rules.exits import (
+    Levels,
+    cost_cents_per_lot,
+    emergency_distance,
+    exit_reason,
+    levels_for,
+    retry_delay_ms,
+    watches_for,
+)
 from evenkeel.rules.symbols import points_per_pip
+
+A_PERSON_ASKS: Final = (ExitReason.OPERATOR, ExitReason.FLATTEN)
+OfTheBroker = PositionOpened | PositionPriced | PositionReduced | PositionClosed
 
 
 class Closing(msgspec.Struct):
@@ -32,13 +44,15 @@ class Closing(msgspec.Struct):
 
     reason: ExitReason
     remaining_steps: int
-    generation: int
     refused: int = 0
     waiting: bool = False
 
 
 class ManagedPosition(msgspec.Struct):
-    """A position and its plan; distances were frozen at entry, levels follow the deal's price."""
+    """A position and its plan; distances were frozen at entry, levels follow the deal's price and commission.
+
+    `armed` and `asked` count the armings of its levels and the asks for a close: a later one supersedes the earlier ones.
+    """
 
     ticket: int
     direction: Direction
@@ -46,16 +60,19 @@ class ManagedPosition(msgspec.Struct):
     entry_points: int
     stop_distance_points: int
     target_distance_points: int | None
-    emergency_distance_points: int | None
     levels: Levels
     lineage: Lineage
     opened_utc_ms: int
     armed: int = 0
+    asked: int = 0
     closing: Closing | None = None
 
 
 class PositionState(msgspec.Struct):
-    """`pending` is the proposal in flight by slot: from the proposal until it is refused, opened or known not to exist."""
+    """`pending` is the proposal in flight by slot: from the proposal until it is refused, opened or known not to exist.
+
+    `early` came before the symbol's terms, without which nothing can be planned: it waits for them.
+    """
 
     spec: SymbolSpec | None = None
     mode: Mode = Mode.CLOSE_ONLY
@@ -63,6 +80,7 @@ class PositionState(msgspec.Struct):
     pending: dict[int, str] = {}
     positions: dict[int, ManagedPosition] = {}
     cooldown_until_utc_ms: int = 0
+    early: list[OfTheBroker] = []
 
 
 Heard = (
@@ -72,10 +90,7 @@ Heard = (
     | OrderRejected
     | OrderOutcomeUnknown
     | OrderOutcomeResolved
-    | PositionOpened
-    | PositionPriced
-    | PositionReduced
-    | PositionClosed
+    | OfTheBroker
     | CloseFailed
     | ReducePosition
     | PricesReached
@@ -92,11 +107,12 @@ class Position:
         self._config = config
 
     def handle(self, message: Heard, now_utc_ms: int, /) -> Sequence[Message]:
+        if self.state.spec is None and isinstance(message, OfTheBroker):
+            self.state.early.append(message)
+            return ()
         match message:
             case SymbolSpecified():
-                if message.spec.symbol == self._symbol:
-                    self.state.spec = message.spec
-                return ()
+                return self._specified(message.spec, now_utc_ms)
             case SignalRaised():
                 return self._signal(message, now_utc_ms)
             case OrderDenied() | OrderRejected() | OrderOutcomeResolved():
@@ -124,6 +140,13 @@ class Position:
                 return self._mode(message)
             case _:
                 assert_never(message)
+
+    def _specified(self, spec: SymbolSpec, now_utc_ms: int) -> Sequence[Message]:
+        if spec.symbol != self._symbol:
+            return ()
+        self.state.spec = spec
+        early, self.state.early = self.state.early, []
+        return [said for message in early for said in self.handle(message, now_utc_ms)]
 
     def _signal(self, signal: SignalRaised, now_utc_ms: int) -> Sequence[Message]:
         spec, entry = self.state.spec, self._config.entry
@@ -189,18 +212,12 @@ class Position:
     def _managed(self, opened: PositionOpened) -> ManagedPosition:
         """The plan of a position; one that came without (adopted) gets the configured distances."""
         spec, entry = self.state.spec, self._config.entry
-        assert spec is not None, "a symbol is specified before anything opens in it"
+        assert spec is not None, "what comes before the terms waits for them"
         pip = points_per_pip(spec, self._config)
         stop = abs(opened.entry_points - opened.stop_points) if opened.stop_points else distance_points(entry.stop_pips, pip)
         target = abs(opened.target_points - opened.entry_points) if opened.target_points else None
-        emergency_r = self._config.exit.emergency_r
-        emergency = None if emergency_r == "off" else emergency_distance(emergency_r, stop, spec)
-        levels = levels_for(
-            opened.direction,
-            entry_points=opened.entry_points,
-            stop_distance_points=stop,
-            target_distance_points=target,
-            emergency_distance_points=emergency,
+        levels = self._levels(
+            opened.direction, opened.entry_points, stop, target, cost_cents_per_lot(spec, opened.volume_steps, None)
         )
         return ManagedPosition(
             ticket=opened.ticket,
@@ -209,10 +226,25 @@ class Position:
             entry_points=opened.entry_points,
             stop_distance_points=stop,
             target_distance_points=target,
-            emergency_distance_points=emergency,
             levels=levels,
             lineage=opened.lineage,
             opened_utc_ms=opened.opened_utc_ms,
+        )
+
+    def _levels(
+        self, direction: Direction, entry_points: int, stop_points: int, target_points: int | None, cost: Fraction
+    ) -> Levels:
+        """The levels of an entry with its distances of stop and target, and `cost` in cents per lot."""
+        spec, emergency_r = self.state.spec, self._config.exit.emergency_r
+        assert spec is not None, "nothing is planned before the terms are known"
+        return levels_for(
+            direction,
+            entry_points=entry_points,
+            stop_distance_points=stop_points,
+            target_distance_points=target_points,
+            emergency_distance_points=None
+            if emergency_r == "off"
+            else emergency_distance(emergency_r, stop_points, spec, cost),
         )
 
     def _arm(self, position: ManagedPosition, spec_id: int) -> ArmWatches:
@@ -225,18 +257,21 @@ class Position:
         return DisarmWatches(self.name, self._symbol, tuple(watch.name for watch in watches))
 
     def _priced(self, priced: PositionPriced) -> Sequence[Message]:
-        position = self.state.positions.get(priced.ticket)
-        if position is None or position.entry_points == priced.entry_points:
+        position, spec = self.state.positions.get(priced.ticket), self.state.spec
+        if position is None or spec is None:
+            return ()
+        position.entry_points, position.volume_steps = priced.entry_points, priced.volume_steps
+        levels = self._levels(
+            position.direction,
+            priced.entry_points,
+            position.stop_distance_points,
+            position.target_distance_points,
+            cost_cents_per_lot(spec, priced.volume_steps, priced.commission_cents),
+        )
+        if levels == position.levels:
             return ()
         disarm = self._disarm(position)
-        position.entry_points = priced.entry_points
-        position.levels = levels_for(
-            position.direction,
-            entry_points=priced.entry_points,
-            stop_distance_points=position.stop_distance_points,
-            target_distance_points=position.target_distance_points,
-            emergency_distance_points=position.emergency_distance_points,
-        )
+        position.levels = levels
         return [disarm, self._arm(position, priced.spec_id)]
 
     def _reached(self, reached: PricesReached) -> Sequence[Message]:
@@ -250,16 +285,28 @@ class Position:
         return said
 
     def _close(self, ticket: int, reason: ExitReason, *, remaining_steps: int = 0, quote: Quote | None = None) -> list[Message]:
-        """Ask for a close once; while one is asked for, another reason changes nothing."""
+        """Ask for a close. While one is on its way another reason changes nothing, unless it leaves less or a person asks;
+        one that waits to be asked again is asked now. The broker is never asked for more than what is there."""
         position = self.state.positions.get(ticket)
-        if position is None or position.closing is not None:
+        if position is None:
             return []
-        position.closing = Closing(reason, remaining_steps, generation=1)
-        return [ClosePosition(ticket, self._symbol, remaining_steps, reason, 1, quote)]
+        closing = position.closing
+        if closing is None or remaining_steps < closing.remaining_steps:
+            position.closing = Closing(reason, remaining_steps)
+        elif not closing.waiting and reason not in A_PERSON_ASKS:
+            return []
+        return [self._ask(position, quote)]
+
+    def _ask(self, position: ManagedPosition, quote: Quote | None = None) -> ClosePosition:
+        closing = position.closing
+        assert closing is not None, "there is something to ask for"
+        closing.waiting = False
+        position.asked += 1
+        return ClosePosition(position.ticket, self._symbol, closing.remaining_steps, closing.reason, position.asked, quote)
 
     def _close_failed(self, failed: CloseFailed, now_utc_ms: int) -> Sequence[Message]:
         position = self.state.positions.get(failed.ticket)
-        if position is None or position.closing is None or position.closing.generation != failed.generation:
+        if position is None or position.closing is None or position.asked != failed.generation:
             return ()
         closing, config = position.closing, self._config.exit
         closing.waiting = True
@@ -277,10 +324,7 @@ class Position:
         position = self.state.positions.get(int(number))
         if position is None or position.closing is None or not position.closing.waiting:
             return ()
-        closing = position.closing
-        closing.waiting = False
-        closing.generation += 1
-        return [ClosePosition(position.ticket, self._symbol, closing.remaining_steps, closing.reason, closing.generation)]
+        return [self._ask(position)]
 
     def _reduced(self, reduced: PositionReduced) -> Sequence[Message]:
         position = self.state.positions.get(reduced.ticket)

@@ -140,6 +140,7 @@ class RiskLimit:
             reserved_cents=order.risk_cents,
             expires_utc_ms=0 if limits.intent_expiry_s == "off" else now_utc_ms + round(limits.intent_expiry_s * 1000),
             lineage=proposal.lineage,
+            bound_by=order.bound_by,
         )
 
     def _position(
@@ -241,6 +242,9 @@ class RiskLimit:
     def _settle(self, deal: Deal) -> None:
         """What a deal realizes stops floating at once; the position itself shrinks when its owner is told."""
         state = self.state
+        if deal.deal_ticket <= state.deal_ticket:
+            return  # told of before, by a terminal edge that was replaced
+        state.deal_ticket = deal.deal_ticket
         if state.balance_cents is not None:
             state.balance_cents += deal.profit_cents + deal.commission_cents + deal.swap_cents
         holding = state.book.holdings.get(deal.position_ticket)

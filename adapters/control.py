@@ -77,10 +77,13 @@ class ControlEdge:
         self._wake = wake
         self._on_stop = on_stop
         self._inbox: queue.SimpleQueue[Said] = queue.SimpleQueue()
+        self._in_hand: set[str] = set()
         self._changed = threading.Condition()
 
     def remember(self, message: Said | Heard, /) -> None:
         with self._changed:
+            if not isinstance(message, ModeChanged):
+                self._in_hand.discard(message.command_id)
             match message:
                 case CommandAccepted():
                     self._outcome(message.command_id, "accepted", "")
@@ -156,6 +159,7 @@ class ControlEdge:
         return self._reply(command.command_id) or Accepted(command.command_id)
 
     def _take(self, command: Command) -> None:
+        self._in_hand.add(command.command_id)
         self._inbox.put(_said(command))
         self._wake()
 
@@ -171,7 +175,7 @@ class ControlEdge:
             case ("accepted", _):
                 return Accepted(command_id)
             case _:
-                return None
+                return Accepted(command_id) if command_id in self._in_hand else None
 
     def _outcome(self, command_id: str, end: str, detail: str) -> None:
         outcomes = self.state.outcomes

@@ -103,7 +103,7 @@ class JsonLines:
             file = self._rotated()
         self._file = file
         if self.lost:
-            gap = Line(t=line.t, level="WARNING", text=f"{self.lost} lines before this one were lost", name=__name__)
+            gap = Line(t=line.t, level="WARNING", text=f"lines lost before this one: {self.lost}", name=__name__)
             _put(file, b"\n" + _encoded(gap))  # the last line that was tried may have been written in part
             self.lost = 0
         _put(file, body)

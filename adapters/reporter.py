@@ -35,7 +35,8 @@ from evenkeel.messages.system import (
     RunStopped,
 )
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules.view import Event, Heard, OfOrders, OfRun, View, ViewState, decimal_of, fold, lots_of, view_of
+from evenkeel.rules.view import Event, View, decimal_of, lots_of
+from evenkeel.rules.view_state import Heard, OfOrders, OfRun, ViewState, fold, view_of
 from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.edge import At
 
@@ -111,7 +112,7 @@ class Reporter:
         if text is None:
             return ()
         if isinstance(message, RunStarted):
-            self.state.started_utc_ms = at.time_utc_ms
+            self.state.started_utc_ms = self._utc_ms()
         if _is_event(message):
             self.state.events[-1] = msgspec.structs.replace(self.state.events[-1], time_utc_ms=at.time_utc_ms)
         logger.bind(seq=at.seq).log(_level(message), "{}", text)
@@ -159,7 +160,7 @@ def told(state: ViewState, message: Heard) -> str | None:
         case SymbolSpecified() | AccountRead() | PositionPriced() | ChildServing(incarnation=1):
             return None
         case OrderDenied() | OrderRejected() | OrderOutcomeUnknown() | OrderOutcomeResolved():
-            return _order_told(message)
+            return _order_told(message, state.account)
         case PositionOpened() | PositionReduced() | PositionClosed() | CloseFailed():
             return _position_told(state, message)
         case ForeignPositionSeen(ticket, symbol):
@@ -179,18 +180,31 @@ def told(state: ViewState, message: Heard) -> str | None:
             return _run_told(message)
 
 
+def price_text(points: int, spec: SymbolSpec | None) -> str:
+    return decimal_of(points, spec.digits) if spec else f"{points} points"
+
+
+def lots_text(volume_steps: int, spec: SymbolSpec | None) -> str:
+    return f"{lots_of(volume_steps, spec)} lots" if spec else f"{volume_steps} steps"
+
+
+def money_text(cents: int, account: AccountRead | None) -> str:
+    return f"{decimal_of(cents, account.currency_digits)} {account.currency}" if account else f"{cents} cents"
+
+
 def _is_event(message: Heard) -> bool:
     """Refusals are counted by reason: as events they would crowd out the rest."""
     return not isinstance(message, OrderDenied)
 
 
-def _order_told(message: OfOrders) -> str:
+def _order_told(message: OfOrders, account: AccountRead | None) -> str:
     order = f"{message.direction.value} {message.symbol}"
     match message:
         case OrderDenied():
-            numbers = f" {message.measured} against {message.limit} {message.unit}" if message.unit else ""
+            measured = f" {_amount(message.measured, message.unit, account)}" if message.unit else ""
+            limit = f" against {_amount(message.limit, message.unit, account)}" if message.limit else ""
             detail = f" ({message.detail})" if message.detail else ""
-            return f"{order} refused by {message.by}: {message.reason.value}{numbers}{detail}"
+            return f"{order} refused by {message.by}: {message.reason.value}{measured}{limit}{detail}"
         case OrderRejected():
             return f"{order} rejected by the broker: {message.code} {message.detail}"
         case OrderOutcomeUnknown():
@@ -201,27 +215,37 @@ def _order_told(message: OfOrders) -> str:
             assert_never(message)
 
 
+def _amount(value: int, unit: str, account: AccountRead | None) -> str:
+    """A number of a refusal as a person says it."""
+    match unit:
+        case "ms":
+            return f"{value / 1000:.1f} s"
+        case "cents":
+            return money_text(value, account)
+        case "ppm":
+            return f"{value / 1e6:g}"
+        case _:
+            return f"{value} {unit}"
+
+
 def _position_told(state: ViewState, message: PositionOpened | PositionReduced | PositionClosed | CloseFailed) -> str:
     spec = state.specs.get(message.symbol)
     match message:
         case PositionOpened():
             levels = "".join(
-                f", {name} {_price(points, spec)}"
+                f", {name} {price_text(points, spec)}"
                 for name, points in (("stop", message.stop_points), ("target", message.target_points))
                 if points
             )
             how = " after its outcome was unknown" if message.late else " and adopted" if message.adopted else ""
-            what = f"{message.direction.value} {_lots(message.volume_steps, spec)} {message.symbol}"
-            return f"position {message.ticket} opened{how}: {what} at {_price(message.entry_points, spec)}{levels}"
+            what = f"{message.direction.value} {lots_text(message.volume_steps, spec)} {message.symbol}"
+            return f"position {message.ticket} opened{how}: {what} at {price_text(message.entry_points, spec)}{levels}"
         case PositionReduced():
-            left = _lots(message.volume_steps, spec)
-            return (
-                f"position {message.ticket} reduced to {left} at {_price(message.close_points, spec)}: {message.reason.value}"
-            )
+            left = f"reduced to {lots_text(message.volume_steps, spec)}"
+            return f"position {message.ticket} {left} at {price_text(message.close_points, spec)} ({message.reason.value})"
         case PositionClosed():
-            why = f"{message.reason.value} by the {message.by.value}"
-            net = _money(message.net_cents, state.account)
-            return f"position {message.ticket} closed at {_price(message.close_points, spec)}: {why}, net {net}"
+            at = f"by the {message.by.value} at {price_text(message.close_points, spec)} ({message.reason.value})"
+            return f"position {message.ticket} closed {at}, net {money_text(message.net_cents, state.account)}"
         case CloseFailed():
             return f"position {message.ticket} is not closed yet: {message.failure.value}: {message.detail}"
         case _:
@@ -282,15 +306,3 @@ def _level(message: Heard) -> str:
             return "DEBUG"  # a taken slot or a cooldown is everyday life
         case _:
             return "INFO"
-
-
-def _price(points: int, spec: SymbolSpec | None) -> str:
-    return decimal_of(points, spec.digits) if spec else f"{points} points"
-
-
-def _lots(volume_steps: int, spec: SymbolSpec | None) -> str:
-    return f"{lots_of(volume_steps, spec)} lots" if spec else f"{volume_steps} steps"
-
-
-def _money(cents: int, account: AccountRead | None) -> str:
-    return f"{decimal_of(cents, account.currency_digits)} {account.currency}" if account else f"{cents} cents"

@@ -48,11 +48,11 @@ class Durability(Protocol):
 
 
 class TerminalState(msgspec.Struct):
-    """`calls` are intents without an answer, `unknown` the magic of each open whose answer was UNKNOWN and that no record
-    has settled; the rest is what was last said, so that only changes are said."""
+    """`calls` are intents without an answer, `unknown` the opens whose answer was UNKNOWN and that no record has settled;
+    the rest is what was last said, so that only changes are said."""
 
     calls: dict[int, CallTerminal] = {}
-    unknown: dict[int, int] = {}
+    unknown: dict[int, CallTerminal] = {}
     deal_ticket: int = 0
     positions: tuple[BrokerPosition, ...] | None = None
     account: AccountRead | None = None
@@ -102,6 +102,7 @@ class TerminalEdge:
         self._quote_age_ms_max = quote_age_ms_max
         self._reading_every_ns = None if reading_every_ms is None else reading_every_ms * 1_000_000
         self._read_ns = monotonic_ns()
+        self._resumed_utc_ms = 0
         self._waiting: list[_Waiting] = []
 
     @property
@@ -150,13 +151,19 @@ class TerminalEdge:
 
     def resume(self, now_utc_ms: int, /) -> Sequence[Message]:
         """A call without an answer may have been executed: UNKNOWN. Then what the broker shows, where it changed."""
+        self._resumed_utc_ms = now_utc_ms
+        for call in list(self.state.unknown.values()):
+            self._keep_locked(call)
         lost = [self._answer(call, Answer(Outcome.UNKNOWN, detail="the answer was lost")) for call in self.state.calls.values()]
-        return [*lost, *self._terms(), *self._changes()]
+        return [*lost, *self._terms(self._symbols), *self._changes()]
 
     def poll(self, now_utc_ms: int, /) -> Sequence[Message]:
         said = self._serve_waiting()
+        if said:
+            return said  # it may hold deals, and a reading must not tell of them again before they are remembered
         if self._reading_every_ns is not None and self._monotonic_ns() - self._read_ns >= self._reading_every_ns:
             self._read_ns = self._monotonic_ns()
+            said += self._terms([name for name in self._symbols if name not in self.state.specs])
             said += self._changes()
         return said
 
@@ -182,12 +189,15 @@ class TerminalEdge:
                 assert_never(call.request)
 
     def _want_open(self, call: CallTerminal, request: OpenRequest, at: At) -> Sequence[Message]:
+        """What was said before this incarnation began has waited nobody knows how long: it is too late."""
         expires_ms = call.expires_utc_ms - at.time_utc_ms if call.expires_utc_ms else None
+        if expires_ms is not None and at.time_utc_ms < self._resumed_utc_ms:
+            expires_ms = 0
         self._waiting.append(_Waiting(call, request, at.seq, self._monotonic_ns(), expires_ms))
         return self._serve_waiting()
 
     def _serve_waiting(self) -> list[Message]:
-        """Send, void or keep each open that waits for the journal or for a fresh quote."""
+        """Send, void or keep each open that waits for the journal or for a fresh quote; then what came of them, told once."""
         said: list[Message] = []
         waiting, self._waiting = self._waiting, []
         for open_ in waiting:
@@ -195,20 +205,24 @@ class TerminalEdge:
             if open_.expires_ms is not None and now_ns - open_.heard_ns >= open_.expires_ms * 1_000_000:
                 said.append(self._void(open_.call, self._why_late(open_, now_ns)))
             elif self._is_durable(open_.seq) and self._is_fresh(open_.request.symbol, now_ns):
-                said += self._send_open(open_)
+                said.append(self._send_open(open_))
             else:
                 self._waiting.append(open_)
-        return said
+        return [*said, *self.news()] if said else []
 
-    def _send_open(self, open_: _Waiting) -> list[Message]:
+    def _send_open(self, open_: _Waiting) -> TerminalAnswered:
         refusal = self._gate.refusal(open_.call, open_.request, self._kill_epoch())
         if refusal is not None:
-            return [self._void(open_.call, refusal)]
+            return self._void(open_.call, refusal)
         self._gate.admit(open_.call, open_.request)
         answer = self._broker.open_position(open_.request, open_.call.magic)
-        return [self._answer(open_.call, answer), *self.news()]
+        if answer.outcome is Outcome.ACCEPTED and not answer.ticket:
+            answer = answer._replace(outcome=Outcome.PENDING)  # done, it says, but not yet what (metatrader5 2.2)
+        return self._answer(open_.call, answer)
 
     def _why_late(self, open_: _Waiting, now_ns: int) -> DenialReason:
+        if open_.expires_ms is not None and open_.expires_ms <= 0:
+            return DenialReason.EXPIRED  # before it came here
         if not self._is_durable(open_.seq):
             return DenialReason.NOT_DURABLE
         return DenialReason.EXPIRED if self._is_fresh(open_.request.symbol, now_ns) else DenialReason.QUOTE_AGE
@@ -251,14 +265,19 @@ class TerminalEdge:
     def _remember_answer(self, answer: TerminalAnswered) -> None:
         """A definite answer frees the resource; an unknown one keeps it until the broker's records settle it."""
         call = self.state.calls.pop(answer.intent_id, None)
-        if answer.outcome not in (Outcome.UNKNOWN, Outcome.PENDING):
+        if answer.outcome in (Outcome.UNKNOWN, Outcome.PENDING):
+            if call is not None:
+                self._keep_locked(call)
+        elif answer.intent_id not in self.state.unknown:  # else a repeat was refused: nothing is settled by that
             self._gate.resolve(answer.intent_id)
-        elif call is not None and isinstance(call.request, OpenRequest):
-            self.state.unknown[answer.intent_id] = call.magic
+
+    def _keep_locked(self, call: CallTerminal) -> None:
+        if isinstance(call.request, OpenRequest):
+            self.state.unknown[call.intent_id] = call
             self._gate.admit(call, call.request)
 
     def _settle(self, magics: set[int]) -> None:
-        for intent_id in [intent_id for intent_id, magic in self.state.unknown.items() if magic in magics]:
+        for intent_id in [intent_id for intent_id, call in self.state.unknown.items() if call.magic in magics]:
             del self.state.unknown[intent_id]
             self._gate.resolve(intent_id)
 
@@ -282,10 +301,10 @@ class TerminalEdge:
             said.append(account)
         return said
 
-    def _terms(self) -> list[Message]:
-        """Terms and daily bars of every symbol, where they are new or changed."""
+    def _terms(self, symbols: Sequence[str]) -> list[Message]:
+        """Terms and daily bars, where they are new or changed."""
         said: list[Message] = []
-        for name in self._symbols:
+        for name in symbols:
             spec = self._broker.symbol(name)
             known = self.state.specs.get(name)
             if spec is None or (known is not None and known.spec == spec):

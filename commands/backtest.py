@@ -9,11 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-OK: Final = 0
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-REFUSED: Final = 4
-CONFIG_INVALID: Final = 6
+from evenkeel.commands import exit_codes
 
 EXPLANATION: Final = """\
 the summary:
@@ -75,21 +71,21 @@ def run(arguments: argparse.Namespace) -> int:
     from evenkeel.config.load import ConfigInvalid
     from evenkeel.rules.symbols import UnknownSymbol
 
-    exit_codes: dict[type[Exception], int] = {
-        ConfigInvalid: CONFIG_INVALID,
-        TradingOff: REFUSED,
-        BadInput: BAD_INPUT,
-        HistoryUnreadable: BAD_INPUT,
-        UnknownSymbol: BAD_INPUT,
-        ChildCrashed: FAILED,
-        ResultLost: FAILED,
+    statuses: dict[type[Exception], int] = {
+        ConfigInvalid: exit_codes.CONFIG_INVALID,
+        TradingOff: exit_codes.REFUSED,
+        BadInput: exit_codes.USAGE,
+        HistoryUnreadable: exit_codes.USAGE,
+        UnknownSymbol: exit_codes.USAGE,
+        ChildCrashed: exit_codes.FAILED,
+        ResultLost: exit_codes.FAILED,
     }
     try:
         _backtest(arguments)
-    except tuple(exit_codes) as error:
+    except tuple(statuses) as error:
         print(error, file=sys.stderr)
-        return next(code for kind, code in exit_codes.items() if isinstance(error, kind))
-    return OK
+        return statuses[type(error)]
+    return exit_codes.OK
 
 
 def _backtest(arguments: argparse.Namespace) -> None:

@@ -9,14 +9,13 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import msgspec
 from loguru import logger
@@ -27,6 +26,7 @@ from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
 from evenkeel.adapters.reporter import told
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.demo_stage import Line, Moment, PlainLines, Stage, counted, signed
 from evenkeel.commands.live import LiveSystem, synthetic_market
 from evenkeel.config.load import load, packaged
 from evenkeel.config.schema import Config
@@ -35,7 +35,8 @@ from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.rules.report import r_multiple, report_of
-from evenkeel.rules.view import Heard, View, ViewState, decimal_of, fold
+from evenkeel.rules.view import View
+from evenkeel.rules.view_state import Heard, ViewState, fold
 from evenkeel.runtime.clock import monotonic_s
 from evenkeel.runtime.journal import JournalError, Record
 from evenkeel.runtime.publisher import SUPERVISOR
@@ -52,35 +53,10 @@ ANNOUNCED_S: Final = 1.5
 PATIENCE_S: Final = 15.0
 """How much longer the show may last when no position was open that long before its end."""
 BACK_WITHIN_S: Final = 5.0
+FLUSH_S: Final = 1.0
+"""What was said before a picture is in its story, unless the disk takes longer."""
 SETTLED_MS: Final = 60_000
 """A position so old, in market time, has had its deal: nothing of its plan changes any more."""
-STATUS_EVERY_S: Final = 5.0
-
-
-class Line(NamedTuple):
-    """An event in words, at its market time."""
-
-    time_utc_ms: int
-    text: str
-
-
-class Moment(NamedTuple):
-    """What there is to show. `lines` are all events so far; `banner` tells of the kill."""
-
-    view: View
-    lines: Sequence[Line]
-    banner: Sequence[str]
-    elapsed_s: float
-    seconds: float
-    speed: float
-
-
-class Stage(Protocol):
-    """Where the show is shown: a screen, or lines in a pipe. `frame_s` is how often."""
-
-    frame_s: float
-
-    def show(self, moment: Moment) -> None: ...
 
 
 class Killed(NamedTuple):
@@ -95,6 +71,10 @@ class Killed(NamedTuple):
     back_ms: float | None
     changed: tuple[int, ...]
     missing: tuple[int, ...]
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        return tuple(ticket for ticket in self.tickets if ticket not in (*self.changed, *self.missing))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -185,21 +165,25 @@ class Drill:
         """What is due now, if anything."""
         if self.killed is not None or elapsed_s < self._begin_s:
             return
-        if self._victim is None or not self._is_settled(self._victim):
+        if self._victim is None or not self._settled(self._victim):
             self._announce(elapsed_s)
         elif elapsed_s - self._announced_s >= ANNOUNCED_S:
             self.killed = self._kill(self._victim)
-            self.banner.append(_return_told(self.killed))
+            was_told = f"{self._victim}, which held {_tickets(self.killed.tickets)}, was killed on purpose"
+            self.banner = [was_told, _return_told(self.killed)]
 
     def _announce(self, elapsed_s: float) -> None:
-        self._victim = next((f"position/{symbol}" for symbol in self._system.specs if self._is_settled(f"position/{symbol}")), None)
+        """The holder of the newest position: it has the best chance not to close before the kill."""
+        settled = {name: plans for symbol in self._system.specs if (plans := self._settled(name := f"position/{symbol}"))}
+        self._victim = max(settled, key=lambda name: max(plan.opened_utc_ms for plan in settled[name]), default=None)
         self._announced_s = elapsed_s
         if self._victim is not None:
-            self.banner = [f"{self._victim} is killed on purpose; it holds {_tickets(tuple(self._plans(self._victim)))} …"]
+            tickets = _tickets([plan.ticket for plan in settled[self._victim]])
+            self.banner = [f"{self._victim}, which holds {tickets}, is about to be killed on purpose …"]
 
-    def _is_settled(self, name: str) -> bool:
+    def _settled(self, name: str) -> list[ManagedPosition]:
         now_utc_ms = self._system.clock.now_utc_ms()
-        return any(now_utc_ms - plan.opened_utc_ms >= SETTLED_MS for plan in self._plans(name).values())
+        return [plan for plan in self._plans(name).values() if now_utc_ms - plan.opened_utc_ms >= SETTLED_MS]
 
     def _plans(self, name: str) -> dict[int, ManagedPosition]:
         """The actor's positions by ticket, without the closes that are under way: one may begin at any moment."""
@@ -234,17 +218,18 @@ class Show:
     def __init__(self, system: LiveSystem, seconds: float) -> None:
         self.story = Story()
         self.drill = Drill(system, seconds * KILL_AT_RATIO)
+        self.journal = _journal_of(system)
         self._system = system
         self._seconds = seconds
-        self._journal = journal_of(system)
         self._view: View | None = None
 
     def play(self, stage: Stage) -> None:
-        self._system.run.host.say(SUPERVISOR, [StartTrading("demo", "evenkeel demo")])
+        self._system.run.host.say(SUPERVISOR, [StartTrading(command_id="demo", by="evenkeel demo")])
         began_s = monotonic_s()
         while not self._is_over(elapsed_s := monotonic_s() - began_s):
-            self.story.hear(self._journal.read(self.story.records + 1))
             self.drill.step(elapsed_s)
+            self.journal.flush(FLUSH_S)
+            self.story.hear(self.journal.read(self.story.records + 1))
             stage.show(self._moment(elapsed_s))
             self._system.ended.wait(stage.frame_s)
 
@@ -254,7 +239,8 @@ class Show:
 
     def _moment(self, elapsed_s: float) -> Moment:
         speed = self._system.config.simulated.speed
-        return Moment(self._seen(), self.story.lines, self.drill.banner, elapsed_s, self._seconds, speed)
+        now_utc_ms = self._system.clock.now_utc_ms()
+        return Moment(self._seen(), now_utc_ms, self.story.lines, self.drill.banner, elapsed_s, self._seconds, speed)
 
     def _seen(self) -> View:
         """The view of a moment ago: the reporter is woken to make the next one, which is shown with the next frame."""
@@ -267,56 +253,28 @@ class Show:
         return self._view
 
 
-class PlainLines:
-    """For a pipe: an event a line as it happens, and now and then where things stand."""
-
-    frame_s = 0.2
-
-    def __init__(self) -> None:
-        self._shown = 0
-        self._banner: Sequence[str] = ()
-        self._status_due_s = STATUS_EVERY_S
-
-    def show(self, moment: Moment) -> None:
-        for line in moment.lines[self._shown :]:
-            print(clock_of(line.time_utc_ms), line.text)
-        self._shown = len(moment.lines)
-        for text in moment.banner:
-            if text not in self._banner:
-                print(clock_of(moment.view.now_utc_ms), "***", text)
-        self._banner = tuple(moment.banner)
-        if moment.elapsed_s >= self._status_due_s:
-            self._status_due_s += STATUS_EVERY_S
-            print(clock_of(moment.view.now_utc_ms), "---", _standing(moment.view))
-        sys.stdout.flush()
-
-
-def journal_of(system: LiveSystem) -> LmdbJournal:
-    journal = system.run.publisher.journal
-    assert isinstance(journal, LmdbJournal), "a live run keeps its journal in LMDB"
-    return journal
-
-
-def clock_of(utc_ms: int) -> str:
-    return datetime.fromtimestamp(utc_ms / 1000, UTC).strftime("%H:%M:%S")
-
-
-def counted(counts: dict[str, int]) -> str:
-    """The most frequent first."""
-    return ", ".join(f"{name} {count}" for name, count in Counter(counts).most_common()) or "none"
-
-
-def signed(cents: int, digits: int) -> str:
-    return f"{'+' if cents > 0 else ''}{decimal_of(cents, digits)}"
+def faults(killed: Killed | None, *, opened: int, closed: Collection[int]) -> Iterator[str]:
+    """Why the exit status is not 0. Of the tickets in `closed` the journal saw the end: such a one may well be missing."""
+    if not opened:
+        yield "no trade was made"
+    if killed is None:
+        yield "no actor was killed: none held a position"
+    elif killed.back_ms is None:
+        yield f"{killed.child} did not come back within {BACK_WITHIN_S:.0f} s"
+    elif lost := [*killed.changed, *(ticket for ticket in killed.missing if ticket not in closed)]:
+        yield f"{killed.child} came back without {_tickets(lost)} as before"
 
 
 _view_decoder: Final = msgspec.json.Decoder(View)
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds <= SECONDS_MAX:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {SECONDS_MAX:.0f}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0 and up to {SECONDS_MAX:.0f}")
     return seconds
 
 
@@ -338,10 +296,15 @@ def _demo(scratch: Path, seconds: float) -> int:
         logger.remove()  # Windows deletes no folder in which a log is open
 
 
+def _journal_of(system: LiveSystem) -> LmdbJournal:
+    journal = system.run.publisher.journal
+    assert isinstance(journal, LmdbJournal), "a live run keeps its journal in LMDB"
+    return journal
+
+
 def _shown(system: LiveSystem, seconds: float) -> int:
     interrupts = _interrupts_end(system)
     show = Show(system, seconds)
-    late: Sequence[str] = ()
     try:
         system.boot()
         with _stage() as stage:
@@ -351,14 +314,21 @@ def _shown(system: LiveSystem, seconds: float) -> int:
     if system.stop_asked_by in interrupts:
         print("interrupted; everything stopped in order, nothing is left behind", file=sys.stderr)
         return exit_codes.INTERRUPTED
-    story = Story().hear(read_folder(system.folder.journal))
-    print(_summary(system, story, show.drill.killed))
-    faults = [*_faults(story, show.drill.killed), *(f"{name} did not end in time" for name in late)]
-    if system.stop_asked_by is not None:
-        faults.append(system.stop_asked_by)
-    for fault in faults:
+    return _verdict(system, show, late)
+
+
+def _verdict(system: LiveSystem, show: Show, late: Sequence[str]) -> int:
+    """The closing summary, from the journal on disk, and the exit status."""
+    story, killed = Story().hear(read_folder(system.folder.journal)), show.drill.killed
+    print(_summary(system, story, killed, show.journal.commits))
+    found = [
+        *faults(killed, opened=story.opened, closed={closed.ticket for closed in story.closed}),
+        *filter(None, (system.stop_asked_by, show.journal.failure)),
+        *(f"{name} did not end in time" for name in late),
+    ]
+    for fault in found:
         print(f"the demonstration failed: {fault}", file=sys.stderr)
-    return exit_codes.FAILED if faults else exit_codes.OK
+    return exit_codes.FAILED if found else exit_codes.OK
 
 
 def _interrupts_end(system: LiveSystem) -> tuple[str, ...]:
@@ -367,7 +337,9 @@ def _interrupts_end(system: LiveSystem) -> tuple[str, ...]:
     def asked(number: int, frame: FrameType | None) -> None:
         system.ask_stop(signal.Signals(number).name)
 
-    numbers = [signal.SIGINT, signal.SIGTERM, *([] if sys.platform == "win32" else [signal.SIGHUP])]
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32":
+        numbers.append(signal.SIGHUP)
     for number in numbers:
         signal.signal(number, asked)
     return tuple(number.name for number in numbers)
@@ -381,42 +353,18 @@ def _stage() -> AbstractContextManager[Stage]:
     return Screen()
 
 
-def _faults(story: Story, killed: Killed | None) -> Iterator[str]:
-    """What the exit status is about; a position that the journal saw close may well be missing after the kill."""
-    if not story.opened:
-        yield "no trade was made"
-    if killed is None:
-        yield "no actor was killed: none held a position"
-        return
-    if killed.back_ms is None:
-        yield f"{killed.child} did not come back within {BACK_WITHIN_S:.0f} s"
-    lost = set(killed.missing) - {closed.ticket for closed in story.closed}
-    if lost or killed.changed:
-        yield f"{killed.child} came back with another state: lost {sorted(lost)}, changed {sorted(killed.changed)}"
-
-
 def _return_told(killed: Killed) -> str:
     if killed.back_ms is None:
-        return f"{killed.child} is not back"
-    kept = "another state" if killed.changed else f"{_tickets(killed.tickets)}, with stop and target as before"
-    return f"{killed.child} is back as incarnation {killed.incarnation} after {killed.back_ms:.1f} ms: {kept}"
+        return f"{killed.child} is not back after {BACK_WITHIN_S:.0f} s"
+    what = f"with {_tickets(killed.kept)} and its stop" if killed.kept else "without a position"
+    return f"{killed.child} is back as incarnation {killed.incarnation} {what} after {killed.back_ms:.1f} ms"
 
 
 def _tickets(tickets: Sequence[int]) -> str:
     return f"ticket{'s' if len(tickets) > 1 else ''} {', '.join(map(str, tickets))}"
 
 
-def _standing(view: View) -> str:
-    """One line of where things stand."""
-    account, today = view.account, view.today
-    money = "" if account is None else f"equity {decimal_of(account.equity_cents, account.currency_digits)} {account.currency}, "
-    return (
-        f"{money}{len(view.positions)} open, {today.trades} closed ({today.won} won), mode {view.mode.value}, "
-        f"refused: {counted(today.refusals)}"
-    )
-
-
-def _summary(system: LiveSystem, story: Story, killed: Killed | None) -> str:
+def _summary(system: LiveSystem, story: Story, killed: Killed | None, commits: int) -> str:
     report, account = report_of(story.closed), system.config.account
     average = "" if report.average_r is None else f", {report.average_r:+.2f} R on average"
     net = f"{signed(report.net_cents, account.currency_digits)} {account.currency}"
@@ -426,7 +374,7 @@ def _summary(system: LiveSystem, story: Story, killed: Killed | None) -> str:
         ("left open", f"{story.opened - report.trades}, each with its stop at the broker"),
         ("refused", counted(story.refusals)),
         ("killed", "nobody" if killed is None else _return_told(killed)),
-        ("journal", f"{verify(system.folder.journal)} records in {journal_of(system).commits} commits, every digest checked"),
+        ("journal", f"{verify(system.folder.journal)} records in {commits} commits, every digest checked"),
     ]
     return "\n".join(
         [
@@ -435,8 +383,8 @@ def _summary(system: LiveSystem, story: Story, killed: Killed | None) -> str:
             *(f"  {name:10} {text}" for name, text in rows),
             "",
             "What to do next:",
-            "  evenkeel backtest --help                    the same actors on your own ticks",
+            "  evenkeel backtest --help        the same actors on your own ticks",
+            "  evenkeel start --account demo   after the next line, in a second terminal; then status, why, stop",
             f"  evenkeel run --config {packaged(CONFIGURATION)}",
-            "  evenkeel start --account demo               in a second terminal, while that runs; then: status, why, stop",
         ]
     )

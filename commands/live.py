@@ -65,6 +65,7 @@ class LiveSystem:
         self.folder = folder
         self.ended = threading.Event()
         self.stop_asked_by: str | None = None
+        self.journal_failure: str | None = None
         self._symbols = tuple(symbols) or symbols_of(config)
         self.specs = {name: spec_for(name, config, digits=digits, spec_id=at) for at, name in enumerate(self._symbols, 1)}
         self.kill_epoch = KillEpoch(folder.kill_epoch)
@@ -117,9 +118,10 @@ class LiveSystem:
         self._view.close()
         return late
 
-    def flush(self) -> None:
-        """Make what was said durable, for an end that is not in order."""
-        self._journal.flush(STOP_DEADLINE_S)
+    def is_flat_or_protected(self) -> bool:
+        """Every open position has a stop at the broker; false when that cannot be read."""
+        positions = self.terminal.positions()
+        return positions is not None and all(position.stop_points for position in positions)
 
     def _live_run(self, force_tcp: bool) -> LiveRun:
         started_utc_ms = SystemClock().now_utc_ms()
@@ -180,7 +182,8 @@ class LiveSystem:
         return NEVER_EPOCH if kill == UNREADABLE else kill.epoch
 
     def _journal_failed(self, reason: str) -> None:
-        """Nothing becomes durable any more, so no open passes the gate; exits go on. The process ends when it is told to."""
+        """Nothing becomes durable any more, so no open passes the gate; exits go on until the process may end."""
+        self.journal_failure = reason
         logger.critical("the journal is closed: {}; nothing new is opened, exits go on", reason)
 
 

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.follow and not files_of(folder)[0].exists():
         print(f"logs: there is no log in {folder}", file=sys.stderr)
         return exit_codes.FAILED
-    wanted = _Wanted(arguments.level, as_json=arguments.json)
+    wanted = Wanted(arguments.level, as_json=arguments.json)
     try:
         lines, place = last_lines(folder, arguments.lines, wanted)
         _print(lines)
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     return exit_codes.OK
 
 
-def last_lines(folder: Path, count: int, wanted: "_Wanted") -> tuple[list[str], Place]:
+def last_lines(folder: Path, count: int, wanted: "Wanted") -> tuple[list[str], Place]:
     """The last `count` wanted lines, oldest first, older files included, and the place where the log ends."""
     with _files(folder) as files:
         contents = ((inode, _whole_rows(file.read())) for inode, file in files.items())
@@ -92,7 +92,7 @@ def rows_after(folder: Path, place: Place) -> tuple[list[bytes], Place]:
     return rows, place
 
 
-class _Wanted:
+class Wanted:
     """Which rows are shown, and how."""
 
     def __init__(self, level: str, *, as_json: bool) -> None:

@@ -84,10 +84,14 @@ def _serve(system: LiveSystem) -> int:
     while not system.ended.wait(0.2):
         if system.source.ended:
             system.ask_stop("the end of the recorded quotes")
+        if system.journal_failure is not None and system.is_flat_or_protected():
+            system.ask_stop(f"a failed journal: {system.journal_failure}")
     logger.info("stopping in order: {}", system.stop_asked_by)
     late = system.stop(f"stopped by {system.stop_asked_by}")
     for name in late:
         logger.error("{} did not end in time", name)
+    if system.journal_failure is not None:
+        return exit_codes.RESTART
     return exit_codes.FAILED if late else exit_codes.OK
 
 

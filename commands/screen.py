@@ -1,35 +1,42 @@
-"""The live table of the demonstration: reads a View and shows it, changes nothing. The only module of a run with rich."""
+"""The live table of the demonstration: shows a View and changes nothing. The only module of a running system with rich."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from evenkeel.commands.demo import Line, Moment, clock_of, counted, signed
+from evenkeel.commands.demo_stage import Line, Moment, clock_of, counted, signed
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode
 from evenkeel.rules.view import ChildView, LimitView, PositionView, View, decimal_of
 
 POSITION_ROWS: Final = 4
-CHILD_COLUMNS: Final = 2
+BANNER_ROWS: Final = 2
+ROWS_BESIDE_EVENTS: Final = 20
+ROWS_FOR_AIR: Final = 28
 WIDTH_MAX: Final = 110
-_GAIN, _LOSS, _QUIET, _TITLE, _ALARM = "green", "red", "bright_black", "bold cyan", "black on yellow"
+WAY_CELLS: Final = 11
+ROOM_CELLS: Final = 12
+CHILD_CELLS: Final = 20
+ROOM_SMALL: Final = 0.2
+ROOM_HALF: Final = 0.5
+GAIN, LOSS, QUIET, TITLE, CAUTION, BANNER = "green", "red", "bright_black", "bold cyan", "yellow", "bold yellow"
 
 
 class Screen:
-    """A stage for a terminal: its own screen, which is gone afterwards, drawn some nine times a second."""
+    """A stage on a terminal: a screen of its own, gone afterwards, drawn some nine times a second."""
 
     frame_s = 0.11
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console()
+    def __init__(self) -> None:
+        self._console = Console()
         self._live = Live(console=self._console, screen=True, auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -40,4 +47,169 @@ class Screen:
         self._live.stop()
 
     def show(self, moment: Moment) -> None:
-        self._live.update(frame(moment, height=self._console.height), refresh=True)
+        self._live.update(frame(moment, rows=self._console.height), refresh=True)
+
+
+def frame(moment: Moment, rows: int) -> RenderableType:
+    """One picture of at most `rows`, if those are 24 or more: air is left out first, then older events."""
+    view = moment.view
+    air = [Text()] if rows >= ROWS_FOR_AIR else []
+    event_rows = max(0, rows - ROWS_BESIDE_EVENTS - 4 * len(air))
+    middle = Table.grid(padding=(0, 1, 0, 0), expand=True)
+    middle.add_column(ratio=1)
+    middle.add_column(ratio=1)
+    middle.add_row(Group(_limits(view), Text(), _refusals(view)), _children(view.children))
+    events = [_event(line) for line in moment.lines[-event_rows:]] if event_rows else []
+    parts: list[RenderableType] = [
+        _header(moment),
+        Rule(style=QUIET),
+        _standing(view),
+        *air,
+        _positions(view),
+        *air,
+        middle,
+        *air,
+        *_banner(moment.banner),
+        *air,
+        Text("events", TITLE),
+        *events,
+    ]
+    return Constrain(Group(*parts), WIDTH_MAX)
+
+
+def _header(moment: Moment) -> RenderableType:
+    row = Table.grid(padding=(0, 1), pad_edge=False, expand=True)
+    row.add_column(ratio=1, no_wrap=True)
+    row.add_column(justify="right", no_wrap=True)
+    left_s = max(0.0, moment.seconds - moment.elapsed_s)
+    row.add_row(
+        Text.assemble(("evenkeel demo", TITLE), ("  a synthetic market, no account, no network", QUIET)),
+        Text.assemble(clock_of(moment.now_utc_ms), (f"  {moment.speed:.0f} x real time  {left_s:2.0f} s left", QUIET)),
+    )
+    return row
+
+
+def _standing(view: View) -> RenderableType:
+    digits = view.account.currency_digits if view.account else 2
+    equity = f"{decimal_of(view.account.equity_cents, digits)} {view.account.currency}" if view.account else "not read yet"
+    open_cents = sum(position.profit_cents or 0 for position in view.positions)
+    parts = (
+        ("mode", Text(view.mode.value, GAIN if view.mode is Mode.RUN else CAUTION)),
+        ("equity", Text(equity, "bold")),
+        ("open", _money(open_cents, digits)),
+        ("closed", _money(view.today.net_cents, digits)),
+        ("trades", Text(f"{view.today.trades}, {view.today.won} won")),
+    )
+    return Text("   ").join(Text.assemble((f"{name} ", QUIET), text) for name, text in parts)
+
+
+def _positions(view: View) -> RenderableType:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True, header_style=TITLE)
+    for name in ("ticket", "symbol", "side"):
+        table.add_column(name)
+    for name in ("lots", "entry", "now", "stop"):
+        table.add_column(name, justify="right")
+    table.add_column("way", justify="center", width=WAY_CELLS)
+    for name in ("target", "R", "profit"):
+        table.add_column(name, justify="right")
+    digits = view.account.currency_digits if view.account else 2
+    for position in view.positions[:POSITION_ROWS]:
+        table.add_row(*_position(position, digits))
+    for _ in range(POSITION_ROWS - len(view.positions)):
+        table.add_row(Text("–", QUIET))
+    return table
+
+
+def _position(position: PositionView, digits: int) -> Sequence[RenderableType]:
+    r = Text("") if position.r is None else Text(f"{position.r:+.2f}", _color(position.r))
+    return (
+        str(position.ticket),
+        position.symbol,
+        Text(position.direction.value, "cyan" if position.direction is Direction.BUY else "magenta"),
+        position.volume_lots or "",
+        position.entry or "",
+        Text(position.mark or "", "bold"),
+        Text(position.stop or "", QUIET),
+        _way(position),
+        Text(position.target or "", QUIET),
+        r,
+        _money(position.profit_cents or 0, digits),
+    )
+
+
+def _way(position: PositionView) -> Text:
+    """Where the price stands between stop, on the left, and target; the tick is the entry."""
+    if not (position.entry and position.mark and position.stop and position.target):
+        return Text("")
+    stop, target = float(position.stop), float(position.target)
+
+    def cell(price: str) -> int:
+        share = (float(price) - stop) / (target - stop)
+        return round(min(1.0, max(0.0, share)) * (WAY_CELLS - 1))
+
+    way = Text("─" * WAY_CELLS, QUIET)
+    entry, now = cell(position.entry), cell(position.mark)
+    way = way[:entry] + Text("┼", QUIET) + way[entry + 1 :]
+    return way[:now] + Text("●", _color(now - entry)) + way[now + 1 :]
+
+
+def _limits(view: View) -> RenderableType:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style=TITLE)
+    table.add_column("limit")
+    table.add_column("room left", width=ROOM_CELLS)
+    table.add_column("used", justify="right", no_wrap=True)
+    digits = view.account.currency_digits if view.account else 2
+    for limit in view.limits:
+        bar = ProgressBar(total=1.0, completed=limit.room_ratio, width=ROOM_CELLS, complete_style=_room(limit.room_ratio))
+        table.add_row(limit.name.removesuffix("_pct").removesuffix("_max").replace("_", " "), bar, _used(limit, digits))
+    return table
+
+
+def _used(limit: LimitView, digits: int) -> str:
+    if limit.unit == "count":
+        return f"{limit.used} of {limit.limit}"
+    return f"{decimal_of(limit.used, digits)} of {decimal_of(limit.limit, digits)}"
+
+
+def _refusals(view: View) -> RenderableType:
+    return Text.assemble(("refused  ", TITLE), counted(view.today.refusals))
+
+
+def _children(children: Sequence[ChildView]) -> RenderableType:
+    """In two columns, read downwards; of a width that a restart does not change."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    title = Text.assemble(("children ", TITLE), ("+ restarts", QUIET))
+    table.add_column(title, min_width=CHILD_CELLS, no_wrap=True)
+    table.add_column(min_width=CHILD_CELLS, no_wrap=True)
+    half = (len(children) + 1) // 2
+    for left, right in zip(children[:half], [*children[half:], None], strict=False):
+        table.add_row(_child(left), Text() if right is None else _child(right))
+    return table
+
+
+def _child(child: ChildView) -> Text:
+    state = ("● ", GAIN) if child.serving else ("○ ", LOSS)
+    restarts = (f" +{child.restarts}", f"bold {CAUTION}") if child.restarts else ""
+    return Text.assemble(state, child.name, restarts)
+
+
+def _banner(banner: Sequence[str]) -> list[Text]:
+    """Always as many lines, so that nothing below moves."""
+    lines = [*banner, *[""] * BANNER_ROWS][:BANNER_ROWS]
+    return [Text(line, BANNER, overflow="ellipsis", no_wrap=True) for line in lines]
+
+
+def _event(line: Line) -> Text:
+    return Text.assemble((f"{clock_of(line.time_utc_ms)} ", QUIET), line.text, overflow="ellipsis", no_wrap=True)
+
+
+def _money(cents: int, digits: int) -> Text:
+    return Text(signed(cents, digits), _color(cents))
+
+
+def _color(amount: float) -> str:
+    return GAIN if amount > 0 else LOSS if amount < 0 else ""
+
+
+def _room(room_ratio: float) -> str:
+    return LOSS if room_ratio <= ROOM_SMALL else CAUTION if room_ratio <= ROOM_HALF else GAIN

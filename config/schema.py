@@ -1,6 +1,6 @@
 """Every knob: its unit, its range, its default. Units are in the names; `"off"` is how a limit is switched off by name.
 
-Frozen structs, one per table of the TOML file. Values are in the words of a person (lots, pips, percent, minutes); rules convert.
+Frozen structs, one per table of the TOML file. Values are in a person's words (lots, pips, percent, minutes); rules convert.
 """
 
 from typing import Annotated, Literal
@@ -153,7 +153,7 @@ class MaCrossConfig(StrategyConfig, frozen=True, tag="ma_cross", tag_field="kind
 
 
 class SymbolConfig(_Table, frozen=True):
-    """What a terminal would tell of a symbol; used by back-tests and the simulated terminal. Absent: derived from its currencies.
+    """What a terminal would tell of a symbol, for back-tests and the simulated terminal. Absent: derived from its currencies.
 
     `daily_atr_points` stands in where no terminal has daily bars. `account_per_quote` is the worth of one unit of the quote
     currency in the account's, needed only when neither side of the symbol is the account's currency.

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 import msgspec
+
 from evenkeel.messages.entry import Lineage
 from evenkeel.messages.market import Direction
 from evenkeel.messages.system import Message, Observation

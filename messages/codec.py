@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import msgspec
+
 from evenkeel.messages import (
     broker_gateway,
     entry,
@@ -41,5 +42,8 @@ def encode(message: Message) -> bytes:
 
 
 def decode(body: bytes) -> Message:
-    """The message in `body`; raises msgspec.ValidationError (wrong shape) or DecodeError (not msgpack)."""
-    return _decoder.decode(body)
+    """The message in `body`; raises msgspec.ValidationError (wrong shape) or its base DecodeError (not msgpack, not UTF-8)."""
+    try:
+        return _decoder.decode(body)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"not UTF-8: {error}") from error

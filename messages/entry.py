@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 import msgspec
+
 from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.system import Message, Observation
 
@@ -88,7 +89,8 @@ class OpenPosition(Message, frozen=True):
     """Open with a reserved worst case. Answered by PositionOpened, OrderDenied, OrderRejected or OrderOutcomeUnknown.
 
     `reserved_cents` is the worst case at the app stop (stop, slippage allowance, both commissions).
-    `catastrophe_distance_points` 0 means: off by name. `expires_utc_ms` 0 means: never (replay).
+    `catastrophe_distance_points` 0 means: off by name. `expires_utc_ms` 0 means: never (replay). `bound_by` names what
+    made the volume what it is.
     """
 
     proposal_id: str
@@ -104,6 +106,7 @@ class OpenPosition(Message, frozen=True):
     reserved_cents: int
     expires_utc_ms: int
     lineage: Lineage
+    bound_by: str = ""
 
 
 class OrderDenied(Message, frozen=True):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NewType
 
 import msgspec
+
 from evenkeel.messages.system import Message, Observation
 
 SpecId = NewType("SpecId", int)

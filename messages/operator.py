@@ -67,7 +67,7 @@ class StopRun(Observation, frozen=True):
 
 
 class LowerMode(Message, frozen=True):
-    """A limit demands a stricter mode. Answered by ModeChanged; ignored when the mode is as strict already."""
+    """A limit demands at least this mode, until a person rearms. Answered by ModeChanged."""
 
     mode: Mode
     by: str

@@ -60,7 +60,7 @@ class PositionOpened(Message, frozen=True):
 
 
 class PositionPriced(Message, frozen=True):
-    """The opening deal: price and money from the broker's records."""
+    """The opening deals so far: mean price, volume and commission from the broker's records."""
 
     ticket: int
     symbol: str
@@ -87,7 +87,7 @@ class ClosePosition(Message, frozen=True):
 class ReducePosition(Message, frozen=True):
     """Somebody other than its owner wants a position smaller. Answered by what `ClosePosition` is answered by.
 
-    Ignored when the position is gone or closing already.
+    Ignored when the position is gone, or a close that leaves no more is on its way and no person asks.
     """
 
     ticket: int

@@ -26,8 +26,8 @@ LAPSED_KEPT: Final = 64
 
 
 class BrokerBook(msgspec.Struct):
-    """Intents by number, positions by ticket. `lapsed` are unknown opens that were concluded not to exist, newest last:
-    a fill that still comes is recognised by its magic."""
+    """Intents by number, positions by ticket. `lapsed` are opens that were rejected or concluded not to exist, newest last:
+    a fill that still comes is recognised by its magic. `foreign_unseen` are foreign tickets that the last reading lacked."""
 
     opens: dict[int, OpenIntent] = {}
     closes: dict[int, CloseIntent] = {}
@@ -35,6 +35,7 @@ class BrokerBook(msgspec.Struct):
     lapsed: list[OpenIntent] = []
     positions: dict[int, Believed] = {}
     foreign: dict[int, BrokerPosition] = {}
+    foreign_unseen: list[int] = []
 
 
 def fill(
@@ -64,6 +65,14 @@ def fill(
     )
     book.positions[ticket] = position
     return [_opened(position, adopted=False, late=late)]
+
+
+def is_news(book: BrokerBook, seen: BrokerPosition) -> bool:
+    """A position that we did not know, or a foreign one with another volume than we knew."""
+    if seen.ticket in book.positions:
+        return False
+    known = book.foreign.get(seen.ticket)
+    return known is None or known.volume_steps != seen.volume_steps
 
 
 def appear(book: BrokerBook, seen: BrokerPosition, installation: int) -> list[Message]:
@@ -102,23 +111,26 @@ def appear(book: BrokerBook, seen: BrokerPosition, installation: int) -> list[Me
 
 
 def deal_in(book: BrokerBook, deal: Deal, installation: int) -> list[Message]:
-    """An opening deal: it may be the first that we hear of the position; it always brings price and commission."""
+    """An opening deal, the only one of its order or one of several: it may be the first that we hear of the position, and
+    always brings price, volume and commission. The price of several is their mean by volume, to the nearest point."""
     said: list[Message] = []
     if deal.position_ticket not in book.positions and deal.position_ticket not in book.foreign:
         said = appear(book, _position_of(deal), installation)
     position = book.positions.get(deal.position_ticket)
-    if position is None or position.is_priced:
+    if position is None:
         return said
-    moved = deal.price_points - position.entry_points
-    position.is_priced = True
-    position.entry_points = deal.price_points
+    position.priced_steps += deal.volume_steps
+    position.priced_point_steps += deal.price_points * deal.volume_steps
+    price_points = (2 * position.priced_point_steps + position.priced_steps) // (2 * position.priced_steps)
+    moved = price_points - position.entry_points
+    position.entry_points = price_points
     position.stop_points += moved if position.stop_points else 0
     position.target_points += moved if position.target_points else 0
+    position.volume_left_steps += position.priced_steps - position.volume_steps
+    position.volume_steps = position.priced_steps
     position.commission_cents += deal.commission_cents
-    priced = PositionPriced(
-        position.ticket, position.symbol, position.spec_id, deal.price_points, deal.volume_steps, deal.commission_cents
-    )
-    return [*said, priced]
+    left, commission_cents = position.volume_left_steps, position.commission_cents
+    return [*said, PositionPriced(position.ticket, position.symbol, position.spec_id, price_points, left, commission_cents)]
 
 
 def deal_out(book: BrokerBook, deal: Deal, trading_day: str) -> list[Message]:
@@ -126,8 +138,8 @@ def deal_out(book: BrokerBook, deal: Deal, trading_day: str) -> list[Message]:
     position = book.positions.get(deal.position_ticket)
     if position is None:
         return _foreign_deal_out(book, deal)
-    asked = next((close for close in book.closes.values() if close.order.ticket == position.ticket), None)
-    reason, by = cause_of_close(deal, position, asked.order.reason if asked is not None else None)
+    answered = next((close for close in book.closes.values() if close.magic == deal.magic), None)
+    reason, by = cause_of_close(deal, position, answered.order.reason if answered is not None else position.asked)
     position.volume_left_steps -= deal.volume_steps
     position.profit_cents += deal.profit_cents
     position.commission_cents += deal.commission_cents
@@ -164,17 +176,17 @@ def deal_out(book: BrokerBook, deal: Deal, trading_day: str) -> list[Message]:
 
 
 def lapse(book: BrokerBook, intent_id: int) -> OpenIntent:
-    """Conclude that an unknown open does not exist; it is remembered in case that is wrong."""
+    """Conclude that an open does not exist, and remember it in case that is wrong."""
     intent = book.opens.pop(intent_id)
     book.lapsed = [*book.lapsed, intent][-LAPSED_KEPT:]
     return intent
 
 
 def foreign_gone(book: BrokerBook, seen: set[int]) -> list[Message]:
-    """Foreign positions that a complete reading does not show any more."""
-    gone = [position for ticket, position in book.foreign.items() if ticket not in seen]
-    for position in gone:
-        del book.foreign[position.ticket]
+    """Foreign positions that two complete readings in a row do not show: `seen` is the second one's."""
+    unseen = [ticket for ticket in book.foreign if ticket not in seen]
+    gone = [book.foreign.pop(ticket) for ticket in unseen if ticket in book.foreign_unseen]
+    book.foreign_unseen = [ticket for ticket in unseen if ticket in book.foreign]
     return [ForeignPositionGone(position.ticket, position.symbol) for position in gone]
 
 
@@ -193,13 +205,15 @@ def _foreign_deal_out(book: BrokerBook, deal: Deal) -> list[Message]:
 
 
 def _forget_closes(book: BrokerBook, position: Believed) -> None:
-    """Close intents that the volume left fulfils have ended."""
+    """Close intents that the volume left fulfils have ended, and with the last of them the reason that we asked for."""
     left = position.volume_left_steps
     book.closes = {
         intent_id: close
         for intent_id, close in book.closes.items()
         if close.order.ticket != position.ticket or close.order.remaining_steps < left
     }
+    if not any(close.order.ticket == position.ticket for close in book.closes.values()):
+        position.asked = None
 
 
 def _opened(position: Believed, *, adopted: bool, late: bool) -> PositionOpened:

@@ -47,13 +47,21 @@ def levels_for(
     )
 
 
-def emergency_distance(emergency_r: float, stop_distance_points: int, spec: SymbolSpec) -> int:
-    """Points of loss at which R_net, both commissions included, is at or below `emergency_r` (negative); rounded up.
+def cost_cents_per_lot(spec: SymbolSpec, volume_steps: int, entry_commission_cents: int | None) -> Fraction:
+    """Both commissions: the exit's as the terms say, the entry's as its deals say (signed; None: no deal yet)."""
+    usual = Fraction(spec.commission_cents_per_lot)
+    if entry_commission_cents is None:
+        return 2 * usual
+    return usual - Fraction(entry_commission_cents * spec.steps_per_lot, volume_steps)
 
-    The risk of 1 R is the stop distance alone, so commission brings the level nearer. At least one point.
+
+def emergency_distance(emergency_r: float, stop_distance_points: int, spec: SymbolSpec, cost_cents_per_lot: Fraction) -> int:
+    """Points of loss at which R_net, costs included, is at or below `emergency_r` (negative); rounded up.
+
+    The risk of 1 R is the stop distance alone, so costs bring the level nearer. At least one point.
     """
-    commission_points = Fraction(2 * spec.commission_cents_per_lot * spec.worth.denominator, spec.worth.numerator)
-    distance = -Fraction(str(emergency_r)) * stop_distance_points - commission_points
+    cost_points = cost_cents_per_lot * spec.worth.denominator / spec.worth.numerator
+    distance = -Fraction(str(emergency_r)) * stop_distance_points - cost_points
     return max(1, -(-distance.numerator // distance.denominator))
 
 

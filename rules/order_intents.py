@@ -33,10 +33,8 @@ class OpenIntent(msgspec.Struct):
 
 
 class CloseIntent(msgspec.Struct):
-    """`volume_steps` is what the position had when it was asked."""
-
     order: ClosePosition
-    volume_steps: int
+    magic: int
     life: Life = Life.SENT
     present_readings: int = 0
 

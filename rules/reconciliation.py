@@ -12,7 +12,9 @@ from evenkeel.messages.position import ClosedBy, ExitReason
 
 class Believed(msgspec.Struct):
     """A position of ours as we believe it to be; money accumulates from its deals. `stop_points` and `target_points` are
-    the app's levels at the entry, `broker_stop_points` the level that the broker holds (0: none)."""
+    the app's levels at the entry, `broker_stop_points` the level that the broker holds (0: none). `priced_steps` is the
+    volume of its opening deals, `priced_point_steps` the sum of their price times volume; `asked` why we last asked for
+    a close that no deal has fulfilled."""
 
     ticket: int
     symbol: str
@@ -27,7 +29,9 @@ class Believed(msgspec.Struct):
     reserved_cents: int
     opened_utc_ms: int
     lineage: Lineage
-    is_priced: bool = False
+    priced_steps: int = 0
+    priced_point_steps: int = 0
+    asked: ExitReason | None = None
     stop_failures: int = 0
     profit_cents: int = 0
     commission_cents: int = 0

@@ -38,11 +38,13 @@ SOFT_DAY_LOSS_SIZE_PPM: Final = PPM // 2
 
 
 class Sized(NamedTuple):
-    """`risk_cents` is the worst case at the app stop; a catastrophe distance of 0 is off by name."""
+    """`risk_cents` is the worst case at the app stop; a catastrophe distance of 0 is off by name; `bound_by` names the
+    limit that made the volume what it is."""
 
     volume_steps: int
     risk_cents: int
     catastrophe_distance_points: int
+    bound_by: str
 
 
 class Losses(NamedTuple):
@@ -173,7 +175,7 @@ class RiskState(msgspec.Struct):
     """All that the limits are measured against.
 
     `day_loss` is the fall that ended entries for this trading day, whatever equity did since. `hold_until_utc_ms` is the
-    end of the longest hold that was said.
+    end of the longest hold that was said. `deal_ticket` is the newest deal that was counted.
     """
 
     book: Book = msgspec.field(default_factory=Book)
@@ -185,6 +187,7 @@ class RiskState(msgspec.Struct):
     day_loss: Fall | None = None
     day_ends_utc_ms: int = 0
     hold_until_utc_ms: int = 0
+    deal_ticket: int = 0
 
 
 # May it enter, and how large
@@ -212,7 +215,7 @@ def sized(config: Config, state: RiskState, proposal: EntryProposed) -> Sized | 
     )
     smallest = min(_volume_limits(config, state, spec, losses), key=lambda limit: limit.steps)
     if smallest.steps >= spec.volume_min_steps:
-        return Sized(smallest.steps, cents_for(smallest.steps, losses.at_stop), wide_points)
+        return Sized(smallest.steps, cents_for(smallest.steps, losses.at_stop), wide_points, smallest.name)
     return Refusal(
         DenialReason.VOLUME_BELOW_MINIMUM, smallest.steps, spec.volume_min_steps, "steps", f"bound by {smallest.name}"
     )

@@ -1,7 +1,9 @@
 """What an edge is: a child that touches the world.
 
-`remember` is the edge's own fold, over what it heard *and* what it said, in journal order, without I/O. `act` is the I/O.
-A crash loses only what happened in the world meanwhile; `resume` asks the world about that.
+`remember` is the edge's own fold, over what it heard *and* what it said, without I/O. `act` is the I/O. A fold from the
+journal remembers in the order of the records; in a run the edge remembers what it says at once, what came meanwhile after
+it: its state must be the same either way. A crash loses only what happened in the world meanwhile; `resume` asks the
+world about that.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,8 @@ class At(NamedTuple):
 class Edge(Protocol):
     """Runs on its own thread on the threaded host; every method is called there, `close` excepted.
 
-    `poll_s` is how long the shell waits for a message before it calls `poll` again; None: never polled.
+    `poll_s` is how long after its last `poll` the shell calls it again, messages or not; None: only when it is woken. It is
+    read after each thing that the edge did.
     """
 
     state: Any

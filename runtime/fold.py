@@ -24,6 +24,7 @@ def ledgers_from(
     edges = {spec.name for spec in specs if spec.kind is Kind.EDGE}
     tails: dict[str, list[Entry]] = {spec.name: [] for spec in specs}
     heard: dict[tuple[str, int], Entry] = {}
+    parked: set[tuple[str, int]] = set()
     for record in records:
         message = codec.decode(bytes(record.body))
         delivery = Delivery(record.seq, record.time_utc_ms, record.cause_row, message)
@@ -37,8 +38,11 @@ def ledgers_from(
         if answered is not None and record.sender not in edges:
             answered.done = True
             answered.recorded = [*(answered.recorded or []), bytes(record.body)]
-        if isinstance(message, MessageParked) and (message.child, message.seq) in heard:
-            heard[message.child, message.seq].parked = True
+        if isinstance(message, MessageParked):
+            parked.add((message.child, message.seq))
+    for name, tail in tails.items():
+        for entry in tail:
+            entry.parked = (name, entry.delivery.seq) in parked
     return {
         name: Ledger(snapshots[name].state if name in snapshots else None, tail, tolerant=tolerant)
         for name, tail in tails.items()

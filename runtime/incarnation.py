@@ -5,13 +5,14 @@ everything that a child may raise, `SystemExit` and `KeyboardInterrupt` included
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 import pykka
 
+from evenkeel.runtime.clock import monotonic_s
 from evenkeel.runtime.mailbox import Mailbox, Order, Slot
 from evenkeel.runtime.publisher import Delivery
-from evenkeel.runtime.shell import Shell
+from evenkeel.runtime.shell import SNAPSHOT_EVERY, Shell
 
 
 class KilledOnPurpose(Exception):
@@ -47,15 +48,17 @@ class _Parcel:
 class _Inbox:
     """pykka's inbox over a slot. `put` takes only pykka's own stop order, which then goes first."""
 
-    def __init__(self, slot: Slot) -> None:
-        self._slot = slot
+    slot: Slot
+    """Set before the actor's thread starts."""
+
+    def __init__(self) -> None:
         self._stop: Any = None
 
     def put(self, envelope: Any, /) -> None:
         self._stop = envelope
 
     def get(self) -> Any:
-        return self._stop or _Parcel(self._slot.take())
+        return self._stop or _Parcel(self.slot.take())
 
     def empty(self) -> bool:
         """To pykka's teardown it always is: what waits belongs to the next incarnation."""
@@ -63,24 +66,35 @@ class _Inbox:
 
 
 class Incarnation(pykka.ThreadingActor):
-    """`is_dismissed` is the host's: nothing more is expected of this one."""
+    """`lease_s` and `is_dismissed` are the host's: how long it may be at one thing, and that nothing is expected of it."""
 
     use_daemon_thread = True
 
     def __init__(self, shell: Shell, box: Mailbox, host: Notices) -> None:
         super().__init__()
         self.shell = shell
+        self.lease_s = 0.0
         self.is_dismissed = False
         self._box = box
         self._host = host
         self._slot = box.open_slot()
-        self.actor_inbox = _Inbox(self._slot)
+        assert isinstance(self.actor_inbox, _Inbox)
+        self.actor_inbox.slot = self._slot
         host.starting(self)
 
-    @property
-    def busy_since_s(self) -> float | None:
-        """Since when it is at the present message, or starting; None while it waits, and once it has ended."""
-        return None if self.actor_stopped.is_set() else self._slot.busy_since_s
+    @staticmethod
+    def _create_actor_inbox() -> _Inbox:
+        """Called by pykka, which hands the inbox to the actor's reference too: a later one would not see its stop order."""
+        return _Inbox()
+
+    def overdue_s(self) -> float | None:
+        """How long it has been at one thing, if that is longer than its lease."""
+        lease_s = self.lease_s  # read first: it is shortened only after `busy_since_s` began anew
+        since_s = self._slot.busy_since_s
+        if since_s is None or self.actor_stopped.is_set():
+            return None
+        busy_s = monotonic_s() - since_s
+        return busy_s if busy_s > lease_s else None
 
     def is_idle(self) -> bool:
         """It has ended, or neither does anything nor has anything to do."""
@@ -96,6 +110,7 @@ class Incarnation(pykka.ThreadingActor):
 
     def _begin(self) -> None:
         self.shell.rebuild()
+        self._slot.busy_since_s = monotonic_s()
         if self._host.serving(self):
             self.shell.begin()
             self._slot.poll_s = self.shell.poll_s
@@ -116,11 +131,13 @@ class Incarnation(pykka.ThreadingActor):
             case Order.DISMISSED:
                 self._tidy(every=1)
                 self.stop()
+            case _:
+                assert_never(message)
         self._tidy()
         self._slot.poll_s = shell.poll_s
 
-    def _tidy(self, **every: int) -> None:
-        self.shell.tidy(box_empty=self._box.has_caught_up(), **every)
+    def _tidy(self, every: int = SNAPSHOT_EVERY) -> None:
+        self.shell.tidy(box_empty=self._box.has_caught_up(), every=every)
 
     def _contained(self, work: Callable[[], None]) -> None:
         try:

@@ -57,7 +57,7 @@ def decode_record(body: bytes) -> Record:
     """Raises JournalCorrupt when `body` is not a record."""
     try:
         return _record_decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise JournalCorrupt(f"not a record: {error}") from error
 
 
@@ -133,7 +133,7 @@ class DigestJournal:
 
 
 class MemoryJournal(DigestJournal):
-    """Keeps everything in memory as well: for stories, comparisons and benchmarks."""
+    """Keeps everything in memory as well, its numbers without a gap: for stories, comparisons and benchmarks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class MemoryJournal(DigestJournal):
         self.snapshots[snapshot.child] = snapshot
 
     def read(self, from_seq: int, to_seq: int | None = None) -> Iterator[Record]:
-        for body in self.bodies:
-            record = decode_record(body)
-            if record.seq >= from_seq and (to_seq is None or record.seq <= to_seq):
-                yield record
+        if self.bodies:
+            first_seq = decode_record(self.bodies[0]).seq
+            to_index = None if to_seq is None else max(0, to_seq + 1 - first_seq)
+            yield from map(decode_record, self.bodies[max(0, from_seq - first_seq) : to_index])

@@ -81,6 +81,13 @@ class Mailbox:
             self._slot = None
             self._arrived.notify_all()
 
+    def close(self) -> None:
+        """For good: the child does not come back in this process. What waits is dropped and counted too."""
+        with self._arrived:
+            self.letters_dead += len(self._lane)
+            self._lane.clear()
+            self._bound = 0
+
     def reopen(self) -> int | None:
         """Accept again; the number of the first message missed since the box was closed, None if it never was."""
         with self._arrived:
@@ -98,14 +105,15 @@ class Mailbox:
             self._arrived.notify()
 
     def has_caught_up(self) -> bool:
-        """Nothing waits, and nothing was missed."""
-        with self._arrived:
-            return not self._lane and self._first_dead_seq is None
+        """Nothing waits, and nothing was missed. For the reader, without the lock: only a full lane is ever closed."""
+        return not self._lane and self._first_dead_seq is None
 
     def is_idle(self, slot: "Slot") -> bool:
-        """The incarnation behind `slot` does nothing, and nothing waits that it would do."""
+        """The incarnation behind `slot` does nothing but look at the world, and nothing waits that it would do."""
         with self._arrived:
-            return slot.busy_since_s is None and (slot is not self._slot or not (self._lane or self._orders))
+            if slot is not self._slot:
+                return slot.busy_since_s is None
+            return (slot.busy_since_s is None or slot.has_just_polled) and not (self._lane or self._orders)
 
     def take(self, slot: "Slot") -> Delivery | Order:
         with self._arrived:
@@ -131,9 +139,9 @@ class Mailbox:
 
 
 class Slot:
-    """One incarnation's end of the box. `poll_s` is its to set; the rest is the box's, under its lock.
+    """One incarnation's end of the box. `poll_s` is how often it is to poll; None: never.
 
-    `busy_since_s` is None while the incarnation waits for something to do.
+    `busy_since_s` is since when it is at the present thing, or starting; None while it waits.
     """
 
     def __init__(self, mailbox: Mailbox) -> None:

@@ -24,6 +24,8 @@ class RouteTable:
         missing = sorted(kind.__name__ for kind in said if kind not in routes)
         if missing:
             raise RouteError(f"no route for {', '.join(missing)}")
+        self.by_type: dict[type[Message], tuple[str, ...]] = {}
+        """The receivers of every type whose route names no field: `receivers` without the call."""
         self._fixed: dict[type[Message], tuple[str, ...]] = {}
         self._by_field: dict[type[Message], list[tuple[str, str]]] = {}
         self._resolved: dict[tuple[type[Message], tuple[str, ...]], tuple[str, ...]] = {}
@@ -31,17 +33,18 @@ class RouteTable:
             self._compile(kind, patterns)
 
     def receivers(self, message: Message) -> tuple[str, ...]:
-        """The children that hear `message`, each once, in the order of the table."""
+        """The children that hear `message`, each once: those that a field names, then the others in the order of the route."""
         kind = type(message)
         by_field = self._by_field.get(kind)
         if by_field is None:
-            return self._fixed[kind]
+            return self.by_type[kind]
         key = (kind, tuple([getattr(message, field) for _, field in by_field]))
         found = self._resolved.get(key)
         if found is None:
             named = [prefix + value for (prefix, _), value in zip(by_field, key[1], strict=True)]
             found = tuple(dict.fromkeys([*(name for name in named if name in self._children), *self._fixed[kind]]))
-            self._resolved[key] = found
+            if self._children.issuperset(named):  # else the values are not ours to count
+                self._resolved[key] = found
         return found
 
     def _compile(self, kind: type[Message], patterns: Sequence[str]) -> None:
@@ -59,6 +62,8 @@ class RouteTable:
                 fixed.append(pattern.removesuffix("?"))
             elif not pattern.endswith("?"):
                 raise RouteError(f"{kind.__name__} is routed to {pattern!r}, which is no child")
-        self._fixed[kind] = tuple(dict.fromkeys(fixed))
         if by_field:
             self._by_field[kind] = by_field
+            self._fixed[kind] = tuple(dict.fromkeys(fixed))
+        else:
+            self.by_type[kind] = tuple(dict.fromkeys(fixed))

@@ -14,7 +14,7 @@ from evenkeel.messages.system import Message
 from evenkeel.runtime.actor import restore, snapshot_of
 from evenkeel.runtime.edge import At
 from evenkeel.runtime.journal import ChildSnapshot, JournalError
-from evenkeel.runtime.publisher import NO_ROW, Delivery, Publisher
+from evenkeel.runtime.publisher import NO_ROW, Delivery, Echo, Publisher
 
 SNAPSHOT_EVERY: Final = 256
 """Entries of a ledger after which the state is written down and the tail begins anew: a restart folds at most so many."""
@@ -46,21 +46,15 @@ class ChildSpec(msgspec.Struct, frozen=True):
     lease_s: float = 2.0
 
 
-class Entry:
+class Entry(msgspec.Struct, eq=False, gc=False):
     """One thing that a child heard (or, an edge, said). `recorded` are the bodies that the journal holds as its answer."""
 
-    __slots__ = ("crashes", "delivery", "done", "parked", "recorded", "said")
-
-    def __init__(self, delivery: Delivery, *, said: bool = False, done: bool = False) -> None:
-        self.delivery = delivery
-        self.said = said
-        self.done = done
-        self.parked = False
-        self.crashes = 0
-        self.recorded: list[bytes] | None = None
-
-    def mark_done(self) -> None:
-        self.done = True
+    delivery: Delivery
+    said: bool = False
+    done: bool = False
+    parked: bool = False
+    crashes: int = 0
+    recorded: list[bytes] | None = None
 
 
 class Ledger:
@@ -71,59 +65,73 @@ class Ledger:
         self.tail: list[Entry] = tail if tail is not None else []
         self.tolerant = tolerant
         self.current: Entry | None = None
+        """What the child has in hand: who crashes now crashes because of it."""
+
+    def handed_on(self) -> "Ledger":
+        """For the next incarnation. A stuck one keeps this ledger, and whatever it still does here hurts nobody."""
+        return Ledger(self.snapshot, list(self.tail), tolerant=self.tolerant)
 
 
 class Shell:
+    """The incarnation that the publisher counts for this child when the shell is made; `child` is made by `rebuild`."""
+
     def __init__(self, spec: ChildSpec, ledger: Ledger, publisher: Publisher) -> None:
         self.spec = spec
         self.name = spec.name
         self.ledger = ledger
         self.incarnation = publisher.incarnation(spec.name)
-        self.child: Any = spec.make()
+        self.child: Any = None
         self._publisher = publisher
         self._is_edge = spec.kind is Kind.EDGE
         self._unpublished: list[tuple[Entry, Sequence[Message]]] = []
 
     def rebuild(self) -> None:
-        """Fold snapshot and tail. Says nothing yet. Raises whatever the child raises, `FoldDiverged`, or a decoding error."""
+        """Make the child, fold snapshot and tail. Says nothing yet.
+
+        Raises whatever the child raises, `FoldDiverged`, or a decoding error.
+        """
+        self.child = self.spec.make()
         if self.ledger.snapshot is not None:
             restore(self.child, self.ledger.snapshot)
         last_done = max((index for index, entry in enumerate(self.ledger.tail) if entry.done), default=-1)
         for index, entry in enumerate(self.ledger.tail):
             if not entry.parked:
-                self.ledger.current = entry
                 self._fold(entry, older_than_done=index < last_done)
         self.ledger.current = None
 
     def begin(self) -> None:
         """Say what the last incarnation still owed, then (an edge) what the world did meanwhile."""
         for entry, said in self._unpublished:
-            self._publisher.publish(self.name, self.incarnation, said, cause=entry.delivery, done=entry.mark_done)
+            self.ledger.current = entry
+            self._publisher.publish(self.name, self.incarnation, said, cause=entry.delivery, answered=entry)
+        self.ledger.current = None
         self._unpublished = []
         if self._is_edge:
-            self.say(self.child.resume(self.now_utc_ms()))
+            self.say(self.child.resume(self._publisher.clock.now_utc_ms()))
 
-    def now_utc_ms(self) -> int:
-        return self._publisher.clock.now_utc_ms()
+    @property
+    def poll_s(self) -> float | None:
+        poll_s: float | None = self.child.poll_s if self._is_edge else None
+        return poll_s
+
+    def poll(self) -> None:
+        """Let an edge look at the world."""
+        self.say(self.child.poll(self._publisher.clock.now_utc_ms()))
 
     def hear(self, delivery: Delivery) -> None:
         """Hand one message to the child and publish what it says."""
+        if self._is_edge:
+            self._hear_as_edge(delivery)
+            return
         entry = Entry(delivery)
         ledger = self.ledger
         ledger.tail.append(entry)
         ledger.current = entry
-        message = delivery.message
-        if self._is_edge:
-            self.child.remember(message)
-            entry.done = True
-            said = self.child.act(message, At(delivery.seq, delivery.time_utc_ms))
-            self.say(said, cause=delivery)
+        said = self.child.handle(delivery.message, delivery.time_utc_ms)
+        if said:
+            self._publisher.publish(self.name, self.incarnation, said, cause=delivery, answered=entry)
         else:
-            said = self.child.handle(message, delivery.time_utc_ms)
-            if said:
-                self._publisher.publish(self.name, self.incarnation, said, cause=delivery, done=entry.mark_done)
-            else:
-                entry.done = True
+            entry.done = True
         ledger.current = None
 
     def say(
@@ -132,34 +140,53 @@ class Shell:
         """Publish what an edge says, and let it remember that it did."""
         if not messages:
             return
-        accepted = self._publisher.publish(self.name, self.incarnation, messages, cause=cause, row=row, derived=derived)
-        for delivery in accepted:
-            self.child.remember(delivery.message)
-            self.ledger.tail.append(Entry(delivery, said=True, done=True))
+        with self._publisher.lock:  # who replaces this incarnation finds all that it said in the ledger
+            said = self._publisher.publish(self.name, self.incarnation, messages, cause=cause, row=row, derived=derived)
+            entries = [Entry(delivery, said=True) for delivery in said]
+            self.ledger.tail += entries
+        for entry in entries:
+            self._remember(entry)
+        self.ledger.current = None
 
     def tidy(self, *, box_empty: bool, every: int = SNAPSHOT_EVERY) -> None:
         """Write the state down and begin a new tail, once that is `every` entries long.
 
         An edge remembers what it says before what still waits for it, so its snapshot must wait until nothing does.
         """
-        tail = self.ledger.tail
-        if len(tail) < every or (self._is_edge and not box_empty):
+        ledger = self.ledger
+        if len(ledger.tail) < every or (self._is_edge and not box_empty):
             return
-        if self.incarnation != self._publisher.incarnation(self.name):
-            return  # replaced while it was stuck: the ledger is its successor's
-        self.ledger.snapshot = snapshot_of(self.child)
-        self.ledger.tail = []
-        upto_seq = max(entry.delivery.seq for entry in tail)
-        if upto_seq:
-            self._publisher.snapshot(ChildSnapshot(self.name, upto_seq, self.ledger.snapshot))
+        state = snapshot_of(self.child)
+        upto_seq = max(entry.delivery.seq for entry in ledger.tail)
+        with self._publisher.lock:
+            if self.incarnation != self._publisher.incarnation(self.name):
+                return  # replaced while it was stuck: its successor has the word
+            ledger.snapshot, ledger.tail = state, []
+            if upto_seq:
+                self._publisher.snapshot(ChildSnapshot(self.name, upto_seq, state))
+
+    def _hear_as_edge(self, delivery: Delivery) -> None:
+        is_echo = isinstance(delivery, Echo)
+        entry = Entry(delivery, said=is_echo)
+        self.ledger.tail.append(entry)
+        self._remember(entry)
+        if not is_echo:
+            self.say(self.child.act(delivery.message, At(delivery.seq, delivery.time_utc_ms)), cause=delivery)
+        self.ledger.current = None
+
+    def _remember(self, entry: Entry) -> None:
+        self.ledger.current = entry
+        self.child.remember(entry.delivery.message)
+        entry.done = True
 
     def _fold(self, entry: Entry, *, older_than_done: bool) -> None:
         delivery = entry.delivery
         if self._is_edge:
-            self.child.remember(delivery.message)
-            entry.done = True
+            self._remember(entry)
             return
+        self.ledger.current = entry
         said = self.child.handle(delivery.message, delivery.time_utc_ms)
+        self.ledger.current = None  # a fold that diverges is not the message's fault
         if not entry.done and not older_than_done:
             if said:
                 self._unpublished.append((entry, said))

@@ -5,29 +5,23 @@ Everything that one input causes is finished before the next. A crashed child is
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, Final
 
-from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked
+from evenkeel.messages.system import ChildDown, ChildServing, Message
 from evenkeel.runtime.clock import ManualClock
 from evenkeel.runtime.publisher import NO_ROW, SUPERVISOR, Delivery, Publisher
 from evenkeel.runtime.shell import ChildSpec, Ledger, Shell
-from evenkeel.runtime.supervision import Remedy, Supervision, is_poison
+from evenkeel.runtime.supervision import Remedy, Supervision, obituary
 from evenkeel.runtime.timers import Timers
 
 CLOCK: Final = "clock"
+LOOK_EVERY: Final = 64
+"""Deliveries between two looks at all ledgers for one that is long: a look at many children is dear."""
 
 
 class ChildExhausted(Exception):
-    """An essential child crashed more often than its intensity allows."""
-
-
-class _Box:
-    def __init__(self, host: "SteppedHost", name: str) -> None:
-        self._queue = host.queue
-        self._name = name
-
-    def put(self, delivery: Delivery, /) -> None:
-        self._queue.append((self._name, delivery))
+    """An essential child crashed more often than its intensity allows, or one that owns positions cannot be rebuilt."""
 
 
 class SteppedHost:
@@ -41,8 +35,9 @@ class SteppedHost:
         clock: ManualClock,
         ledgers: dict[str, Ledger] | None = None,
     ) -> None:
-        self.queue: deque[tuple[str, Delivery]] = deque()
+        self.queue: deque[Delivery] = deque()
         self.deliveries = 0
+        self._looked_at = 0
         self.clock = clock
         self.publisher = publisher
         self._specs = {spec.name: spec for spec in specs}
@@ -50,12 +45,12 @@ class SteppedHost:
         self._supervision = Supervision(specs)
         self._shells: dict[str, Shell] = {}
         self._down: set[str] = set()
-        publisher.connect({name: _Box(self, name) for name in self._specs})
+        publisher.connect(self.queue.extend)
 
     def boot(self) -> None:
         """Start every child in the order of the table; then what they owe and see is finished."""
         for name in self._specs:
-            self._contain(name, self._incarnate(name))
+            self._contain(name, lambda name=name: self._incarnate(name))  # type: ignore[misc]
         self.drain()
 
     def child(self, name: str) -> Any:
@@ -68,8 +63,9 @@ class SteppedHost:
         self.drain()
 
     def poke(self, name: str, look: Callable[[Any], Sequence[Message]], *, row: int = NO_ROW, derived: bool = False) -> None:
-        """Let an edge look at the world and say what it sees; finished before this returns."""
-        self._contain(name, lambda: self._shells[name].say(look(self._shells[name].child), row=row, derived=derived))
+        """Let an edge look at the world and say what it sees; finished before this returns. One that is left down does not."""
+        if name not in self._down:
+            self._contain(name, lambda: self._shells[name].say(look(self._shells[name].child), row=row, derived=derived))
         self.drain()
 
     def advance_to(self, utc_ms: int, *, inclusive: bool = False) -> None:
@@ -82,19 +78,27 @@ class SteppedHost:
         self.clock.advance_to(utc_ms)
 
     def drain(self) -> None:
-        queue = self.queue
+        queue, shells, down = self.queue, self._shells, self._down
+        served = 0
         while queue:
-            name, delivery = queue.popleft()
-            if name in self._down:
-                continue
-            self.deliveries += 1
-            shell = self._shells[name]
-            try:
-                shell.hear(delivery)
-            except Exception as error:  # noqa: BLE001  the one place of this host where a child's crash is contained
-                self._restart(name, error)
-        for shell in self._shells.values():
-            shell.tidy(box_empty=True)
+            delivery = queue.popleft()
+            for name in delivery.receivers:
+                if name in down:
+                    continue
+                served += 1
+                try:
+                    shells[name].hear(delivery)
+                except Exception as error:  # noqa: BLE001  the one place of this host where a child's crash is contained
+                    self._restart(name, error)
+        self.deliveries += served
+        if self.deliveries - self._looked_at >= LOOK_EVERY:
+            self._looked_at = self.deliveries
+            self._tidy()
+
+    def _tidy(self) -> None:
+        for name, shell in self._shells.items():
+            if name not in self._down:
+                shell.tidy(box_empty=True)
 
     def _contain(self, name: str, act: Callable[[], None]) -> None:
         try:
@@ -103,38 +107,27 @@ class SteppedHost:
             self._restart(name, error)
 
     def _restart(self, name: str, error: Exception) -> None:
-        while True:
+        for attempt in count(1):
             ruling = self._supervision.ruling(name, self.clock.monotonic_ns() / 1e9, 0.0)
-            self._parked(name, error)
             down = ChildDown(name, self.publisher.incarnation(name), ruling.crashes, f"{type(error).__name__}: {error}")
-            self.publisher.publish(SUPERVISOR, 0, [down])
-            if ruling.remedy is Remedy.ESCALATE:
-                raise ChildExhausted(f"{name} crashed {ruling.crashes} times, last by {error!r}") from error
+            self.publisher.publish(SUPERVISOR, 0, obituary(down, self._ledgers[name].current))
             if ruling.remedy is Remedy.LEAVE_DOWN:
                 self._down.add(name)
                 return
+            if ruling.remedy is Remedy.ESCALATE or attempt > self._specs[name].intensity:
+                raise ChildExhausted(f"{name} crashed {ruling.crashes} times, last by {error!r}") from error
+            self._ledgers[name] = self._ledgers[name].handed_on()
             try:
-                self._incarnate(name)()
+                self._incarnate(name)
             except Exception as again:  # noqa: BLE001  a crash while it is rebuilt is one more crash
                 error = again
-                continue
-            return
+            else:
+                return
 
-    def _parked(self, name: str, error: Exception) -> None:
-        entry = self._ledgers[name].current
-        if entry is not None and is_poison(entry):
-            kind = type(entry.delivery.message).__name__
-            parked = MessageParked(name, entry.delivery.seq, kind, f"{type(error).__name__}: {error}")
-            self.publisher.publish(SUPERVISOR, 0, [parked])
-
-    def _incarnate(self, name: str) -> Callable[[], None]:
+    def _incarnate(self, name: str) -> None:
         incarnation = self.publisher.new_incarnation(name)
-
-        def start() -> None:
-            shell = Shell(self._specs[name], self._ledgers[name], self.publisher)
-            shell.rebuild()
-            self._shells[name] = shell
-            self.publisher.publish(SUPERVISOR, 0, [ChildServing(name, incarnation)])
-            shell.begin()
-
-        return start
+        shell = Shell(self._specs[name], self._ledgers[name], self.publisher)
+        shell.rebuild()
+        self._shells[name] = shell
+        self.publisher.publish(SUPERVISOR, 0, [ChildServing(name, incarnation)])
+        shell.begin()

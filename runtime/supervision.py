@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from evenkeel.messages.system import ChildDown, Message, MessageParked
 from evenkeel.runtime.shell import ChildSpec, Entry
 
 BACK_OFF_FIRST_S: Final = 0.05
@@ -34,9 +35,6 @@ class Supervision:
         self._crashes_s: dict[str, deque[float]] = {name: deque() for name in self._specs}
         self._restarted_s: dict[str, float] = {}
 
-    def crashes(self, name: str) -> int:
-        return len(self._crashes_s[name])
-
     def ruling(self, name: str, now_s: float, chance: float) -> Ruling:
         """Count a crash at `now_s` (monotonic) and rule on it. `chance` in 0..1 spreads the back-off."""
         spec = self._specs[name]
@@ -46,20 +44,24 @@ class Supervision:
             crashes.popleft()
         if spec.owns_positions:
             delay_s = max(0.0, self._restarted_s.get(name, -OWNER_RESTART_GAP_S) + OWNER_RESTART_GAP_S - now_s)
-            while len(crashes) > spec.intensity:
-                crashes.popleft()
+            self._restarted_s[name] = now_s + delay_s
         elif len(crashes) > spec.intensity:
             return Ruling(Remedy.ESCALATE if spec.essential else Remedy.LEAVE_DOWN, 0.0, len(crashes))
         else:
             delay_s = min(BACK_OFF_MAX_S, BACK_OFF_FIRST_S * 2 ** (len(crashes) - 1)) * (0.5 + 0.5 * chance)
-        self._restarted_s[name] = now_s + delay_s
         return Ruling(Remedy.RESTART, delay_s, len(crashes))
 
 
-def is_poison(entry: Entry | None) -> bool:
+def is_poison(entry: Entry) -> bool:
     """Count a crash of the message in hand; true when it is to be parked."""
-    if entry is None or entry.parked:
-        return False
     entry.crashes += 1
     entry.parked = entry.crashes >= CRASHES_BEFORE_PARKING
     return entry.parked
+
+
+def obituary(down: ChildDown, in_hand: Entry | None) -> list[Message]:
+    """Count the crash on the message in hand, and what is said of it: who is down, and which message is parked for it."""
+    if in_hand is None or not is_poison(in_hand):
+        return [down]
+    delivery = in_hand.delivery
+    return [down, MessageParked(down.child, delivery.seq, type(delivery.message).__name__, down.error)]

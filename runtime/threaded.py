@@ -5,21 +5,27 @@ import queue
 import random
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, assert_never
 
 from loguru import logger
 
-from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, Message, MessageParked
+from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, Message
 from evenkeel.runtime.clock import monotonic_s
 from evenkeel.runtime.incarnation import Incarnation
+from evenkeel.runtime.journal import JournalError
 from evenkeel.runtime.mailbox import Mailbox, Order
-from evenkeel.runtime.publisher import SUPERVISOR, Delivery, Publisher
+from evenkeel.runtime.publisher import SUPERVISOR, Delivery, Publisher, into
 from evenkeel.runtime.shell import ChildSpec, Kind, Ledger, Shell
-from evenkeel.runtime.supervision import Remedy, Supervision, is_poison
+from evenkeel.runtime.supervision import Remedy, Supervision, obituary
 
 MAILBOX_CAPACITY: Final = 65_536
 WATCH_EVERY_S: Final = 0.05
+IDLE_LOOK_S: Final = 0.005
+LETTERS_COUNTED_EVERY_S: Final = 1.0
 BOOT_DEADLINE_S: Final = 20.0
+FLUSH_S: Final = 5.0
+END_S: Final = 0.5
+"""How long an idle child may take to write its state down and end."""
 
 
 class BootFailed(Exception):
@@ -32,10 +38,6 @@ class _Crash(NamedTuple):
     error: BaseException
 
 
-class _Overflow(NamedTuple):
-    name: str
-
-
 class ChildStatus(NamedTuple):
     name: str
     kind: str
@@ -45,8 +47,11 @@ class ChildStatus(NamedTuple):
 
 
 class ThreadedHost:
-    """`on_fatal` is called on the supervising thread when the process must end: an exhausted essential child, or an actor
-    that does not come back from a message, which Python cannot stop. The host does not end the process itself."""
+    """`on_fatal` is called once, on the supervising thread, when the process must end: an exhausted essential child, an
+    actor that does not come back from a message, which Python cannot stop, or one that cannot read what it missed. The
+    host restarts nobody from then on; it does not end the process itself. `boot_deadline_s` is for each child, at a
+    restart too.
+    """
 
     def __init__(
         self,
@@ -56,35 +61,38 @@ class ThreadedHost:
         ledgers: dict[str, Ledger] | None = None,
         on_fatal: Callable[[str], None],
         mailbox_capacity: int = MAILBOX_CAPACITY,
+        boot_deadline_s: float = BOOT_DEADLINE_S,
     ) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._publisher = publisher
         self._ledgers = {spec.name: (ledgers or {}).get(spec.name, Ledger()) for spec in specs}
         self._on_fatal = on_fatal
+        self._boot_deadline_s = boot_deadline_s
         self._supervision = Supervision(specs)
-        self._notices: queue.SimpleQueue[_Crash | _Overflow | None] = queue.SimpleQueue()
-        self._boxes = {
-            name: Mailbox(mailbox_capacity, lambda name=name: self._notices.put(_Overflow(name)))  # type: ignore[misc]
-            for name in self._specs
-        }
+        self._notices: queue.SimpleQueue[_Crash | None] = queue.SimpleQueue()
+        self._boxes = {name: Mailbox(mailbox_capacity) for name in self._specs}
         self._running: dict[str, Incarnation] = {}
         self._serving: set[str] = set()
+        self._left_down: set[str] = set()
         self._changed = threading.Condition()
         self._restarts: list[tuple[float, str]] = []
-        self._letters_dead: dict[str, int] = {}
-        self._stopping = False
+        self._letters_counted: dict[str, int] = {}
+        self._count_letters_s = monotonic_s()
+        self._ending = False
         self._chance = random.Random()
         self._thread = threading.Thread(target=self._supervise, name=SUPERVISOR, daemon=True)
-        publisher.connect(self._boxes)
+        publisher.connect(into(self._boxes))
 
     def boot(self) -> None:
         """Start every child in the order of the table, each when the one before it serves. Raises BootFailed."""
         self._thread.start()
         for name in self._specs:
+            started_s = monotonic_s()
             self._publisher.new_incarnation(name)
             self._incarnate(name)
-            if not self.wait_until(lambda name=name: name in self._serving, BOOT_DEADLINE_S):  # type: ignore[misc]
-                raise BootFailed(f"{name} does not serve after {BOOT_DEADLINE_S:.0f} s")
+            self.wait_until(lambda name=name: name in self._serving or self._is_given_up(name), self._boot_deadline_s)  # type: ignore[misc]
+            if name not in self._serving:
+                raise BootFailed(f"{name} does not serve {monotonic_s() - started_s:.1f} s after its start")
 
     def say(self, sender: str, messages: Sequence[Message]) -> None:
         self._publisher.publish(sender, 0, messages)
@@ -96,7 +104,8 @@ class ThreadedHost:
 
     def wake(self, name: str) -> None:
         """Let an edge poll now."""
-        self._boxes[name].order(Order.POLL)
+        assert self._specs[name].kind is Kind.EDGE, f"{name} is an actor, which looks at nothing"
+        self._boxes[name].wake()
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for a change of who serves that makes `condition` true."""
@@ -111,120 +120,150 @@ class ThreadedHost:
 
     def child(self, name: str) -> Any:
         """The present incarnation, for reading what an edge shows; None while there is none."""
-        shell = self._running[name].shell if name in self._running else None
-        return shell.child if shell is not None else None
+        return self._running[name].shell.child if name in self._running else None
 
     def crash(self, name: str) -> None:
         """Let a child's present incarnation raise between two messages: for drills and demonstrations."""
         self._boxes[name].order(Order.CRASH)
 
     def stop(self, *, first: Sequence[str], deadline_s: float) -> list[str]:
-        """Ordered end: the children named `first` take nothing more in, the others finish what waits, snapshots are taken.
+        """Ordered end: the children named `first` take nothing more in, the others finish what waits, each writes its state.
 
-        Returns the names of those that were still busy at the deadline; they are left behind on their daemon threads.
+        Returns the names of those that had not ended `END_S` after the deadline; they are left behind on their daemon
+        threads, and nothing that they still decide counts. Not to be called from `on_fatal`.
         """
-        until_s = monotonic_s() + deadline_s
-        self._stopping = True
+        self._ending = True
         for name in first:
             self._dismiss(name)
-        self._until_idle(until_s)
-        self.snapshot_all()
-        self._until_idle(until_s)
-        late = [name for name, running in self._running.items() if running.busy_since_s is not None]
+        self._until_idle(monotonic_s() + deadline_s)
+        self._notices.put(None)
+        self._thread.join(END_S)
         for name in reversed(self._specs):
             self._dismiss(name)
-        self._notices.put(None)
-        self._thread.join(max(0.0, until_s - monotonic_s()))
+        until_s = monotonic_s() + END_S
+        late = [name for name, one in self._running.items() if not one.actor_stopped.wait(max(0.0, until_s - monotonic_s()))]
+        for name in late:
+            self._publisher.new_incarnation(name)
         return late
 
     def starting(self, incarnation: Incarnation) -> None:
         """Told by a new incarnation, on the thread that starts it."""
-        self._running[incarnation.name] = incarnation
+        incarnation.lease_s = self._boot_deadline_s
+        self._running[incarnation.shell.name] = incarnation
 
-    def serving(self, name: str, incarnation: int) -> None:
+    def serving(self, incarnation: Incarnation) -> bool:
         """Told by an incarnation, on its thread, when its state is back."""
-        self._publisher.publish(SUPERVISOR, 0, [ChildServing(name, incarnation)])
-        with self._changed:
-            self._serving.add(name)
-            self._changed.notify_all()
+        name, number = incarnation.shell.name, incarnation.shell.incarnation
+        with self._publisher.lock:  # nobody replaces it in between
+            if number != self._publisher.incarnation(name):
+                return False
+            self._publisher.publish(SUPERVISOR, 0, [ChildServing(name, number)])
+            incarnation.lease_s = self._specs[name].lease_s
+            with self._changed:
+                self._serving.add(name)
+                self._changed.notify_all()
+            return True
 
-    def crashed(self, name: str, incarnation: int, error: BaseException) -> None:
+    def crashed(self, incarnation: Incarnation, error: BaseException) -> None:
         """Told by an incarnation, on its thread, as the last thing it does."""
-        self._notices.put(_Crash(name, incarnation, error))
+        self._notices.put(_Crash(incarnation.shell.name, incarnation.shell.incarnation, error))
 
     def _supervise(self) -> None:
-        while True:
-            try:
-                notice = self._notices.get(timeout=WATCH_EVERY_S)
-            except queue.Empty:
+        try:
+            while self._heed_next_notice():
                 self._watch()
-                continue
-            match notice:
-                case None:
-                    return
-                case _Crash(name, incarnation, error):
-                    if incarnation == self._publisher.incarnation(name):
-                        self._down(name, error)
-                case _Overflow(name):
-                    self._down(name, OverflowError(f"{len(self._boxes[name])} messages wait: the receiver is stuck"))
-            self._watch()
+        except Exception as error:  # noqa: BLE001  nobody supervises this thread: without it the process must not go on
+            logger.opt(exception=error).critical("supervision has ended")
+            self._fatal(f"supervision has ended: {error!r}")
+
+    def _heed_next_notice(self) -> bool:
+        """Wait a little for a crash and rule on it; False when the host ends."""
+        try:
+            crash = self._notices.get(timeout=WATCH_EVERY_S)
+        except queue.Empty:
+            return True
+        if crash is not None and crash.incarnation == self._publisher.incarnation(crash.name):
+            self._down(crash.name, crash.error)
+        return crash is not None
 
     def _watch(self) -> None:
         now_s = monotonic_s()
-        while self._restarts and self._restarts[0][0] <= now_s:
+        while self._restarts and self._restarts[0][0] <= now_s and not self._ending:
             self._incarnate(heapq.heappop(self._restarts)[1])
         for name, running in list(self._running.items()):
-            since_s = running.busy_since_s
-            if since_s is not None and now_s - since_s > self._specs[name].lease_s and name in self._serving:
-                self._stuck(name, now_s - since_s)
-            self._count_dead(name)
+            busy_s = running.overdue_s()
+            if busy_s is not None and not running.is_dismissed:
+                self._stuck(name, busy_s)
+        if now_s >= self._count_letters_s:
+            self._count_letters_s = now_s + LETTERS_COUNTED_EVERY_S
+            self._count_dead()
 
     def _stuck(self, name: str, busy_s: float) -> None:
         error = TimeoutError(f"busy with one message for {busy_s:.1f} s")
         if self._specs[name].kind is Kind.EDGE:
             self._down(name, error)
-        elif not self._stopping:
-            self._stopping = True
-            self._on_fatal(f"{name}: {error}")
+        else:
+            self._fatal(f"{name}: {error}")
 
     def _down(self, name: str, error: BaseException) -> None:
         """The present incarnation is over: nothing that it still decides counts. Rule on what comes next."""
         logger.opt(exception=error).error("{} is down: {!r}", name, error)
+        incarnation, ledger = self._publisher.incarnation(name), self._ledgers[name]
+        with self._publisher.lock:
+            self._publisher.new_incarnation(name)
+            self._ledgers[name] = ledger.handed_on()
         self._dismiss(name)
-        incarnation = self._publisher.incarnation(name)
-        self._publisher.new_incarnation(name)
         ruling = self._supervision.ruling(name, monotonic_s(), self._chance.random())
-        said: list[Message] = [ChildDown(name, incarnation, ruling.crashes, f"{type(error).__name__}: {error}")]
-        entry = self._ledgers[name].current
-        if entry is not None and is_poison(entry):
-            kind = type(entry.delivery.message).__name__
-            said.append(MessageParked(name, entry.delivery.seq, kind, f"{type(error).__name__}: {error}"))
-        self._publisher.publish(SUPERVISOR, 0, said)
-        if self._stopping or ruling.remedy is Remedy.LEAVE_DOWN:
+        down = ChildDown(name, incarnation, ruling.crashes, f"{type(error).__name__}: {error}")
+        self._publisher.publish(SUPERVISOR, 0, obituary(down, ledger.current))
+        match ruling.remedy:
+            case Remedy.RESTART:
+                heapq.heappush(self._restarts, (monotonic_s() + ruling.delay_s, name))
+            case Remedy.LEAVE_DOWN:
+                self._leave_down(name)
+            case Remedy.ESCALATE:
+                self._fatal(f"{name} crashed {ruling.crashes} times, last by {error!r}")
+            case _:
+                assert_never(ruling.remedy)
+
+    def _leave_down(self, name: str) -> None:
+        self._boxes[name].close()
+        with self._changed:
+            self._left_down.add(name)
+            self._changed.notify_all()
+
+    def _fatal(self, reason: str) -> None:
+        if self._ending:
             return
-        if ruling.remedy is Remedy.ESCALATE:
-            self._stopping = True
-            self._on_fatal(f"{name} crashed {ruling.crashes} times, last by {error!r}")
-            return
-        heapq.heappush(self._restarts, (monotonic_s() + ruling.delay_s, name))
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+        self._on_fatal(reason)
+
+    def _is_given_up(self, name: str) -> bool:
+        return self._ending or name in self._left_down
 
     def _incarnate(self, name: str) -> None:
         """A new incarnation over the child's ledger and box; what an overflowing box missed is read from the journal."""
-        box, spec, ledger = self._boxes[name], self._specs[name], self._ledgers[name]
+        box = self._boxes[name]
         with self._publisher.lock:
-            accepted = len(box)
-            first_missed = box.reopen()
+            accepted, first_missed = len(box), box.reopen()
             upto = self._publisher.last_seq
         if first_missed is not None:
-            box.put_ahead(accepted, self._missed(name, first_missed, upto))
-        incarnation = self._publisher.incarnation(name)
-        Incarnation.start(lambda: Shell(spec, ledger, self._publisher), name, incarnation, box, self)
-        logger.debug("{} starts as incarnation {}", name, incarnation)
+            try:
+                box.put_ahead(accepted, self._missed(name, first_missed, upto))
+            except JournalError as error:
+                self._fatal(f"{name} cannot read what it missed: {error}")
+                return
+        shell = Shell(self._specs[name], self._ledgers[name], self._publisher)
+        Incarnation.start(shell, box, self)
+        logger.debug("{} starts as incarnation {}", name, shell.incarnation)
 
     def _missed(self, name: str, from_seq: int, to_seq: int) -> list[Delivery]:
+        """Raises JournalError when the journal does not hold it: a state that skips messages is worse than none."""
         journal, decode = self._publisher.journal, self._publisher.codec.decode
-        if journal is None or not journal.flush(BOOT_DEADLINE_S):
-            return []
+        if journal is None or not journal.flush(FLUSH_S) or journal.durable_seq < to_seq:
+            raise JournalError(f"records {from_seq} to {to_seq} are not in the journal")
         return [
             Delivery(record.seq, record.time_utc_ms, record.cause_row, decode(bytes(record.body)))
             for record in journal.read(from_seq, to_seq)
@@ -232,29 +271,37 @@ class ThreadedHost:
         ]
 
     def _dismiss(self, name: str) -> None:
+        """The present incarnation reads no further, and an edge lets go of the world."""
         self._boxes[name].dismiss()
         with self._changed:
             self._serving.discard(name)
             self._changed.notify_all()
         running = self._running.get(name)
-        if running is not None and running.shell is not None and self._specs[name].kind is Kind.EDGE:
-            running.shell.child.close()
+        if running is None or running.is_dismissed:
+            return
+        running.is_dismissed = True
+        if self._specs[name].kind is Kind.EDGE and running.shell.child is not None:
+            try:
+                running.shell.child.close()
+            except Exception as error:  # noqa: BLE001  it is over anyway, and its successor must not wait for it
+                logger.opt(exception=error).error("{} did not close: {!r}", name, error)
 
-    def _count_dead(self, name: str) -> None:
-        dead = self._boxes[name].letters_dead
-        if dead > self._letters_dead.get(name, 0):
-            self._publisher.publish(SUPERVISOR, 0, [LettersDead(name, dead - self._letters_dead.get(name, 0))])
-            self._letters_dead[name] = dead
+    def _count_dead(self) -> None:
+        """Tell what closed boxes counted; what telling it adds to them is no news."""
+        with self._publisher.lock:
+            counted = self._letters_counted
+            dead = {name: box.letters_dead - counted.get(name, 0) for name, box in self._boxes.items()}
+            news = [LettersDead(name, count) for name, count in dead.items() if count]
+            if news:
+                self._publisher.publish(SUPERVISOR, 0, news)
+                self._letters_counted = {name: box.letters_dead for name, box in self._boxes.items()}
 
     def _until_idle(self, until_s: float) -> None:
-        """Nothing waits and nobody is busy, twice in a row, or the time is over."""
-        quiet = 0
+        """Nobody is busy, nothing waits and nothing was said meanwhile, or the time is over. The overdue are not waited for."""
         pause = threading.Event()
-        while quiet < 2 and monotonic_s() < until_s:
-            idle = all(
-                not len(self._boxes[name]) and running.busy_since_s is None
-                for name, running in self._running.items()
-                if name in self._serving
-            )
-            quiet = quiet + 1 if idle else 0
-            pause.wait(0.005)
+        while monotonic_s() < until_s:
+            last_seq = self._publisher.last_seq
+            idle = all(one.is_idle() or one.overdue_s() is not None for one in list(self._running.values()))
+            if idle and last_seq == self._publisher.last_seq:
+                return
+            pause.wait(IDLE_LOOK_S)

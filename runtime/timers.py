@@ -11,6 +11,7 @@ from evenkeel.runtime.clock import Clock
 from evenkeel.runtime.edge import At
 
 LOOK_EVERY_S: Final = 0.005
+HEAP_SLACK: Final = 64
 
 
 class TimersState(msgspec.Struct):
@@ -63,8 +64,8 @@ class Timers:
         return [TimerDue(*_owner_and_name(key), at) for at, key in dict.fromkeys(due)]
 
     def _live_heap(self) -> list[tuple[int, str]]:
-        """The heap without timers that were cancelled, moved or have fired; made from the state after a restart."""
-        if self._heap is None:
+        """The heap without timers that were cancelled, moved or have fired; made from the state when they are many."""
+        if self._heap is None or len(self._heap) > 2 * len(self.state.due_utc_ms) + HEAP_SLACK:
             self._heap = [(at, key) for key, at in self.state.due_utc_ms.items()]
             heapq.heapify(self._heap)
         while self._heap and self.state.due_utc_ms.get(self._heap[0][1]) != self._heap[0][0]:

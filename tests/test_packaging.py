@@ -34,7 +34,7 @@ def folders_of_python() -> set[Path]:
 def locked() -> dict[str, str]:
     """Each requirement of the lock file and the hashes that follow it."""
     blocks = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", " ").splitlines()
-    return {line.strip(): hashes for line, _, hashes in (block.partition("--hash=") for block in blocks)}
+    return {line.strip(): hashes for line, _, hashes in (block.partition("--hash=") for block in blocks if block[0] != "#")}
 
 
 def wanted() -> list[Requirement]:

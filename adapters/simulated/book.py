@@ -321,7 +321,7 @@ def _read(store: Path | None, specs: Mapping[str, SymbolSpec]) -> _Kept | None:
         return None
     try:
         kept = msgspec.msgpack.decode(store.read_bytes(), type=_Kept)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BookUnreadable(f"{store}: not a broker's book: {error}") from error
     for position in kept.positions.values():
         if position.symbol not in specs:

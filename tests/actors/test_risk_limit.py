@@ -140,10 +140,10 @@ def closed(position: PositionOpened) -> PositionClosed:
     )
 
 
-def deal_out(profit_cents: int, volume_steps: int = 10, ticket: int = 7) -> DealDone:
+def deal_out(profit_cents: int, volume_steps: int = 10, ticket: int = 7, deal_ticket: int = 1) -> DealDone:
     return DealDone(
         Deal(
-            deal_ticket=1,
+            deal_ticket=deal_ticket,
             position_ticket=ticket,
             symbol="EURUSD",
             spec_id=1,
@@ -597,7 +597,14 @@ def test_a_closing_deal_counts_once():
     risk_limit.handle(opened(order_of(risk_limit.handle(proposal(), 0))), 0)
     risk_limit.handle(bar(109_910), 0)  # floats at -$10
     assert risk_limit.handle(deal_out(-1400), 0) == []
-    assert risk_limit.handle(deal_out(-100, ticket=8), 0) != []
+    assert risk_limit.handle(deal_out(-100, ticket=8, deal_ticket=2), 0) != []
+
+
+def test_a_deal_that_is_told_of_twice_moves_the_balance_once():
+    risk_limit = actor(config(day_loss_pct=0.15), account())
+    risk_limit.handle(deal_out(-1000), 0)
+    assert risk_limit.handle(deal_out(-1000), 0) == []
+    assert risk_limit.state.balance_cents == 1_000_000 - 1000
 
 
 def test_part_of_a_position_that_was_closed_floats_no_longer():
@@ -605,7 +612,7 @@ def test_part_of_a_position_that_was_closed_floats_no_longer():
     risk_limit.handle(opened(order_of(risk_limit.handle(proposal(), 0))), 0)
     risk_limit.handle(bar(109_910), 0)
     assert risk_limit.handle(deal_out(-599, volume_steps=4), 0) == []  # $6 still floats
-    assert risk_limit.handle(deal_out(-601, volume_steps=6), 0) != []
+    assert risk_limit.handle(deal_out(-601, volume_steps=6, deal_ticket=2), 0) != []
 
 
 def test_limits_on_entries_never_answer_a_close():

@@ -9,14 +9,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from builders import specs_of
 
+from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.lmdb_journal import read_folder, verify
+from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.config.load import load
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, DealDone, DealEntry, OpenRequest
 from evenkeel.messages.codec import decode
 from evenkeel.messages.operator import Mode, ModeChanged
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.system import Message, RunStarted
+from evenkeel.runtime.clock import ManualClock
+from evenkeel.runtime.fold import ledgers_from
+from evenkeel.runtime.publisher import Publisher
+from evenkeel.runtime.routes import RouteTable
+from evenkeel.runtime.shell import Kind, Shell
+from evenkeel.supervisor import CODEC, World, children
 
 CONFIG = """
 profile = "demo"
@@ -46,13 +58,16 @@ class Run(NamedTuple):
     def until(self, words: str) -> str:
         """The next line of the log that holds `words`; the test's own time-out ends the waiting."""
         assert self.process.stderr is not None
+        heard = []
         for line in self.process.stderr:
+            heard.append(line)
             if words in line:
                 return line
-        raise AssertionError(f"the process ended before it said {words!r}")
+        raise AssertionError(f"the process ended before it said {words!r}:\n{''.join(heard[-40:])}")
 
 
 class House(NamedTuple):
+    config: Config
     folder: StateFolder
     start: Callable[[], Run]
     command: Callable[..., subprocess.CompletedProcess[str]]
@@ -79,7 +94,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         arguments = [*evenkeel, *words, "--account", "test"]
         return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=30, check=False)
 
-    yield House(StateFolder(tmp_path / "state", "test"), start, command)
+    yield House(load(config), StateFolder(tmp_path / "state", "test"), start, command)
     for process in processes:
         process.kill()
         process.communicate()
@@ -117,13 +132,11 @@ def test_positions_of_a_killed_process_are_still_managed_by_the_next_one(house: 
     first = house.start()
     first.until("the broker agrees")
     house.command("start")
-    two_open = 0
-    while two_open < 2:
-        two_open += 1 if "opened" in first.until("position ") else -1
+    while not still_open(house.said()):  # in the journal, not only in the log: what is not durable yet may be forgotten
+        first.until("position ")
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
-    closed = {message.ticket for message in house.said() if isinstance(message, PositionClosed)}
-    held = {message.ticket for message in house.said() if isinstance(message, PositionOpened)} - closed
+    held = still_open(house.said())
     assert held
 
     second = house.start()
@@ -166,5 +179,47 @@ def test_a_second_supervisor_of_the_same_account_is_refused(house: House) -> Non
     assert house.command("status").returncode == 0
 
 
+def still_open(said: list[Message]) -> set[int]:
+    closed = {message.ticket for message in said if isinstance(message, PositionClosed)}
+    return {message.ticket for message in said if isinstance(message, PositionOpened)} - closed
+
+
+def world_of(config: Config) -> World:
+    """Enough of a world to make its actors; its broker is never asked."""
+    specs = specs_of(config, ("EURUSD", "GBPUSD"))
+    terminal = SimulatedTerminal(
+        specs,
+        start_balance_cents=0,
+        currency="USD",
+        currency_digits=2,
+        leverage=1,
+        profit_cents=lambda spec, points, steps, close: 0,
+    )
+    return World(config, specs, terminal, ManualClock(), QuoteBoard(), Gate(), terminal.ticks, lambda: 0)
+
+
 def is_open(message: Message) -> bool:
     return isinstance(message, CallTerminal) and isinstance(message.request, OpenRequest)
+
+
+def test_what_the_threaded_host_recorded_is_what_each_actor_says_again(house: House) -> None:
+    """Inputs of a live run, given to each actor alone, bring the outputs that the journal holds; a crash in between too."""
+    first = house.start()
+    first.until("the broker agrees")
+    house.command("start")
+    first.until("closed")
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait()
+    second = house.start()
+    second.until("opened")
+    house.command("stop")
+    second.process.wait(timeout=30)
+
+    records = list(read_folder(house.folder.journal))
+    specs = [spec for spec in children(world_of(house.config)) if spec.kind is Kind.ACTOR]
+    publisher = Publisher(routes=RouteTable({}, children=[], said=[]), codec=CODEC, clock=ManualClock(), journal=None)
+    ledgers = ledgers_from(records, {}, specs, CODEC)
+    for spec in specs:
+        Shell(spec, ledgers[spec.name], publisher).rebuild()  # raises FoldDiverged where they differ
+    answered = [entry for spec in specs for entry in ledgers[spec.name].tail if entry.recorded]
+    assert len(answered) > 50

@@ -1,0 +1,105 @@
+"""`evenkeel bench`: measure this machine, on the real parts, and say which aims it meets."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from evenkeel.commands import exit_codes
+
+if TYPE_CHECKING:
+    from evenkeel.commands.bench_figures import Figure
+
+SECONDS: Final = 4.0
+SECONDS_MAX: Final = 3_600.0
+EXPLANATION: Final = """\
+Latencies count from the time at which something was planned to happen, whether or not anybody was late for it:
+  publish to handle      from the publishing of a message to the handler of its receiver
+  quote to CallTerminal  from the quote to the terminal edge's hearing of the call, through market_feed, position/SYMBOL
+                         and broker_gateway (exits), and a strategy and risk_limit too (entries); writing the call to the
+                         journal is not in it: the next figure is that
+  kill to first refusal  from the kill to the first open that the gate refuses, while 10,000 messages wait for the gateway;
+                         after_return: from when the kill has returned; opens_on_their_way: had passed the gate before
+Rates are those of the median round and of the best one; ratio_to_bare_loop compares with a loop that calls the same
+handlers and does nothing else. The p99.9 of fewer than 1,000 samples is the largest of them.
+
+exit status: 0 measured, whatever was found; 1 a child crashed, or an open passed the gate after a kill; 2 bad flags
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXPLANATION
+    parser.add_argument("what", nargs="?", choices=("runtime", "all"), default="runtime", help="what to measure (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=SECONDS, metavar="S", help="for each latency (%(default)s); other figures take less"
+    )
+    parser.add_argument("--json", type=_out, metavar="OUT", help="write the figures there too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The flags of `add_arguments`; figures go to stdout as they are measured, what went wrong to stderr."""
+    import msgspec
+
+    from evenkeel.adapters import logs
+    from evenkeel.adapters.os import write_durably
+    from evenkeel.commands.bench_figures import BenchFailed
+    from evenkeel.commands.bench_runtime import figures
+
+    logs.set_up(None, console_level="WARNING")
+    machine = _machine()
+    print("  ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
+    found: list[Figure] = []
+    try:
+        for figure in figures(arguments.seconds):
+            found.append(figure)
+            print(_told(figure), flush=True)
+    except BenchFailed as error:
+        print(error, file=sys.stderr)
+        return exit_codes.FAILED
+    if arguments.json is not None:
+        written = {"machine": machine, "seconds": arguments.seconds, "figures": found}
+        write_durably(arguments.json, msgspec.json.format(msgspec.json.encode(written)) + b"\n")
+    return exit_codes.OK
+
+
+def _machine() -> dict[str, str]:
+    import os
+    import platform
+
+    from evenkeel.adapters.build import build_id
+
+    return {
+        "system": platform.platform(),
+        "cpus": str(os.cpu_count()),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "build": build_id(),
+        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+    }
+
+
+def _told(figure: "Figure") -> str:
+    """What was measured, and under it the numbers."""
+    values = "  ".join(f"{name} {_number(value)}" for name, value in figure.values.items())
+    aim = "" if figure.aim is None else f"\n    aim: {figure.aim.text}: {'met' if figure.aim.is_met else 'MISSED'}"
+    return f"{figure.what}\n    n {figure.n}  {values}{aim}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 or value == int(value) else f"{value:.3g}"
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a number above 0 and up to {SECONDS_MAX:.0f}")
+    return seconds
+
+
+def _out(text: str) -> Path:
+    out = Path(text)
+    if not out.parent.is_dir() or out.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r}: not a file in a folder that is there")
+    return out

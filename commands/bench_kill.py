@@ -1,0 +1,170 @@
+"""From a kill to the first refusal at the gate, while 10,000 messages wait for the gateway."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+from evenkeel.adapters.broker import Answer
+from evenkeel.adapters.gate import Gate
+from evenkeel.adapters.kill_epoch import KillEpoch
+from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.commands.bench_account import LOW_POINTS, SPREAD_POINTS, START_UTC_MS, SYMBOLS, live, terminal, world_of
+from evenkeel.commands.bench_figures import NS_PER_MS, Aim, BenchFailed, Figure, latencies, monotonic_ns, sleep_until, warmed_up
+from evenkeel.commands.bench_hosts import DEADLINE_S, SENDER, lmdb_journal
+from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest, Outcome
+from evenkeel.messages.entry import DenialReason, Lineage, OpenPosition
+from evenkeel.messages.market import Direction, Quote
+from evenkeel.messages.operator import HoldEnded
+from evenkeel.messages.system import Message
+from evenkeel.runtime.clock import SystemClock
+from evenkeel.runtime.threaded import ThreadedHost
+
+QUEUED: Final = 10_000
+SPARE: Final = 500
+MESSAGES_AN_OPEN: Final = 20
+KILLS_PER_S: Final = 60
+"""Of the seconds that the measurement is given; topping up the queue takes its own time."""
+PAUSE_MS: Final = 5
+P999_MS_AIM: Final = 50.0
+GATEWAY: Final = "broker_gateway"
+
+
+class UnwillingTerminal(SimulatedTerminal):
+    """Rejects every open, so that nothing piles up. `opened_ns` is when the last one arrived."""
+
+    opened_ns = 0
+
+    def open_position(self, request: OpenRequest, magic: int) -> Answer:
+        self.opened_ns = monotonic_ns()
+        return Answer(Outcome.REJECTED, code=10006, detail="rejected by the benchmark")
+
+
+class WatchedGate(Gate):
+    """`asked_ns` is when the last open that passed asked for the epoch; `refused` is set by the first refusal, at `refused_ns`.
+
+    `epoch` goes to the terminal edge: after `rearm` the epoch on disk counts as 0 again, so that the next open passes.
+    """
+
+    def __init__(self, kill_epoch: KillEpoch) -> None:
+        super().__init__()
+        self.asked_ns = 0
+        self.refused_ns = 0
+        self.refused = threading.Event()
+        self._kill_epoch = kill_epoch
+        self._rearmed_at = 0
+        self._asking_ns = 0
+
+    def epoch(self) -> int:
+        self._asking_ns = monotonic_ns()
+        return self._kill_epoch.read().epoch - self._rearmed_at
+
+    def rearm(self) -> None:
+        self._rearmed_at = self._kill_epoch.read().epoch
+        self.refused.clear()
+
+    def refusal(self, call: CallTerminal, request: OpenRequest, kill_epoch: int) -> DenialReason | None:
+        reason = super().refusal(call, request, kill_epoch)
+        if reason is None:
+            self.asked_ns = self._asking_ns
+        elif not self.refused.is_set():
+            self.refused_ns = monotonic_ns()
+            self.refused.set()
+        return reason
+
+
+class Backlog:
+    """Keeps the gateway's box full: every MESSAGES_AN_OPEN-th message wants to open, each in a slot of its own."""
+
+    def __init__(self, host: ThreadedHost) -> None:
+        self._host = host
+        self._sent = 0
+
+    def __len__(self) -> int:
+        return next(status.waiting for status in self._host.status() if status.name == GATEWAY)
+
+    def top_up(self) -> None:
+        while (missing := QUEUED + SPARE - len(self)) > 0:
+            self._host.say(SENDER, [self._message() for _ in range(min(missing, SPARE))])
+
+    def _message(self) -> Message:
+        self._sent += 1
+        if self._sent % MESSAGES_AN_OPEN:
+            return HoldEnded(SENDER, SENDER)
+        return OpenPosition(
+            proposal_id=f"{SENDER}-{self._sent}",
+            symbol=SYMBOLS[0],
+            spec_id=1,
+            direction=Direction.BUY,
+            quote=_QUOTE,
+            volume_steps=1,
+            stop_distance_points=100,
+            target_distance_points=100,
+            catastrophe_distance_points=0,
+            deviation_points=0,
+            reserved_cents=0,
+            expires_utc_ms=0,
+            lineage=Lineage(SENDER, SENDER, slot=self._sent),
+        )
+
+
+class Kill(NamedTuple):
+    """`queued` messages waited; `is_late` is an open that had passed the gate before the kill and arrived after it."""
+
+    intended_ns: int
+    returned_ns: int
+    refused_ns: int
+    queued: int
+    is_late: bool
+
+
+def kill_to_refusal(seconds: float) -> Iterator[Figure]:
+    """By the kill epoch on disk, as `evenkeel kill` does it, and by shutting the gate, as the control edge does.
+
+    Raises BenchFailed when an open passes that asked the gate after the kill.
+    """
+    count = max(1, round(seconds * KILLS_PER_S))
+    with TemporaryDirectory(prefix="evenkeel-bench-") as folder, lmdb_journal() as journal:
+        kill_epoch, broker = KillEpoch(Path(folder) / "kill_epoch"), terminal(UnwillingTerminal)
+        gate = WatchedGate(kill_epoch)
+        world = world_of(broker, SystemClock(), gate=gate, kill_epoch=gate.epoch, journal=journal)
+        with live(world, journal) as (host, ready):
+            if not ready.wait(DEADLINE_S):
+                raise BenchFailed(f"the account does not trade after {DEADLINE_S:.0f} s")
+            backlog = Backlog(host)
+            backlog.top_up()
+            warmed_up()
+            kills = [_killed(backlog, gate, broker, lambda: kill_epoch.raise_epoch("close_only")) for _ in range(count)]
+            yield _figure("epoch", "kill epoch raised on disk", kills)
+            kills = [_killed(backlog, gate, broker, lambda: gate.shut(SENDER)) for _ in range(count)]
+            yield _figure("gate", "gate shut", kills)
+
+
+def _killed(backlog: Backlog, gate: WatchedGate, broker: UnwillingTerminal, kill: Callable[[], object]) -> Kill:
+    """One kill at a time that was fixed before, and the gate open again."""
+    backlog.top_up()
+    intended_ns = monotonic_ns() + PAUSE_MS * NS_PER_MS
+    sleep_until(intended_ns)
+    queued = len(backlog)
+    kill()
+    returned_ns = monotonic_ns()
+    if not gate.refused.wait(DEADLINE_S):
+        raise BenchFailed(f"no open was refused within {DEADLINE_S:.0f} s after a kill")
+    if gate.asked_ns > returned_ns:
+        raise BenchFailed("an open passed the gate that asked after the kill")
+    done = Kill(intended_ns, returned_ns, gate.refused_ns, queued, broker.opened_ns > returned_ns)
+    gate.answered(SENDER)
+    gate.rearm()
+    return done
+
+
+def _figure(name: str, what: str, kills: list[Kill]) -> Figure:
+    values = latencies([kill.refused_ns - kill.intended_ns for kill in kills])
+    aim = Aim("p99.9 under 50 ms", values["p99.9_ms"] < P999_MS_AIM)
+    values |= latencies([max(0, kill.refused_ns - kill.returned_ns) for kill in kills], "after_return_ms")
+    values |= {"queued_min": min(kill.queued for kill in kills), "opens_on_their_way": sum(kill.is_late for kill in kills)}
+    return Figure(f"kill_to_refusal.{name}", f"kill to first refusal, {what}, gateway's box full", len(kills), values, aim)
+
+
+_QUOTE: Final = Quote(START_UTC_MS, LOW_POINTS, LOW_POINTS + SPREAD_POINTS)

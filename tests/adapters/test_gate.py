@@ -1,0 +1,77 @@
+import pytest
+from orders import order
+
+from evenkeel.adapters.gate import Gate
+from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest
+from evenkeel.messages.entry import DenialReason, Lineage
+from evenkeel.messages.operator import Mode
+from evenkeel.rules.order_intents import request_for
+
+REQUEST = request_for(order())
+OTHER_SLOT = request_for(order(lineage=Lineage("strategy", "trend", slot=1)))
+
+
+@pytest.fixture
+def gate() -> Gate:
+    gate = Gate()
+    gate.mode = Mode.RUN
+    return gate
+
+
+def call(intent_id: int = 1, request: OpenRequest = REQUEST) -> CallTerminal:
+    return CallTerminal(intent_id, intent_id, 3, 0, request)
+
+
+def asked(gate: Gate, intent_id: int = 1, request: OpenRequest = REQUEST, kill_epoch: int = 3) -> DenialReason | None:
+    return gate.refusal(call(intent_id, request), request, kill_epoch)
+
+
+def test_an_order_of_the_present_epoch_may_go_in_run(gate):
+    assert asked(gate) is None
+
+
+def test_an_order_that_was_decided_before_the_kill_on_disk_is_void(gate):
+    assert asked(gate, kill_epoch=4) is DenialReason.EPOCH
+    assert asked(gate, kill_epoch=2) is None
+
+
+def test_a_new_gate_is_shut():
+    assert asked(Gate()) is DenialReason.MODE
+
+
+@pytest.mark.parametrize("mode", [Mode.CLOSE_ONLY, Mode.FREEZE, Mode.FLATTEN])
+def test_every_mode_but_run_shuts_it(gate, mode):
+    gate.mode = mode
+    assert asked(gate) is DenialReason.MODE
+
+
+def test_who_shuts_it_keeps_it_shut_until_the_command_is_answered_whatever_others_ask(gate):
+    gate.shut("pause-1")
+    gate.shut("kill-1")
+    gate.answered("pause-1")
+    gate.answered("somebody-else")
+    assert asked(gate) is DenialReason.MODE
+    gate.answered("kill-1")
+    assert asked(gate) is None
+
+
+def test_one_unresolved_order_takes_its_symbol_and_slot(gate):
+    gate.admit(call(1), REQUEST)
+    assert asked(gate, 2) is DenialReason.SLOT_LOCKED
+    assert asked(gate, 2, OTHER_SLOT) is None
+    gate.resolve(1)
+    assert asked(gate, 2) is None
+
+
+@pytest.mark.parametrize("intent_id", [4, 5])
+def test_a_number_is_used_once_and_never_a_lower_one(gate, intent_id):
+    gate.admit(call(5), REQUEST)
+    gate.resolve(5)
+    assert asked(gate, intent_id) is DenialReason.REPEATED
+    assert asked(gate, 6) is None
+
+
+def test_what_another_order_came_to_frees_nothing(gate):
+    gate.admit(call(1), REQUEST)
+    gate.resolve(2)
+    assert asked(gate, 3) is DenialReason.SLOT_LOCKED

@@ -1,0 +1,222 @@
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from evenkeel.adapters.control_channel import ControlServer, HandledRequest, Refused, Told
+from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.adapters.view import FILE_NAME, ViewWriter
+from evenkeel.commands import exit_codes, status
+from evenkeel.config.schema import PERSONAL, Config
+from evenkeel.messages.broker_gateway import AccountRead, BrokerAgreed
+from evenkeel.messages.operator import HoldPlaced, Mode, ModeChanged
+from evenkeel.messages.trading_calendar import TradingDayStarted
+from evenkeel.rules.view_state import Heard, ViewState, fold, view_of
+from evenkeel.runtime.clock import SystemClock
+
+HEAVY = {"rich", "numpy", "pykka", "loguru", "polars"}
+RUN_STATUS = """
+import sys
+from evenkeel.cli import main
+code = main(["status", *sys.argv[1:]])
+print(*sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+SERVE = """
+import sys
+from pathlib import Path
+from evenkeel.adapters.control_channel import ControlServer, Told
+ControlServer(Path(sys.argv[1]), lambda request: Told(b"{}"), started_utc_ms=1, build="b").start()
+print("serving", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
+    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
+    folder = StateFolder(tmp_path, "simulated")
+    folder.create()
+    return folder
+
+
+def view(*messages: Heard, age_ms: int = 0) -> bytes:
+    state = ViewState()
+    for message in messages:
+        fold(state, message)
+    children = [("clock", True, 1), ("strategy/ma_cross", False, 3)]
+    written_utc_ms = SystemClock().now_utc_ms() - age_ms
+    config = Config(profile="personal", limits=PERSONAL)
+    shown = view_of(state, marks={}, children=children, config=config, now_utc_ms=1, written_utc_ms=written_utc_ms)
+    return msgspec.json.encode(shown)
+
+
+TRADING = (
+    ModeChanged(Mode.RUN, 0, "test", "start"),
+    BrokerAgreed(0),
+    TradingDayStarted("2026-01-05", 0, 1),
+    AccountRead(1_000_000, 1_001_250, 0, "USD", 2, 100),
+)
+
+
+@contextmanager
+def supervisor(folder: StateFolder, handler: Callable[[HandledRequest], Any]) -> Iterator[None]:
+    server = ControlServer(folder.control, handler, started_utc_ms=1, build="b")
+    server.start()
+    yield
+    server.stop()
+
+
+def leave(folder: StateFolder, body: bytes) -> None:
+    writer = ViewWriter(folder.view)
+    writer.put(body)
+    writer.close()
+
+
+def asked(*, account: str = "simulated", as_json: bool = False) -> int:
+    return status.run(argparse.Namespace(account=account, json=as_json))
+
+
+def test_a_running_supervisor_answers(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    hold = HoldPlaced("circuit_breaker", "EURUSD", "spread 40 points", 1_767_571_200_000)
+    with supervisor(folder, lambda request: Told(view(*TRADING, hold))):
+        assert asked() == exit_codes.OK
+    told = capsys.readouterr()
+    assert told.err == ""
+    *lines, age = told.out.splitlines()
+    assert lines == [
+        "mode       run, the broker agrees",
+        "day        2026-01-05",
+        "equity     10,012.50 USD",
+        "balance    10,000.00 USD",
+        "positions  0",
+        "hold       EURUSD until 2026-01-05 00:00:00 UTC: circuit_breaker: spread 40 points",
+        "down       strategy/ma_cross",
+    ]
+    assert age.endswith(" s old")
+
+
+def test_without_a_supervisor_the_last_view_is_shown_with_its_age(
+    folder: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave(folder, view(*TRADING, age_ms=3_600_000))
+    assert asked() == exit_codes.NOT_RUNNING
+    told = capsys.readouterr()
+    assert "mode       run" in told.out
+    assert "view       3600." in told.out
+    assert "no supervisor runs here" in told.err
+    assert "last view" in told.err
+
+
+def test_where_nothing_ever_ran_there_is_nothing_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path / "empty"))
+    assert asked() == exit_codes.NOT_RUNNING
+    assert not (tmp_path / "empty").exists()
+
+
+def test_json_is_one_object_with_its_version(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    with supervisor(folder, lambda request: Told(view(*TRADING))):
+        assert asked(as_json=True) == exit_codes.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["v"], told["supervisor"], told["view"]["v"], told["view"]["mode"]) == (1, "answers", 1, "run")
+    assert 0 <= told["age_ms"] < 60_000
+
+
+def test_json_without_any_view_says_null(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(as_json=True) == exit_codes.NOT_RUNNING
+    told = json.loads(capsys.readouterr().out)
+    assert (told["supervisor"], told["view"], told["age_ms"]) == ("not_running", None, None)
+
+
+def test_a_damaged_view_is_told(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder.view / FILE_NAME).write_bytes(b"not a database" * 1_000)
+    assert asked() == exit_codes.NOT_RUNNING
+    assert "nor can its last view be read" in capsys.readouterr().err
+
+
+def test_a_view_of_another_version_is_told(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    with supervisor(folder, lambda request: Told(b'{"v":2}')):
+        assert asked() == exit_codes.FAILED
+    assert "not of this version" in capsys.readouterr().err
+
+
+def test_a_supervisor_that_refuses_is_told(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    leave(folder, view(*TRADING))
+    with supervisor(folder, lambda request: Refused("", "internal error")):
+        assert asked() == exit_codes.FAILED
+    told = capsys.readouterr()
+    assert "internal error" in told.err
+    assert "mode       run" in told.out
+
+
+def test_a_name_that_is_none_is_a_usage_error(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(account="../other") == exit_codes.USAGE
+    assert "'../other'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no stopped processes")
+def test_a_supervisor_that_hangs_is_told_from_one_that_does_not_run(
+    folder: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave(folder, view(*TRADING))
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(folder.control)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "serving\n"
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            assert asked() == exit_codes.OUTCOME_UNKNOWN
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+    told = capsys.readouterr()
+    assert "hangs" in told.err
+    assert "mode       run" in told.out
+
+
+def status_in_a_process(folder: StateFolder, *, view_left: bytes | None = None) -> tuple[int, set[str]]:
+    if view_left is not None:
+        leave(folder, view_left)
+    environment = os.environ | {"EVENKEEL_STATE": str(folder.folder.parent)}
+    done = subprocess.run([sys.executable, "-c", RUN_STATUS], env=environment, capture_output=True, text=True, timeout=30)
+    return done.returncode, set(done.stderr.splitlines()[-1].split())
+
+
+def test_nothing_heavy_is_imported_on_the_way_to_an_answer(folder: StateFolder) -> None:
+    with supervisor(folder, lambda request: Told(view(*TRADING))):
+        code, modules = status_in_a_process(folder)
+    assert code == exit_codes.OK
+    assert modules & (HEAVY | {"lmdb", "evenkeel.rules.view"}) == set()
+
+
+def test_lmdb_is_imported_only_to_read_a_last_view(folder: StateFolder) -> None:
+    code, modules = status_in_a_process(folder, view_left=view(*TRADING))
+    assert code == exit_codes.NOT_RUNNING
+    assert modules & (HEAVY | {"evenkeel.rules.view"}) == set()
+    assert "lmdb" in modules
+
+
+def seconds(program: str) -> float:
+    began_ns = SystemClock().monotonic_ns()
+    subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30)
+    return (SystemClock().monotonic_ns() - began_ns) / 1e9
+
+
+def test_it_starts_in_a_blink(folder: StateFolder) -> None:
+    """0.1 s over a bare interpreter, or three times that where even a bare one is slow; the least of several tries counts."""
+    bare = status = 60.0
+    with supervisor(folder, lambda request: Told(view(*TRADING))):
+        for _ in range(20):
+            bare, status = min(bare, seconds("pass")), min(status, seconds(RUN_STATUS))
+            if status - bare < max(0.1, 3 * bare):
+                return
+    pytest.fail(f"status takes {status:.3f} s, a bare interpreter {bare:.3f} s")

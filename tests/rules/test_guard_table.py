@@ -1,0 +1,113 @@
+import pytest
+
+from evenkeel.messages.entry import DenialReason
+from evenkeel.messages.operator import HoldPlaced, Mode
+from evenkeel.messages.system import ChildDown, MessageParked
+from evenkeel.rules.entries import Refusal
+from evenkeel.rules.guard_table import GuardTable, end, entry_refusal, hold_after, mark_down, mark_serving, place, rearm
+
+
+@pytest.fixture
+def table() -> GuardTable:
+    """Nothing stands against an entry."""
+    return GuardTable(mode=Mode.RUN, agreed=True)
+
+
+def hold(scope: str = "EURUSD", until_utc_ms: int = 0, who: str = "breaker") -> HoldPlaced:
+    return HoldPlaced(who, scope, "wide", until_utc_ms)
+
+
+def refused(table: GuardTable, symbol: str = "EURUSD", now_utc_ms: int = 0) -> DenialReason | None:
+    refusal = entry_refusal(table, symbol, now_utc_ms)
+    return None if refusal is None else refusal.reason
+
+
+def test_a_new_table_lets_nothing_in():
+    assert refused(GuardTable()) is DenialReason.MODE
+
+
+def test_with_mode_agreement_and_guards_an_entry_may_go(table):
+    assert refused(table) is None
+
+
+@pytest.mark.parametrize("mode", [Mode.CLOSE_ONLY, Mode.FREEZE, Mode.FLATTEN])
+def test_every_mode_but_run_refuses_and_names_itself(table, mode):
+    table.mode = mode
+    assert entry_refusal(table, "EURUSD", 0) == Refusal(DenialReason.MODE, detail=mode.value)
+
+
+def test_without_agreement_with_the_broker_nothing_goes(table):
+    table.agreed = False
+    assert refused(table) is DenialReason.UNRECONCILED
+
+
+def test_a_guard_that_is_down_refuses_until_it_serves(table):
+    mark_down(table, "risk_limit")
+    mark_down(table, "risk_limit")
+    assert entry_refusal(table, "EURUSD", 0) == Refusal(DenialReason.GUARD_DOWN, detail="risk_limit")
+    mark_serving(table, "risk_limit")
+    assert refused(table) is None
+
+
+def test_a_position_s_actor_that_is_down_refuses_its_own_symbol_only(table):
+    mark_down(table, "position/EURUSD")
+    assert refused(table) is DenialReason.GUARD_DOWN
+    assert refused(table, "GBPUSD") is None
+
+
+@pytest.mark.parametrize(
+    "scope, symbol, stands", [("EURUSD", "EURUSD", True), ("EURUSD", "GBPUSD", False), ("account", "GBPUSD", True)]
+)
+def test_a_hold_counts_in_its_scope(table, scope, symbol, stands):
+    place(table, hold(scope))
+    assert (refused(table, symbol) is DenialReason.HOLD) == stands
+
+
+def test_a_timed_hold_says_what_is_left_and_ends_by_itself(table):
+    place(table, hold(until_utc_ms=1000))
+    assert entry_refusal(table, "EURUSD", 400) == Refusal(DenialReason.HOLD, 600, 0, "ms", "breaker: wide")
+    assert refused(table, now_utc_ms=1000) is None
+
+
+def test_a_hold_of_the_same_who_and_scope_replaces_and_others_stand_beside_it(table):
+    place(table, hold(until_utc_ms=1000))
+    place(table, hold(until_utc_ms=500))
+    assert refused(table, now_utc_ms=600) is None
+    place(table, hold(who="risk_limit", until_utc_ms=900))
+    assert refused(table, now_utc_ms=600) is DenialReason.HOLD
+
+
+def test_who_placed_a_hold_may_end_it(table):
+    place(table, hold())
+    end(table, "risk_limit", "EURUSD")
+    assert refused(table) is DenialReason.HOLD
+    end(table, "breaker", "EURUSD")
+    assert refused(table) is None
+
+
+def test_a_rearm_ends_holds_without_an_end_and_no_others(table):
+    place(table, hold())
+    place(table, hold("GBPUSD", until_utc_ms=1000))
+    rearm(table)
+    assert refused(table, "EURUSD") is None
+    assert refused(table, "GBPUSD") is DenialReason.HOLD
+
+
+def test_the_second_crash_of_a_position_s_actor_holds_its_symbol():
+    assert hold_after(ChildDown("position/EURUSD", 1, 1, "boom")) is None
+    assert hold_after(ChildDown("position/EURUSD", 2, 2, "boom")) == HoldPlaced(
+        "supervision", "EURUSD", "position/EURUSD crashed 2 times", 0
+    )
+
+
+def test_other_children_may_crash_without_a_hold():
+    assert hold_after(ChildDown("risk_limit", 5, 5, "boom")) is None
+
+
+@pytest.mark.parametrize(
+    "child, scope", [("position/EURUSD", "EURUSD"), ("risk_limit", "account"), ("strategy/trend", "account")]
+)
+def test_a_parked_message_holds_the_symbol_or_the_account(child, scope):
+    assert hold_after(MessageParked(child, 12, "TimerDue", "boom")) == HoldPlaced(
+        "supervision", scope, f"{child} crashed twice on TimerDue 12", 0
+    )
