@@ -288,7 +288,7 @@ class Position:
         """Ask for a close. While one is on its way another reason changes nothing, unless it leaves less or a person asks;
         one that waits to be asked again is asked now. The broker is never asked for more than what is there."""
         position = self.state.positions.get(ticket)
-        if position is None:
+        if position is None or remaining_steps >= position.volume_steps:
             return []
         closing = position.closing
         if closing is None or remaining_steps < closing.remaining_steps:

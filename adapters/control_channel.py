@@ -259,24 +259,35 @@ class ControlServer:
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._stopping = threading.Event()
+        self._life = threading.Lock()
+        self._acceptor: threading.Thread | None = None
 
     def start(self) -> None:
-        """Listen, then write the endpoint file: who sees it can connect. Raises FolderNotPrivate or OSError."""
-        system.private_folder(self._socket_file.parent)
-        listener, address = system.listen(self._socket_file, force_tcp=self._force_tcp)
-        endpoint = _Endpoint(address, self._token, self._pong.pid, self._pong.started_utc_ms)
-        system.write_durably(self.endpoint_file, msgspec.json.encode(endpoint))
-        self._wake, woken = socket.socketpair()
-        self._acceptor = threading.Thread(target=self._accept, args=(listener, woken), name="control", daemon=True)
-        self._acceptor.start()
+        """Listen, then write the endpoint file: who sees it can connect. Raises FolderNotPrivate or OSError.
+
+        After `stop` it does nothing: another thread may have ended it before it began.
+        """
+        with self._life:
+            if self._stopping.is_set():
+                return
+            system.private_folder(self._socket_file.parent)
+            listener, address = system.listen(self._socket_file, force_tcp=self._force_tcp)
+            endpoint = _Endpoint(address, self._token, self._pong.pid, self._pong.started_utc_ms)
+            system.write_durably(self.endpoint_file, msgspec.json.encode(endpoint))
+            self._wake, woken = socket.socketpair()
+            self._acceptor = threading.Thread(target=self._accept, args=(listener, woken), name="control", daemon=True)
+            self._acceptor.start()
 
     def stop(self) -> None:
-        """Take no more requests, let those in hand answer, end within twice STOP_S. After `start`; never by the handler."""
-        self.endpoint_file.unlink(missing_ok=True)
-        self._socket_file.unlink(missing_ok=True)
-        self._stopping.set()
-        self._wake.close()
-        self._acceptor.join(STOP_S)
+        """Take no more requests, let those in hand answer, end within twice STOP_S. Never called by the handler."""
+        with self._life:
+            self._stopping.set()
+            if self._acceptor is None:
+                return
+            self.endpoint_file.unlink(missing_ok=True)
+            self._socket_file.unlink(missing_ok=True)
+            self._wake.close()
+            self._acceptor.join(STOP_S)
         deadline = Deadline(STOP_S)
         with self._lock:
             open_ones = list(self._connections.items())

@@ -197,28 +197,30 @@ class TerminalEdge:
         return self._serve_waiting()
 
     def _serve_waiting(self) -> list[Message]:
-        """Send, void or keep each open that waits for the journal or for a fresh quote; then what came of them, told once."""
+        """Void or keep each open that waits for the journal or for a fresh quote, and send one: what came of it is told
+        before the next one leaves."""
         said: list[Message] = []
+        sent: list[Message] = []
         waiting, self._waiting = self._waiting, []
         for open_ in waiting:
             now_ns = self._monotonic_ns()
             if open_.expires_ms is not None and now_ns - open_.heard_ns >= open_.expires_ms * 1_000_000:
                 said.append(self._void(open_.call, self._why_late(open_, now_ns)))
-            elif self._is_durable(open_.seq) and self._is_fresh(open_.request.symbol, now_ns):
-                said.append(self._send_open(open_))
+            elif not sent and self._is_durable(open_.seq) and self._is_fresh(open_.request.symbol, now_ns):
+                sent = self._send_open(open_)
             else:
                 self._waiting.append(open_)
-        return [*said, *self.news()] if said else []
+        return said + sent
 
-    def _send_open(self, open_: _Waiting) -> TerminalAnswered:
+    def _send_open(self, open_: _Waiting) -> list[Message]:
         refusal = self._gate.refusal(open_.call, open_.request, self._kill_epoch())
         if refusal is not None:
-            return self._void(open_.call, refusal)
+            return [self._void(open_.call, refusal)]
         self._gate.admit(open_.call, open_.request)
         answer = self._broker.open_position(open_.request, open_.call.magic)
         if answer.outcome is Outcome.ACCEPTED and not answer.ticket:
             answer = answer._replace(outcome=Outcome.PENDING)  # done, it says, but not yet what (metatrader5 2.2)
-        return self._answer(open_.call, answer)
+        return [self._answer(open_.call, answer), *self.news()]
 
     def _why_late(self, open_: _Waiting, now_ns: int) -> DenialReason:
         if open_.expires_ms is not None and open_.expires_ms <= 0:

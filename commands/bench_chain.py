@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -32,15 +32,18 @@ class Stamped(Message, frozen=True):
     intended_ns: int
 
 
-_HOPS: Final = [msgspec.defstruct(f"Hop{stage}", [], bases=(Message,), frozen=True)() for stage in range(HOPS)]
+def _hop(stage: int) -> Message:
+    kind = msgspec.defstruct(f"Hop{stage}", [], bases=(Message,), frozen=True)
+    return cast(type[Message], kind)()
+
+
+_HOPS: Final = [_hop(stage) for stage in range(HOPS)]
 """What the links say; each stage has a type of its own, as real messages have."""
 _LINKS: Final = [f"link/{stage}" for stage in range(HOPS)]
 _RECEIVERS: Final = [f"receiver/{number}" for number in range(RECEIVERS)]
-_SUPERVISION: Final[dict[type[Message], Sequence[str]]] = dict.fromkeys(
-    (ChildServing, ChildDown, MessageParked, LettersDead), ()
-)
-_CHAIN: Final = _SUPERVISION | {type(hop): [name] for hop, name in zip(_HOPS, _LINKS, strict=True)}
-_TO_RECEIVERS: Final = _SUPERVISION | {Stamped: ["{to}"]}
+_SUPERVISION: Final = (ChildServing, ChildDown, MessageParked, LettersDead)
+_CHAIN: Final[Routes] = {type(hop): [name] for hop, name in zip(_HOPS, _LINKS, strict=True)}
+_TO_RECEIVERS: Final[Routes] = {Stamped: ["{to}"]}
 
 
 class Heard(msgspec.Struct):
@@ -170,5 +173,6 @@ def _chain() -> list[ChildSpec]:
 
 
 def _publisher(specs: Sequence[ChildSpec], routes: Routes, clock: Clock, journal: Journal | None) -> Publisher:
-    table = RouteTable(routes, children=[spec.name for spec in specs], said=list(routes))
+    everything: dict[type[Message], Sequence[str]] = {**dict.fromkeys(_SUPERVISION, ()), **routes}
+    table = RouteTable(everything, children=[spec.name for spec in specs], said=everything)
     return Publisher(routes=table, codec=CODEC, clock=clock, journal=journal)

@@ -22,7 +22,7 @@ from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.threaded import ThreadedHost
 
 QUEUED: Final = 10_000
-SPARE: Final = 500
+SPARE: Final = 1_000
 MESSAGES_AN_OPEN: Final = 20
 KILLS_PER_S: Final = 60
 """Of the seconds that the measurement is given; topping up the queue takes its own time."""

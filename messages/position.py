@@ -87,7 +87,7 @@ class ClosePosition(Message, frozen=True):
 class ReducePosition(Message, frozen=True):
     """Somebody other than its owner wants a position smaller. Answered by what `ClosePosition` is answered by.
 
-    Ignored when the position is gone, or a close that leaves no more is on its way and no person asks.
+    Ignored when the position is gone or no larger, or a close that leaves no more is on its way and no person asks.
     """
 
     ticket: int

@@ -131,11 +131,21 @@ class Publisher:
                 answered = None
                 messages = [message for message in messages if isinstance(message, Observation)]
                 self.refused_stale += 1
-            deliveries = self._numbered(messages, cause.row if cause is not None else row, derived)
-            if not derived and deliveries:
+            now, seq, routes = self.clock.now_utc_ms(), self._seq, self._routes
+            if now < self._last_utc_ms:
+                now = self._last_utc_ms
+            self._last_utc_ms = now
+            if cause is not None:
+                row = cause.row
+            deliveries = []
+            for message in messages:
+                seq += 1
+                receivers = routes.by_type.get(type(message)) or routes.receivers(message)
+                deliveries.append(Delivery(0 if derived else seq, now, row, message, receivers))
+            if not derived:
                 if self.journal is not None:
                     self._write(self.journal, sender, incarnation, deliveries, cause)
-                self._seq = deliveries[-1].seq
+                self._seq = seq
             if answered is not None:
                 answered.done = True
             self._deliver(deliveries)
@@ -155,20 +165,6 @@ class Publisher:
                 except JournalClosed as error:
                     self._lose_journal(error)
             self._tell_of_lost_journal()
-
-    def _numbered(self, messages: Sequence[Message], row: int, derived: bool) -> list[Delivery]:
-        now = self.clock.now_utc_ms()
-        if now < self._last_utc_ms:
-            now = self._last_utc_ms
-        self._last_utc_ms = now
-        seq, step = (0, 0) if derived else (self._seq, 1)
-        routes = self._routes
-        deliveries = []
-        for message in messages:
-            seq += step
-            receivers = routes.by_type.get(type(message)) or routes.receivers(message)
-            deliveries.append(Delivery(seq, now, row, message, receivers))
-        return deliveries
 
     def _write(
         self, journal: Journal, sender: str, incarnation: int, deliveries: Sequence[Delivery], cause: Delivery | None

@@ -294,6 +294,11 @@ def test_after_a_partial_close_the_rest_is_managed_as_before(held):
     assert (said.remaining_steps, said.generation) == (0, 2)
 
 
+def test_to_leave_what_is_there_is_nothing_to_do(held):
+    assert held.hear(ReducePosition(1001, "EURUSD", 10, ExitReason.OPERATOR)) == []
+    assert held.reached(109_960, "1001/stop/1") != []
+
+
 def test_a_partial_close_that_left_too_much_stays_asked_for(held):
     held.hear(ReducePosition(1001, "EURUSD", 4, ExitReason.OPERATOR))
     held.hear(PositionReduced(1001, "EURUSD", 1, 7, 109_990, 0, ExitReason.OPERATOR))

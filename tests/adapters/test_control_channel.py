@@ -528,3 +528,11 @@ def test_the_client_stays_light() -> None:
     code = "import sys, evenkeel.adapters.control_channel, evenkeel.adapters.kill_epoch; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not heavy & set(loaded)
+
+
+def test_a_server_that_is_stopped_before_it_started_never_listens(tmp_path: Path) -> None:
+    server = ControlServer(tmp_path / "c", lambda request: Done("", ""), started_utc_ms=1, build="b")
+    server.stop()
+    server.start()
+    with pytest.raises(NotRunning):
+        ask(server.endpoint_file, Ping(), 1.0)

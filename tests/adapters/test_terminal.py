@@ -183,6 +183,15 @@ def test_the_deal_of_an_open_that_had_to_wait_is_told_once_although_a_reading_is
     assert [message for message in said if isinstance(message, DealDone)] == [DealDone(deal_in())]
 
 
+def test_what_came_of_one_open_is_told_before_the_next_one_leaves(room):
+    room.hear(open_call(), seq=101)
+    room.hear(CallTerminal(2, magic_for(INSTALLATION, 2), 3, 13_000, msgspec.structs.replace(REQUEST, slot=1)), seq=102)
+    room.broker.history, room.journal.durable_seq = [deal_in()], 102
+    assert [type(message) for message in room.poll()] == [TerminalAnswered, DealDone]
+    assert len(room.broker.sent) == 1
+    assert [type(message) for message in room.poll()] == [TerminalAnswered]
+
+
 def test_an_open_waits_until_the_journal_covers_it(room):
     assert room.hear(open_call(), seq=101) == []
     assert room.poll(after_ms=100) == []
