@@ -25,7 +25,7 @@ from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunStarted, RunStopped
 from evenkeel.runtime.clock import Clock, ManualClock
-from evenkeel.runtime.fold import ledgers_from
+from evenkeel.runtime.fold import ledgers_from, readable
 from evenkeel.runtime.journal import Journal
 from evenkeel.runtime.publisher import SUPERVISOR, Codec, Publisher
 from evenkeel.runtime.routes import Routes, RouteTable
@@ -162,7 +162,7 @@ class LiveRun:
         on_journal_failed: Callable[[str], None],
     ) -> None:
         specs = children(world, more_edges)
-        snapshots = journal.snapshots
+        snapshots = journal.snapshots if started.continued else readable(journal.snapshots, specs)
         first_seq = min(snapshots[spec.name].upto_seq if spec.name in snapshots else 0 for spec in specs) + 1
         records = list(journal.read(first_seq))
         ledgers = ledgers_from(records, snapshots, specs, CODEC, tolerant=not started.continued)

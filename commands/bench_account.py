@@ -181,6 +181,7 @@ def config(quote_age_s_max: float | Off) -> Config:
         overrides={
             "profile": "plain",
             "limits.quote_age_s_max": quote_age_s_max,
+            "limits.slippage_points": 1_000,
             "trading.enabled": True,
             "entry.volume_lots": 0.1,
             "entry.stop_pips": DISTANCE_PIPS,

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,10 +44,7 @@ def latencies(samples_ns: Sequence[int], suffix: str = "ms") -> dict[str, float]
         raise BenchFailed("nothing was measured: give it more seconds")
     ordered = sorted(samples_ns)
     shares = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-    return {
-        f"{name}_{suffix}": ordered[min(len(ordered) - 1, int(share * len(ordered)))] / NS_PER_MS
-        for name, share in shares.items()
-    }
+    return {f"{name}_{suffix}": ordered[math.ceil(share * len(ordered)) - 1] / NS_PER_MS for name, share in shares.items()}
 
 
 def rates(count: int, found_ns: Sequence[int]) -> dict[str, float]:

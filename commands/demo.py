@@ -96,20 +96,6 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_codes.FAILED
 
 
-def configuration() -> Config:
-    """demo.toml, with the expiry of intents as long in real time as it says.
-
-    The run's clock is market time: unscaled, the few milliseconds from decision to order would be seconds on it, and an
-    accelerated market must expire nothing.
-    """
-    config = load(packaged(CONFIGURATION))
-    expiry_s = config.limits.intent_expiry_s
-    if expiry_s == "off":
-        return config
-    limits = msgspec.structs.replace(config.limits, intent_expiry_s=expiry_s * config.simulated.speed)
-    return msgspec.structs.replace(config, limits=limits)
-
-
 class Story:
     """What the journal tells, in words and counted. Refusals are counted only: as lines they would crowd out the rest."""
 
@@ -279,7 +265,7 @@ def _seconds(text: str) -> float:
 
 
 def _demo(scratch: Path, seconds: float) -> int:
-    config = configuration()
+    config = load(packaged(CONFIGURATION))
     folder = StateFolder(scratch, config.account.name)
     folder.create()
     logs.set_up(folder.logs, console_level="CRITICAL")

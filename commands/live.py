@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 from loguru import logger
 
 from evenkeel.adapters.build import build_id
@@ -61,7 +62,6 @@ class LiveSystem:
         force_tcp: bool = False,
         on_fatal: Callable[[str], None],
     ) -> None:
-        self.config = config
         self.folder = folder
         self.ended = threading.Event()
         self.stop_asked_by: str | None = None
@@ -79,7 +79,10 @@ class LiveSystem:
         self.gate = Gate()
         daily: dict[str, Sequence[DailyRange]] = {}
         self.terminal = simulated_terminal(config, self.specs, daily, folder.simulated / "book")
+        self._identity = identity(config)
+        self.config = config
         chosen = market(self)
+        self.config = config if chosen.is_live else _with_real_expiry(config, chosen.speed)
         daily.update(chosen.daily)
         quotes = iter(chosen.quotes)
         first = list(itertools.islice(quotes, 1))
@@ -128,7 +131,7 @@ class LiveSystem:
         started = run_started(
             self.folder.folder / "segment",
             build=build_id(),
-            configuration=identity(self.config),
+            configuration=self._identity,
             account=self.config.account.name,
             installation=self.folder.installation_id(),
             crashed=self._journal.last_seq > 0 and not self._journal.was_clean,
@@ -185,6 +188,16 @@ class LiveSystem:
         """Nothing becomes durable any more, so no open passes the gate; exits go on until the process may end."""
         self.journal_failure = reason
         logger.critical("the journal is closed: {}; nothing new is opened, exits go on", reason)
+
+
+def _with_real_expiry(config: Config, speed: float) -> Config:
+    """The expiry of intents as long in real time as it says. The run's clock is market time: unscaled, the milliseconds
+    from decision to order would be seconds on it, and an accelerated market must expire nothing."""
+    expiry_s = config.limits.intent_expiry_s
+    if expiry_s == "off":
+        return config
+    limits = msgspec.structs.replace(config.limits, intent_expiry_s=expiry_s * max(1.0, speed))
+    return msgspec.structs.replace(config, limits=limits)
 
 
 def symbols_of(config: Config) -> tuple[str, ...]:

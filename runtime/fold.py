@@ -2,10 +2,28 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+from loguru import logger
+
 from evenkeel.messages.system import MessageParked
+from evenkeel.runtime.actor import restore
 from evenkeel.runtime.journal import ChildSnapshot, Record
 from evenkeel.runtime.publisher import Codec, Delivery
 from evenkeel.runtime.shell import ChildSpec, Entry, Kind, Ledger
+
+
+def readable(snapshots: Mapping[str, ChildSnapshot], specs: Sequence[ChildSpec]) -> dict[str, ChildSnapshot]:
+    """Those that this build's children can take back. The others are left out, so their children fold every record instead."""
+    kept = {}
+    for spec in specs:
+        if spec.name in snapshots:
+            try:
+                restore(spec.make(), snapshots[spec.name].state)
+            except msgspec.ValidationError as error:
+                logger.warning("the snapshot of {} is of another shape ({}): folding the whole journal instead", spec.name, error)
+            else:
+                kept[spec.name] = snapshots[spec.name]
+    return kept
 
 
 def ledgers_from(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from evenkeel.commands.demo import START_UTC_MS, Killed, configuration, faults
+from evenkeel.commands.demo import START_UTC_MS, Killed, faults
 from evenkeel.commands.demo_stage import Line, Moment
 from evenkeel.commands.screen import frame
 from evenkeel.messages.market import Direction
@@ -123,11 +123,6 @@ def test_it_fails_without_trades_or_without_the_state_of_the_killed(
     killed: Killed | None, opened: int, closed: set[int], fault: str | None
 ) -> None:
     assert list(faults(killed, opened=opened, closed=closed)) == ([] if fault is None else [fault])
-
-
-def test_intents_live_as_long_in_real_time_as_they_would_at_normal_speed() -> None:
-    config = configuration()
-    assert config.limits.intent_expiry_s == 3.0 * config.simulated.speed
 
 
 def moment() -> Moment:

@@ -92,7 +92,8 @@ def test_demo_toml_trades_four_symbols_with_the_limits_of_demo() -> None:
     config = load(packaged("demo.toml"))
     (strategy,) = config.strategy.values()
     assert strategy == schema.MaCrossConfig(symbols=("EURUSD", "GBPUSD", "AUDUSD", "USDJPY"), timeframe="M1", fast=5, slow=12)
-    assert (config.profile, config.limits, config.trading.enabled) == ("demo", schema.DEMO, True)
-    assert (config.entry.stop_pips, config.entry.target_pips, config.entry.cooldown_minutes) == (8.0, 16.0, 0.0)
+    stricter = msgspec.structs.replace(schema.DEMO, order_notional_max=2.0)
+    assert (config.profile, config.limits, config.trading.enabled) == ("demo", stricter, True)
+    assert (config.entry.stop_pips, config.entry.target_pips, config.entry.cooldown_minutes) == (8.0, 14.0, 0.0)
     assert (config.exit.time_stop_minutes, config.entry.spread_multiple_max) == (120.0, 3.0)
     assert config.simulated.speed > 100

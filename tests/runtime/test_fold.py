@@ -7,8 +7,9 @@ import pytest
 from runtime_builders import CODEC, Asked, Counted, Raises, Rig, Tally, Threaded, actor, edge
 
 from evenkeel.messages.system import Message, MessageParked
-from evenkeel.runtime.fold import ledgers_from
-from evenkeel.runtime.journal import MemoryJournal
+from evenkeel.runtime.actor import snapshot_of
+from evenkeel.runtime.fold import ledgers_from, readable
+from evenkeel.runtime.journal import ChildSnapshot, MemoryJournal
 from evenkeel.runtime.shell import ChildSpec, FoldDiverged, Ledger, Shell
 
 
@@ -131,3 +132,11 @@ def test_a_process_goes_on_where_the_journal_ends(threaded: Callable[..., Thread
     system.until_counted("a", 99)
     assert system.said(Counted) == [Counted("a", 99, 21)]
     assert system.journal.records()[0].seq == last_seq + 1
+
+
+def test_a_snapshot_that_this_build_cannot_take_back_is_left_out_and_every_record_is_folded() -> None:
+    rig = Rig("a")
+    rig.told(Asked("a", 1), Asked("a", 2))
+    snapshots = {"a": ChildSnapshot("a", 2, b"\x93of another shape"), "gone": ChildSnapshot("gone", 2, b"")}
+    assert readable(snapshots, [actor("a")]) == {}
+    assert readable({"a": ChildSnapshot("a", 2, snapshot_of(Tally("a")))}, [actor("a")]).keys() == {"a"}

@@ -1,0 +1,86 @@
+"""`evenkeel bench`: every figure is measured on the real parts and told; how large it is, is the machine's affair."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from evenkeel.cli import main
+from evenkeel.commands.bench_figures import NS_PER_MS, BenchFailed, latencies, rates
+
+FIGURES = [
+    *("publish_to_handle.1000_per_s", "publish_to_handle.5000_per_s"),
+    *("quote_to_call_terminal.1000_per_s.exits", "quote_to_call_terminal.1000_per_s.entries"),
+    "call_terminal_to_commit.1000_per_s",
+    *("quote_to_call_terminal.5000_per_s.exits", "quote_to_call_terminal.5000_per_s.entries"),
+    "call_terminal_to_commit.5000_per_s",
+    *("deliveries.bare_loop", "deliveries.stepped.no_journal", "deliveries.stepped.digest_journal"),
+    *("deliveries.stepped.memory_journal", "deliveries.threaded.no_journal", "deliveries.threaded.lmdb_journal"),
+    *("deliveries.real_children.stepped.no_journal", "deliveries.real_children.stepped.digest_journal"),
+    *("journal.batch_of_1", "journal.free_running"),
+    *("kill_to_refusal.epoch", "kill_to_refusal.gate"),
+]
+WITH_AIM = {
+    "quote_to_call_terminal.5000_per_s.exits",
+    "quote_to_call_terminal.5000_per_s.entries",
+    "deliveries.stepped.no_journal",
+    "kill_to_refusal.epoch",
+    "kill_to_refusal.gate",
+}
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("bench") / "figures.json"
+    assert main(["bench", "runtime", "--seconds", "0.3", "--json", str(out)]) == 0
+    found: dict[str, Any] = msgspec.json.decode(out.read_bytes())
+    return found
+
+
+def test_every_figure_is_measured_in_its_order(measured: dict[str, Any]) -> None:
+    assert [figure["name"] for figure in measured["figures"]] == FIGURES
+
+
+def test_every_figure_states_its_samples_and_positive_numbers(measured: dict[str, Any]) -> None:
+    for figure in measured["figures"]:
+        assert figure["n"] > 0
+        assert all(value >= 0 for value in figure["values"].values())
+
+
+def test_the_aims_stand_beside_their_figures(measured: dict[str, Any]) -> None:
+    assert {figure["name"] for figure in measured["figures"] if figure["aim"] is not None} == WITH_AIM
+
+
+def test_ten_thousand_messages_wait_at_each_kill(measured: dict[str, Any]) -> None:
+    kills = [figure for figure in measured["figures"] if figure["name"].startswith("kill_to_refusal")]
+    assert all(figure["values"]["queued_min"] >= 10_000 for figure in kills)
+
+
+def test_it_says_what_it_ran_on(measured: dict[str, Any]) -> None:
+    assert measured["machine"].keys() == {"system", "cpus", "python", "build", "load"}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--seconds", "0"], ["--seconds", "soon"], ["--seconds", "nan"], ["everything"], ["--json", "no/such/folder/out.json"]],
+)
+def test_bad_flags_end_with_status_2(flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", *flags])
+    assert ended.value.code == 2
+
+
+def test_a_latency_is_that_of_the_sample_at_its_rank() -> None:
+    found = latencies([number * NS_PER_MS for number in range(1, 1001)])
+    assert found == {"p50_ms": 500.0, "p99_ms": 990.0, "p99.9_ms": 999.0, "max_ms": 1000.0}
+
+
+def test_no_sample_is_no_figure() -> None:
+    with pytest.raises(BenchFailed):
+        latencies([])
+
+
+def test_a_rate_is_told_of_the_median_round_and_of_the_best() -> None:
+    assert rates(6, [2_000_000_000, 1_000_000_000, 3_000_000_000]) == {"median_per_s": 3.0, "best_per_s": 6.0}
