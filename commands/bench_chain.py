@@ -99,7 +99,7 @@ def publish_to_handle(per_s: int, seconds: float) -> Figure:
 
 def deliveries(seconds: float) -> Iterator[Figure]:
     """The chain in a bare loop that calls the same handlers, and on both hosts; `seconds` for each."""
-    bare = _figure("bare_loop", "the same handlers called in a bare loop", rounds_ns(_bare_round(), seconds), None)
+    bare = _figure("bare_loop", "the same handlers called in a bare loop", rounds_ns(_bare_round, seconds), None)
     yield bare
     journals: dict[str, Callable[[], Journal | None]] = {
         "no journal": lambda: None,
@@ -140,7 +140,7 @@ def _bare_round() -> Callable[[], None]:
     return once
 
 
-def _stepped_round(journal: Journal | None) -> Callable[[], None]:
+def _stepped_round(journal: Journal | None) -> Callable[[], Callable[[], None]]:
     specs, clock = _chain(), ManualClock()
     host = SteppedHost(specs, publisher=_publisher(specs, _CHAIN, clock, journal), clock=clock)
     host.boot()
@@ -149,7 +149,7 @@ def _stepped_round(journal: Journal | None) -> Callable[[], None]:
         for _ in range(INPUTS_A_ROUND):
             host.say(SENDER, _HOPS[:1])
 
-    return once
+    return lambda: once
 
 
 def _threaded_rounds_ns(journal: Journal | None, seconds: float) -> list[int]:
@@ -164,7 +164,7 @@ def _threaded_rounds_ns(journal: Journal | None, seconds: float) -> list[int]:
                 host.say(SENDER, _HOPS[:1])
             wait_until(lambda: last.state.count >= awaited, "the last hop")
 
-        return rounds_ns(once, seconds)
+        return rounds_ns(lambda: once, seconds)
 
 
 def _chain() -> list[ChildSpec]:

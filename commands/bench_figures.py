@@ -53,13 +53,14 @@ def rates(count: int, found_ns: Sequence[int]) -> dict[str, float]:
     return {"median_per_s": count * NS_PER_S / ordered[len(ordered) // 2], "best_per_s": count * NS_PER_S / ordered[0]}
 
 
-def rounds_ns(once: Callable[[], None], seconds: float) -> list[int]:
-    """How long each round took, for `seconds` and at least once; a first round warms up."""
-    once()
+def rounds_ns(prepared: Callable[[], Callable[[], None]], seconds: float) -> list[int]:
+    """How long each round took, for `seconds` and at least once; a first round warms up. Preparing it does not count."""
+    prepared()()
     warmed_up()
     until_ns = monotonic_ns() + round(seconds * NS_PER_S)
     found_ns: list[int] = []
     while not found_ns or monotonic_ns() < until_ns:
+        once = prepared()
         began_ns = monotonic_ns()
         once()
         found_ns.append(monotonic_ns() - began_ns)

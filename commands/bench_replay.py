@@ -1,6 +1,7 @@
 """The real children on the stepped host: a replay of the saw, and what its actors alone would take."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -41,10 +42,10 @@ def replayed(seconds: float) -> Iterator[Figure]:
     """`seconds` for each journal, none and a digest."""
     journals: dict[str, Journal | None] = {"no journal": None, "digest journal": DigestJournal()}
     for kept, journal in journals.items():
-        host, once = _replay(journal)
-        once()
+        host, prepared = _replay(journal)
+        prepared()()
         before = host.deliveries
-        found_ns = rounds_ns(once, seconds)
+        found_ns = rounds_ns(prepared, seconds)
         count = round((host.deliveries - before) / (len(found_ns) + 1))
         values = rates(count, found_ns)
         values["quotes_per_s"] = values["median_per_s"] * QUOTES_A_ROUND / count
@@ -55,8 +56,8 @@ def replayed(seconds: float) -> Iterator[Figure]:
 
 def _replay(
     journal: Journal | None, dress: Callable[[ChildSpec], ChildSpec] = lambda spec: spec
-) -> tuple[SteppedHost, Callable[[], None]]:
-    """A booted account, and what serves it one more round of quotes."""
+) -> tuple[SteppedHost, Callable[[], Callable[[], None]]]:
+    """A booted account, and what prepares to serve it one more round of quotes."""
     clock, broker = ManualClock(START_UTC_MS), terminal(SimulatedTerminal)
     specs = [dress(spec) for spec in all_children(world_of(broker, clock), {"reporter": Onlooker})]
     publisher = Publisher(routes=route_table(specs), codec=CODEC, clock=clock, journal=journal)
@@ -65,7 +66,7 @@ def _replay(
     host.boot()
     host.say(SENDER, [StartTrading("start", SENDER)])
     replay, quotes = Replay(host, broker), _recorded()
-    return host, lambda: replay.serve(islice(quotes, QUOTES_A_ROUND))
+    return host, lambda: partial(replay.serve, list(islice(quotes, QUOTES_A_ROUND)))
 
 
 def _recorded() -> Iterator[RecordedQuote]:
@@ -83,10 +84,10 @@ def _actors_alone_ns() -> int:
         made[spec.name] = spec.make
         return msgspec.structs.replace(spec, make=lambda: _Recorded(spec.name, spec.make(), heard))
 
-    _, once = _replay(None, recorded)
-    once()
+    _, prepared = _replay(None, recorded)
+    prepared()()
     warm_up = len(heard)
-    once()
+    prepared()()
     actors = {name: make() for name, make in made.items()}
     _handle(actors, heard[:warm_up])
     began_ns = monotonic_ns()

@@ -29,7 +29,6 @@ from evenkeel.commands import exit_codes
 from evenkeel.commands.demo_stage import Line, Moment, PlainLines, Stage, counted, signed
 from evenkeel.commands.live import LiveSystem, synthetic_market
 from evenkeel.config.load import load, packaged
-from evenkeel.config.schema import Config
 from evenkeel.messages.codec import decode
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.operator import StartTrading

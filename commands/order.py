@@ -20,7 +20,7 @@ from evenkeel.commands import exit_codes
 
 WAIT_MS: Final = 3_000
 ANSWER_S: Final = 5.0
-_SIMPLE: Final = {
+_SIMPLE: Final[dict[str, type[channel.Start | channel.Pause | channel.Resume | channel.Rearm | channel.Stop]]] = {
     "start": channel.Start,
     "pause": channel.Pause,
     "resume": channel.Resume,

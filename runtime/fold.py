@@ -20,7 +20,7 @@ def readable(snapshots: Mapping[str, ChildSnapshot], specs: Sequence[ChildSpec])
             try:
                 restore(spec.make(), snapshots[spec.name].state)
             except msgspec.ValidationError as error:
-                logger.warning("the snapshot of {} is of another shape ({}): folding the whole journal instead", spec.name, error)
+                logger.warning("{} cannot take its snapshot back, the whole journal is folded: {}", spec.name, error)
             else:
                 kept[spec.name] = snapshots[spec.name]
     return kept

@@ -95,5 +95,5 @@ def test_demo_toml_trades_four_symbols_with_the_limits_of_demo() -> None:
     stricter = msgspec.structs.replace(schema.DEMO, order_notional_max=2.0)
     assert (config.profile, config.limits, config.trading.enabled) == ("demo", stricter, True)
     assert (config.entry.stop_pips, config.entry.target_pips, config.entry.cooldown_minutes) == (8.0, 14.0, 0.0)
-    assert (config.exit.time_stop_minutes, config.entry.spread_multiple_max) == (120.0, 3.0)
+    assert (config.exit.time_stop_minutes, config.entry.spread_multiple_max) == (45.0, 3.0)
     assert config.simulated.speed > 100
