@@ -9,12 +9,15 @@ import msgspec
 
 from evenkeel.adapters.os import StateError
 from evenkeel.commands import exit_codes
-from evenkeel.commands.status import EXIT_CODES, Supervisor, look, utc_text
+from evenkeel.commands.status import EXIT_CODES, Supervisor, add_arguments, look, utc_text
 from evenkeel.rules.view import ForeignView, PositionView, View, decimal_of
 from evenkeel.runtime.clock import SystemClock
 
 HEADER: Final = ("ticket", "symbol", "side", "lots", "entry", "stop", "target", "now", "R", "profit", "opened", "by")
 LEFT_ALIGNED: Final = ("symbol", "side", "opened", "by")
+
+
+__all__ = ["add_arguments", "run"]
 
 
 class PositionsReport(msgspec.Struct, frozen=True):
@@ -26,11 +29,6 @@ class PositionsReport(msgspec.Struct, frozen=True):
     positions: tuple[PositionView, ...]
     foreign: tuple[ForeignView, ...]
     v: int = 1
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:

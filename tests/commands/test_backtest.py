@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 
 from evenkeel.commands import backtest
-from evenkeel.commands.backtest_replay import ResultLost, plan_of, replayed, ticks_of, write
-from evenkeel.commands.backtest_report import TradeListener, result_of, summary
+from evenkeel.commands.backtest.replay import ResultLost, plan_of, replayed, ticks_of, write
+from evenkeel.commands.backtest.report import TradeListener, result_of, summary
 from evenkeel.config.load import packaged
 from evenkeel.messages.entry import Lineage
 from evenkeel.messages.market import Direction

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from evenkeel.cli import main
-from evenkeel.commands.bench_figures import NS_PER_MS, BenchFailed, latencies, rates
+from evenkeel.commands.bench.figures import NS_PER_MS, BenchFailed, latencies, rates
 
 FIGURES = [
+    "wake_lateness",
     *("publish_to_handle.1000_per_s", "publish_to_handle.5000_per_s"),
     *("quote_to_call_terminal.1000_per_s.exits", "quote_to_call_terminal.1000_per_s.entries"),
     "call_terminal_to_commit.1000_per_s",

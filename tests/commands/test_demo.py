@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from evenkeel.commands.demo import START_UTC_MS, Killed, faults
-from evenkeel.commands.demo_stage import Line, Moment
-from evenkeel.commands.screen import frame
+from evenkeel.commands.demo.screen import frame
+from evenkeel.commands.demo.stage import Line, Moment
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode
 from evenkeel.rules.view import AccountView, ChildView, LimitView, PositionView, Today, View

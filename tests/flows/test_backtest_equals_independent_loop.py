@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from builders import shared_data
 
-from evenkeel.commands.backtest_replay import plan_of, replayed, ticks_of
-from evenkeel.commands.backtest_report import BacktestResult, result_of
+from evenkeel.commands.backtest.replay import plan_of, replayed, ticks_of
+from evenkeel.commands.backtest.report import BacktestResult, result_of
 from evenkeel.rules.bars import PERIOD_MS
 
 MONDAY_UTC_MS = 1_767_571_200_000

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from evenkeel.commands.bench_chain import deliveries, publish_to_handle
-from evenkeel.commands.bench_figures import Figure, as_in_a_run
-from evenkeel.commands.bench_journal import commits
-from evenkeel.commands.bench_kill import kill_to_refusal
-from evenkeel.commands.bench_quotes import quote_to_call
-from evenkeel.commands.bench_replay import replayed
+from evenkeel.commands.bench.chain import deliveries, publish_to_handle
+from evenkeel.commands.bench.figures import Figure, as_in_a_run, wake_lateness
+from evenkeel.commands.bench.journal import commits
+from evenkeel.commands.bench.kill import kill_to_refusal
+from evenkeel.commands.bench.quotes import quote_to_call
+from evenkeel.commands.bench.replay import replayed
 
 RATES_PER_S: Final = (1_000, 5_000)
 SHORT: Final = 0.2
@@ -18,6 +18,7 @@ SHORT: Final = 0.2
 def figures(seconds: float) -> Iterator[Figure]:
     """Each figure when it is measured; `seconds` for each latency. Raises BenchFailed."""
     with as_in_a_run():
+        yield wake_lateness(seconds)
         for per_s in RATES_PER_S:
             yield publish_to_handle(per_s, seconds)
         for per_s in RATES_PER_S:

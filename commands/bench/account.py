@@ -5,9 +5,10 @@ at their stop. Nothing else in it is made for the measurement: the children are 
 """
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -16,7 +17,7 @@ from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.market_feed import QuoteSource
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.commands.bench_hosts import SENDER, threaded_host
+from evenkeel.commands.bench.hosts import SENDER, threaded_host
 from evenkeel.config.load import load
 from evenkeel.config.schema import Config, Off
 from evenkeel.messages.broker_gateway import BrokerAgreed
@@ -49,34 +50,20 @@ Terminal = TypeVar("Terminal", bound=SimulatedTerminal)
 STARTED: Final = RunStarted("bench", "bench", "bench", 1, continued=False, crashed=False)
 
 
-class Served(NamedTuple):
-    """The `number`-th quote of the market."""
-
-    number: int
-    symbol: str
-    quote: Quote
-
-
-def saw(first: int = 0) -> Iterator[Served]:
-    """The market, one symbol after another, from quote number `first` on; without end."""
-    number = first
-    while True:
-        yield Served(number, SYMBOLS[number % len(SYMBOLS)], _quote(number))
-        number += 1
+def saw() -> Iterator[tuple[int, str, Quote]]:
+    """The market without end, one symbol after another: the number of each quote, its symbol, and the quote."""
+    for row in itertools.count():
+        for at, symbol in enumerate(SYMBOLS):
+            time_utc_ms = START_UTC_MS + row * QUOTE_EVERY_MS + at * STAGGER_MS
+            phase = time_utc_ms // QUOTE_EVERY_MS % QUOTES_A_BAR
+            bid_points = LOW_POINTS + STEP_POINTS * min(phase, QUOTES_A_BAR - phase)
+            yield row * len(SYMBOLS) + at, symbol, Quote(time_utc_ms, bid_points, bid_points + SPREAD_POINTS)
 
 
 def number_of(symbol: str, quote: Quote) -> int:
     """Which quote of the market it is."""
     at = SYMBOLS.index(symbol)
     return (quote.time_utc_ms - START_UTC_MS - at * STAGGER_MS) // QUOTE_EVERY_MS * len(SYMBOLS) + at
-
-
-def _quote(number: int) -> Quote:
-    row, at = divmod(number, len(SYMBOLS))
-    time_utc_ms = START_UTC_MS + row * QUOTE_EVERY_MS + at * STAGGER_MS
-    phase = time_utc_ms // QUOTE_EVERY_MS % QUOTES_A_BAR
-    bid_points = LOW_POINTS + STEP_POINTS * min(phase, QUOTES_A_BAR - phase)
-    return Quote(time_utc_ms, bid_points, bid_points + SPREAD_POINTS)
 
 
 class Nothing(msgspec.Struct):

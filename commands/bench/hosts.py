@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from evenkeel.adapters.lmdb_journal import LmdbJournal
-from evenkeel.commands.bench_figures import BenchFailed, monotonic_ns, sleep_until
+from evenkeel.commands.bench.figures import BenchFailed, monotonic_ns, sleep_until
 from evenkeel.messages.system import Message
 from evenkeel.runtime.clock import monotonic_s
 from evenkeel.runtime.publisher import SUPERVISOR, Publisher

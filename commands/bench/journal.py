@@ -6,8 +6,8 @@ from typing import Final
 import msgspec
 
 from evenkeel.adapters.lmdb_journal import LmdbJournal
-from evenkeel.commands.bench_figures import NS_PER_S, BenchFailed, Figure, latencies, monotonic_ns
-from evenkeel.commands.bench_hosts import DEADLINE_S, lmdb_journal
+from evenkeel.commands.bench.figures import NS_PER_S, BenchFailed, Figure, latencies, monotonic_ns
+from evenkeel.commands.bench.hosts import DEADLINE_S, lmdb_journal
 from evenkeel.runtime.journal import Record, encode_record
 
 BODY_BYTES: Final = 120

@@ -26,7 +26,7 @@ from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
 from evenkeel.adapters.reporter import told
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
-from evenkeel.commands.demo_stage import Line, Moment, PlainLines, Stage, counted, signed
+from evenkeel.commands.demo.stage import Line, Moment, PlainLines, Stage, counted, signed
 from evenkeel.commands.live import LiveSystem, synthetic_market
 from evenkeel.config.load import load, packaged
 from evenkeel.messages.codec import decode
@@ -333,7 +333,7 @@ def _interrupts_end(system: LiveSystem) -> tuple[str, ...]:
 def _stage() -> AbstractContextManager[Stage]:
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return nullcontext(PlainLines())
-    from evenkeel.commands.screen import Screen  # rich, only where there is a screen
+    from evenkeel.commands.demo.screen import Screen  # rich, only where there is a screen
 
     return Screen()
 

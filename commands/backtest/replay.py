@@ -23,7 +23,7 @@ from evenkeel.adapters.os import write_durably
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.replay import RecordedQuote, Replay
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.commands.backtest_report import HeardTrades, TradeListener
+from evenkeel.commands.backtest.report import HeardTrades, TradeListener
 from evenkeel.config.load import ConfigInvalid, identity, load, packaged
 from evenkeel.config.schema import Config, MaCrossConfig, Timeframe
 from evenkeel.messages.market import SymbolSpec

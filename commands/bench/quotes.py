@@ -9,8 +9,8 @@ import msgspec
 from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.terminal import Heard, TerminalEdge, TerminalState
-from evenkeel.commands.bench_account import SYMBOLS, live, number_of, saw, terminal, world_of
-from evenkeel.commands.bench_figures import (
+from evenkeel.commands.bench.account import SYMBOLS, live, number_of, saw, terminal, world_of
+from evenkeel.commands.bench.figures import (
     NS_PER_S,
     Aim,
     BenchFailed,
@@ -20,7 +20,7 @@ from evenkeel.commands.bench_figures import (
     sleep_until,
     warmed_up,
 )
-from evenkeel.commands.bench_hosts import DEADLINE_S, lmdb_journal, wait_until
+from evenkeel.commands.bench.hosts import DEADLINE_S, lmdb_journal, wait_until
 from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest
 from evenkeel.messages.market import BarClosed, PricesReached, Quote
 from evenkeel.messages.system import Message
@@ -73,7 +73,7 @@ class PacedSource:
         """Real time until the next quote is due."""
         if self._began_ns is None or not self._left:
             return round(NOT_BEGUN_WAIT_S * NS_PER_S)
-        return self._began_ns + self._next.number * NS_PER_S // self._per_s - monotonic_ns()
+        return self._began_ns + self._next[0] * NS_PER_S // self._per_s - monotonic_ns()
 
 
 class Call(NamedTuple):

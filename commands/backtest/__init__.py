@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     OUT is replaced as a whole, at the end, or not at all.
     """
     from evenkeel.adapters.history import HistoryUnreadable
-    from evenkeel.commands.backtest_replay import BadInput, ChildCrashed, ResultLost, TradingOff
+    from evenkeel.commands.backtest.replay import BadInput, ChildCrashed, ResultLost, TradingOff
     from evenkeel.config.load import ConfigInvalid
     from evenkeel.rules.symbols import UnknownSymbol
 
@@ -89,8 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _backtest(arguments: argparse.Namespace) -> None:
-    from evenkeel.commands.backtest_replay import plan_of, replayed, require_writable, ticks_of, write
-    from evenkeel.commands.backtest_report import json_of, result_of, summary
+    from evenkeel.commands.backtest.replay import plan_of, replayed, require_writable, ticks_of, write
+    from evenkeel.commands.backtest.report import json_of, result_of, summary
 
     out: Path | None = arguments.json
     to_stdout = out == Path("-")

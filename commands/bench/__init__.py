@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from evenkeel.commands import exit_codes
 
 if TYPE_CHECKING:
-    from evenkeel.commands.bench_figures import Figure
+    from evenkeel.commands.bench.figures import Figure
 
 SECONDS: Final = 4.0
 SECONDS_MAX: Final = 3_600.0
@@ -23,7 +23,8 @@ Latencies count from the time at which something was planned to happen, whether 
 Rates are those of the median round and of the best one; ratio_to_bare_loop compares with a loop that calls the same
 handlers and does nothing else. The p99.9 of fewer than 1,000 samples is the largest of them.
 
-exit status: 0 measured, whatever was found; 1 a child crashed, or an open passed the gate after a kill; 2 bad flags
+exit status: 0 measured, whatever was found; 1 nothing could be measured, a child crashed, or an open passed the gate
+after a kill; 2 bad flags
 """
 
 
@@ -42,8 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from evenkeel.adapters import logs
     from evenkeel.adapters.os import write_durably
-    from evenkeel.commands.bench_figures import BenchFailed
-    from evenkeel.commands.bench_runtime import figures
+    from evenkeel.commands.bench.figures import BenchFailed
+    from evenkeel.commands.bench.runtime import figures
+    from evenkeel.runtime.journal import JournalError
+    from evenkeel.runtime.threaded import BootFailed
 
     logs.set_up(None, console_level="WARNING")
     machine = _machine()
@@ -53,12 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
         for figure in figures(arguments.seconds):
             found.append(figure)
             print(_told(figure), flush=True)
-    except BenchFailed as error:
-        print(error, file=sys.stderr)
+        if arguments.json is not None:
+            written = {"machine": machine, "seconds": arguments.seconds, "figures": found}
+            write_durably(arguments.json, msgspec.json.format(msgspec.json.encode(written)) + b"\n")
+    except (BenchFailed, BootFailed, JournalError, OSError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
-    if arguments.json is not None:
-        written = {"machine": machine, "seconds": arguments.seconds, "figures": found}
-        write_durably(arguments.json, msgspec.json.format(msgspec.json.encode(written)) + b"\n")
     return exit_codes.OK
 
 

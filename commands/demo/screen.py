@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from evenkeel.commands.demo_stage import Line, Moment, clock_of, counted, signed
+from evenkeel.commands.demo.stage import Line, Moment, clock_of, counted, signed
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode
 from evenkeel.rules.view import ChildView, LimitView, PositionView, View, decimal_of

@@ -9,7 +9,7 @@ import msgspec
 
 from evenkeel.adapters.replay import RecordedQuote, Replay
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.commands.bench_account import (
+from evenkeel.commands.bench.account import (
     QUOTES_A_BAR,
     START_UTC_MS,
     STARTED,
@@ -20,8 +20,8 @@ from evenkeel.commands.bench_account import (
     terminal,
     world_of,
 )
-from evenkeel.commands.bench_figures import Figure, monotonic_ns, rates, rounds_ns
-from evenkeel.commands.bench_hosts import SENDER
+from evenkeel.commands.bench.figures import Figure, monotonic_ns, rates, rounds_ns
+from evenkeel.commands.bench.hosts import SENDER
 from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.system import Message
 from evenkeel.runtime.clock import ManualClock

@@ -6,8 +6,8 @@ from typing import Final, cast
 
 import msgspec
 
-from evenkeel.commands.bench_figures import Aim, Figure, latencies, monotonic_ns, planned_ns, rates, rounds_ns, warmed_up
-from evenkeel.commands.bench_hosts import SENDER, lmdb_journal, threaded_host, wait_until
+from evenkeel.commands.bench.figures import Aim, Figure, latencies, monotonic_ns, planned_ns, rates, rounds_ns, warmed_up
+from evenkeel.commands.bench.hosts import SENDER, lmdb_journal, threaded_host, wait_until
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, Message, MessageParked
 from evenkeel.runtime.clock import Clock, ManualClock, SystemClock
 from evenkeel.runtime.journal import DigestJournal, Journal, MemoryJournal

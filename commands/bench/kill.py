@@ -10,9 +10,9 @@ from evenkeel.adapters.broker import Answer
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.commands.bench_account import LOW_POINTS, SPREAD_POINTS, START_UTC_MS, SYMBOLS, live, terminal, world_of
-from evenkeel.commands.bench_figures import NS_PER_MS, Aim, BenchFailed, Figure, latencies, monotonic_ns, sleep_until, warmed_up
-from evenkeel.commands.bench_hosts import DEADLINE_S, SENDER, lmdb_journal
+from evenkeel.commands.bench.account import LOW_POINTS, SPREAD_POINTS, START_UTC_MS, SYMBOLS, live, terminal, world_of
+from evenkeel.commands.bench.figures import NS_PER_MS, Aim, BenchFailed, Figure, latencies, monotonic_ns, sleep_until, warmed_up
+from evenkeel.commands.bench.hosts import DEADLINE_S, SENDER, lmdb_journal
 from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest, Outcome
 from evenkeel.messages.entry import DenialReason, Lineage, OpenPosition
 from evenkeel.messages.market import Direction, Quote

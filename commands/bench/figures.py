@@ -14,6 +14,7 @@ from evenkeel.runtime.clock import SystemClock
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """As `evenkeel run` sets it."""
+WAKES_PER_S: Final = 2_000
 NS_PER_S: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
 monotonic_ns: Final = SystemClock().monotonic_ns
@@ -45,6 +46,13 @@ def latencies(samples_ns: Sequence[int], suffix: str = "ms") -> dict[str, float]
     ordered = sorted(samples_ns)
     shares = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
     return {f"{name}_{suffix}": ordered[math.ceil(share * len(ordered)) - 1] / NS_PER_MS for name, share in shares.items()}
+
+
+def wake_lateness(seconds: float) -> Figure:
+    """How late one sleeping thread wakes while nothing else runs: no latency of this machine can be told apart from it."""
+    late_ns = [monotonic_ns() - due_ns for due_ns in planned_ns(WAKES_PER_S, seconds)]
+    what = "this machine alone: how late a sleeping thread wakes"
+    return Figure("wake_lateness", what, len(late_ns), latencies(late_ns))
 
 
 def rates(count: int, found_ns: Sequence[int]) -> dict[str, float]:
