@@ -40,6 +40,8 @@ enabled = true
 stop_pips = 6
 target_pips = 6
 cooldown_minutes = 0
+[limits]
+intent_expiry_s = "off"
 [broker_gateway]
 reconcile_s = 0.2
 [strategy.quick]
