@@ -87,13 +87,13 @@ class Incarnation(pykka.ThreadingActor):
         """Called by pykka, which hands the inbox to the actor's reference too: a later one would not see its stop order."""
         return _Inbox()
 
-    def overdue_s(self) -> float | None:
-        """How long it has been at one thing, if that is longer than its lease."""
+    def overdue_s(self, awake_since_s: float) -> float | None:
+        """How long it has been at one thing while the process was awake, if that is longer than its lease."""
         lease_s = self.lease_s  # read first: it is shortened only after `busy_since_s` began anew
         since_s = self._slot.busy_since_s
         if since_s is None or self.actor_stopped.is_set():
             return None
-        busy_s = monotonic_s() - since_s
+        busy_s = monotonic_s() - max(since_s, awake_since_s)
         return busy_s if busy_s > lease_s else None
 
     def is_idle(self) -> bool:

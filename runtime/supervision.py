@@ -15,6 +15,8 @@ BACK_OFF_FIRST_S: Final = 0.05
 BACK_OFF_MAX_S: Final = 30.0
 OWNER_RESTART_GAP_S: Final = 1.0
 CRASHES_BEFORE_PARKING: Final = 2
+STOOD_STILL_S: Final = 1.0
+"""A look this much later than the one before it means that the whole process stood still: a suspended machine, SIGSTOP."""
 
 
 class Remedy(StrEnum):
@@ -50,6 +52,19 @@ class Supervision:
         else:
             delay_s = min(BACK_OFF_MAX_S, BACK_OFF_FIRST_S * 2 ** (len(crashes) - 1)) * (0.5 + 0.5 * chance)
         return Ruling(Remedy.RESTART, delay_s, len(crashes))
+
+
+class Vigil:
+    """Since when the process has been awake without a break: nobody is late for the time in which nobody could run."""
+
+    def __init__(self, now_s: float) -> None:
+        self.awake_since_s = self._looked_s = now_s
+
+    def look(self, now_s: float) -> None:
+        """Note that somebody could look at `now_s` (monotonic)."""
+        if now_s - self._looked_s > STOOD_STILL_S:
+            self.awake_since_s = now_s
+        self._looked_s = now_s
 
 
 def is_poison(entry: Entry) -> bool:

@@ -16,7 +16,7 @@ from evenkeel.runtime.journal import JournalError
 from evenkeel.runtime.mailbox import Mailbox, Order
 from evenkeel.runtime.publisher import SUPERVISOR, Delivery, Publisher, into
 from evenkeel.runtime.shell import ChildSpec, Kind, Ledger, Shell
-from evenkeel.runtime.supervision import Remedy, Supervision, obituary
+from evenkeel.runtime.supervision import Remedy, Supervision, Vigil, obituary
 
 MAILBOX_CAPACITY: Final = 65_536
 WATCH_EVERY_S: Final = 0.05
@@ -69,6 +69,7 @@ class ThreadedHost:
         self._on_fatal = on_fatal
         self._boot_deadline_s = boot_deadline_s
         self._supervision = Supervision(specs)
+        self._vigil = Vigil(monotonic_s())
         self._notices: queue.SimpleQueue[_Crash | None] = queue.SimpleQueue()
         self._boxes = {name: Mailbox(mailbox_capacity) for name in self._specs}
         self._running: dict[str, Incarnation] = {}
@@ -188,10 +189,11 @@ class ThreadedHost:
 
     def _watch(self) -> None:
         now_s = monotonic_s()
+        self._vigil.look(now_s)
         while self._restarts and self._restarts[0][0] <= now_s and not self._ending:
             self._incarnate(heapq.heappop(self._restarts)[1])
         for name, running in list(self._running.items()):
-            busy_s = running.overdue_s()
+            busy_s = running.overdue_s(self._vigil.awake_since_s)
             if busy_s is not None and not running.is_dismissed:
                 self._stuck(name, busy_s)
         if now_s >= self._count_letters_s:
@@ -301,7 +303,9 @@ class ThreadedHost:
         pause = threading.Event()
         while monotonic_s() < until_s:
             last_seq = self._publisher.last_seq
-            idle = all(one.is_idle() or one.overdue_s() is not None for one in list(self._running.values()))
+            idle = all(
+                one.is_idle() or one.overdue_s(self._vigil.awake_since_s) is not None for one in list(self._running.values())
+            )
             if idle and last_seq == self._publisher.last_seq:
                 return
             pause.wait(IDLE_LOOK_S)

@@ -8,7 +8,7 @@ from runtime_builders import Asked, actor
 from evenkeel.messages.system import ChildDown, MessageParked
 from evenkeel.runtime.publisher import Delivery
 from evenkeel.runtime.shell import ChildSpec, Entry
-from evenkeel.runtime.supervision import Remedy, Ruling, Supervision, obituary
+from evenkeel.runtime.supervision import Remedy, Ruling, Supervision, Vigil, obituary
 
 DOWN = ChildDown("a", 1, 1, "ValueError: no")
 
@@ -59,3 +59,17 @@ def test_a_message_is_parked_by_its_second_crash() -> None:
 
 def test_a_crash_with_nothing_in_hand_parks_nothing() -> None:
     assert [obituary(DOWN, None) for _ in range(3)] == [[DOWN]] * 3
+
+
+def test_nobody_is_late_for_the_time_in_which_the_whole_process_stood_still() -> None:
+    vigil = Vigil(100.0)
+    vigil.look(100.1)
+    vigil.look(105.1)
+    assert vigil.awake_since_s == 105.1
+
+
+def test_a_look_that_is_a_little_late_excuses_nobody() -> None:
+    vigil = Vigil(100.0)
+    for late_s in (100.5, 101.4, 101.5):
+        vigil.look(late_s)
+    assert vigil.awake_since_s == 100.0
