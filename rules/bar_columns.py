@@ -1,0 +1,111 @@
+"""Bars as columns: the same bars as rules/bars.py makes of single quotes, made of arrays, many at once.
+
+Prices are points, times UTC milliseconds, every column one int64 array of the same length.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evenkeel.rules.bars import PERIOD_MS
+
+Column = NDArray[np.int64]
+
+
+class Bar(NamedTuple):
+    """One closed bar of bids. `spread_points` is the lower median of its quotes' (a longer bar: its minutes') spreads."""
+
+    open_utc_ms: int
+    open_points: int
+    high_points: int
+    low_points: int
+    close_points: int
+    close_ask_points: int
+    spread_points: int
+    quotes: int
+
+
+class Bars(NamedTuple):
+    """Closed bars of one symbol and timeframe, oldest first; a period without quotes has none."""
+
+    open_utc_ms: Column
+    open_points: Column
+    high_points: Column
+    low_points: Column
+    close_points: Column
+    close_ask_points: Column
+    spread_points: Column
+    quotes: Column
+
+    @property
+    def count(self) -> int:
+        return len(self.open_utc_ms)
+
+    def cut(self, start: int, end: int) -> "Bars":
+        """The bars `start` to `end`, without a copy."""
+        return Bars(*(column[start:end] for column in self))
+
+
+def minutes_of(time_utc_ms: Column, bid_points: Column, ask_points: Column) -> Bars:
+    """The M1 bars of quotes in order; the last minute, which may go on, is among them."""
+    minute = time_utc_ms // PERIOD_MS["M1"]
+    first = _starts(minute)
+    end = np.append(first[1:], len(minute))
+    return Bars(
+        open_utc_ms=minute[first] * PERIOD_MS["M1"],
+        open_points=bid_points[first],
+        high_points=np.maximum.reduceat(bid_points, first) if len(first) else bid_points[first],
+        low_points=np.minimum.reduceat(bid_points, first) if len(first) else bid_points[first],
+        close_points=bid_points[end - 1],
+        close_ask_points=ask_points[end - 1],
+        spread_points=_lower_medians(ask_points - bid_points, first, end),
+        quotes=end - first,
+    )
+
+
+def longer(minutes: Bars, timeframe: str) -> Bars:
+    """The bars of `timeframe` that whole minutes make; the last period, which may go on, is among them."""
+    period = minutes.open_utc_ms // PERIOD_MS[timeframe]
+    first = _starts(period)
+    if not len(first):
+        return minutes
+    end = np.append(first[1:], len(period))
+    return Bars(
+        open_utc_ms=period[first] * PERIOD_MS[timeframe],
+        open_points=minutes.open_points[first],
+        high_points=np.maximum.reduceat(minutes.high_points, first),
+        low_points=np.minimum.reduceat(minutes.low_points, first),
+        close_points=minutes.close_points[end - 1],
+        close_ask_points=minutes.close_ask_points[end - 1],
+        spread_points=_lower_medians(minutes.spread_points, first, end),
+        quotes=np.add.reduceat(minutes.quotes, first),
+    )
+
+
+def joined(parts: "list[Bars]") -> Bars:
+    """One after another. Nothing is merged: a period must not be in two of them."""
+    return Bars(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _starts(group: Column) -> Column:
+    """Where each run of equal numbers begins."""
+    is_start = np.empty(len(group), np.bool_)
+    is_start[:1] = True
+    np.not_equal(group[1:], group[:-1], out=is_start[1:])
+    return np.flatnonzero(is_start)
+
+
+def _lower_medians(values: Column, first: Column, end: Column) -> Column:
+    """The lower median of each group, by one sort: a value's group leads its key.
+
+    `values` must not be negative; group number times value must stay below 2**63, which spreads and rows of a file do.
+    """
+    if not len(first):
+        return values
+    width = int(values.max()) + 1
+    assert len(first) * width < 2**63, "spreads too wide for so many bars"
+    base = np.arange(len(first), dtype=np.int64) * width
+    keys = values + np.repeat(base, end - first)
+    keys.sort()
+    return keys[(first + end - 1) // 2] - base
