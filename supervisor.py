@@ -4,6 +4,7 @@ Read it as a table of contents. Nothing here decides anything about trading.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from evenkeel.actors.broker_gateway import BrokerGateway
@@ -15,9 +16,10 @@ from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.lmdb_journal import LmdbJournal
-from evenkeel.adapters.market_feed import MarketFeed, QuoteSource
+from evenkeel.adapters.market_feed import MarketFeed, QuoteSource, SampleAfter, every_multiple
 from evenkeel.adapters.quote_board import QuoteBoard
-from evenkeel.adapters.strategy.ma_cross import MaCross
+from evenkeel.adapters.strategy.edge import StrategyEdge
+from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.config.schema import Config
 from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
@@ -112,7 +114,7 @@ class World(NamedTuple):
     """What the edges touch: the same in a run, a demonstration and a replay, made of other parts.
 
     `source` None: a replay serves the quotes itself. `journal` None: everything counts as durable at once.
-    `reading_every_ms` None: the broker is read only when somebody asks.
+    `reading_every_ms` None: the broker is read only when somebody asks. `sample_after`: see MarketFeed.
     """
 
     config: Config
@@ -126,6 +128,7 @@ class World(NamedTuple):
     source: QuoteSource | None = None
     journal: Durability | None = None
     reading_every_ms: int | None = None
+    sample_after: SampleAfter = every_multiple
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -138,9 +141,10 @@ def stepped_run(
     started: RunStarted,
     journal: Journal | None,
     more_edges: Mapping[str, Callable[[], Any]] | None = None,
+    stand_ins: Mapping[str, Callable[[], Any]] | None = None,
 ) -> SteppedHost:
     """A run on the deterministic host, booted: for replays, stories and benchmarks."""
-    specs = children(world, more_edges)
+    specs = children(world, more_edges, stand_ins)
     publisher = Publisher(routes=route_table(specs), codec=CODEC, clock=clock, journal=journal)
     host = SteppedHost(specs, publisher=publisher, clock=clock)
     publisher.publish(SUPERVISOR, 0, [started])
@@ -195,26 +199,32 @@ class LiveRun:
         return late
 
 
-def children(world: World, more_edges: Mapping[str, Callable[[], Any]] | None = None) -> list[ChildSpec]:
+def children(
+    world: World,
+    more_edges: Mapping[str, Callable[[], Any]] | None = None,
+    stand_ins: Mapping[str, Callable[[], Any]] | None = None,
+) -> list[ChildSpec]:
     """Every child, in the order of their start: each hears only of things that those before it may say at once.
 
-    `more_edges` are `reporter` and `control`, which not every run has.
+    `more_edges` are `reporter` and `control`, which not every run has. `stand_ins` are made in the place of children of the
+    same name: in a replay those that know what will come.
     """
-    config, symbols, more = world.config, world.symbols, more_edges or {}
+    config, symbols, more, stand_ins = world.config, world.symbols, more_edges or {}, stand_ins or {}
     guards = guard_names(world)
     specs = [
         _edge("clock", lambda: Timers(world.clock)),
         _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
         _actor("trading_calendar", lambda: TradingCalendar(config.trading_calendar)),
-        _actor("risk_limit", lambda: RiskLimit(config)),
+        _actor("risk_limit", stand_ins.get("risk_limit", lambda: RiskLimit(config))),
         _actor("broker_gateway", lambda: BrokerGateway(config.broker_gateway, guards)),
     ]
     if config.circuit_breaker.enabled:
-        specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
+        breaker = stand_ins.get("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols))
+        specs.append(_actor("circuit_breaker", breaker))
     specs += [_position(symbol, config) for symbol in symbols]
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
     specs += [_edge("terminal", lambda: terminal_edge(world)), _edge("market_feed", lambda: market_feed(world))]
-    specs += [_strategy(name, world) for name in config.strategy]
+    specs += [_strategy(name, world, stand_ins.get(f"strategy/{name}")) for name in config.strategy]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs
 
@@ -258,6 +268,7 @@ def market_feed(world: World) -> MarketFeed:
         monotonic_ns=world.clock.monotonic_ns,
         source=world.source,
         quote_age_ms_max=None if age_s == "off" or world.source is None else round(age_s * 1000),
+        sample_after=world.sample_after,
     )
 
 
@@ -273,8 +284,10 @@ def _position(symbol: str, config: Config) -> ChildSpec:
     return ChildSpec(name=f"position/{symbol}", kind=Kind.ACTOR, make=lambda: Position(symbol, config), owns_positions=True)
 
 
-def _strategy(name: str, world: World) -> ChildSpec:
-    return _edge(f"strategy/{name}", lambda: MaCross(name, world.config.strategy[name]), essential=False)
+def _strategy(name: str, world: World, stand_in: Callable[[], Any] | None) -> ChildSpec:
+    config, follows = world.config.strategy[name], world.source is not None
+    edge = partial(StrategyEdge, name, config, partial(make_strategy, config), world.board, follows=follows)
+    return _edge(f"strategy/{name}", stand_in or edge, essential=False)
 
 
 if __name__ == "__main__":

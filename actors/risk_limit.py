@@ -34,6 +34,7 @@ from evenkeel.rules.risk_limit import (
     drawdown_reached,
     entry_refusal,
     hour_end_utc_ms,
+    needs_equity,
     rearmed,
     sampled,
     sized,
@@ -93,6 +94,17 @@ class RiskLimit:
                 return self._begin_anew(message)
             case _:
                 assert_never(message)
+
+    def mark(self, symbol: str, close_points: int, close_ask_points: int) -> list[Message]:
+        """Take in the close of an M1 bar: nothing where the symbol is not exposed or no limit needs samples."""
+        if not needs_equity(self.config.limits):
+            return []
+        holdings = self.state.book.holdings
+        of_symbol = {
+            ticket: marked(held, close_points, close_ask_points) for ticket, held in holdings.items() if held.symbol == symbol
+        }
+        holdings.update(of_symbol)
+        return self._sample_own() if of_symbol else []
 
     def _answer(self, proposal: EntryProposed, now_utc_ms: int) -> list[Message]:
         refusal = entry_refusal(self.config.limits, self.state, proposal, now_utc_ms)
@@ -232,12 +244,16 @@ class RiskLimit:
                 return self._sample(message.equity_cents)
             case DealDone(deal=deal):
                 self._settle(deal)
+                return self._sample_own()
             case BarClosed():
-                if not self._mark(message):
-                    return []
+                is_for_sampling = message.timeframe == "M1" and not message.late
+                return self.mark(message.symbol, message.close_points, message.close_ask_points) if is_for_sampling else []
             case _:
                 assert_never(message)
-        return [] if state.balance_cents is None else self._sample(state.balance_cents + floating_cents(state.book))
+
+    def _sample_own(self) -> list[Message]:
+        balance_cents = self.state.balance_cents
+        return [] if balance_cents is None else self._sample(balance_cents + floating_cents(self.state.book))
 
     def _settle(self, deal: Deal) -> None:
         """What a deal realizes stops floating at once; the position itself shrinks when its owner is told."""
@@ -250,15 +266,6 @@ class RiskLimit:
         holding = state.book.holdings.get(deal.position_ticket)
         if holding and deal.entry is DealEntry.OUT:
             state.book.holdings[deal.position_ticket] = realized(holding, deal.volume_steps)
-
-    def _mark(self, bar: BarClosed) -> bool:
-        """Marks what is open of the symbol; false when nothing is, or the bar is not for sampling."""
-        if bar.timeframe != "M1" or bar.late:
-            return False
-        holdings = self.state.book.holdings
-        of_symbol = {ticket: marked(held, bar) for ticket, held in holdings.items() if held.symbol == bar.symbol}
-        holdings.update(of_symbol)
-        return bool(of_symbol)
 
     def _sample(self, equity_cents: int) -> list[Message]:
         self.state.marks = sampled(self.state.marks, equity_cents)

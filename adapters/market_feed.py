@@ -7,11 +7,11 @@ was published brings the same state back, and what was not published is found ag
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, Protocol, assert_never
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
 import msgspec
 
-from evenkeel.adapters.quote_board import BoardQuote, QuoteBoard
+from evenkeel.adapters.quote_board import BoardQuote, QuoteBoard, Tick
 from evenkeel.messages.market import (
     ArmWatches,
     BarClosed,
@@ -27,19 +27,42 @@ from evenkeel.messages.market import (
     WantSamples,
 )
 from evenkeel.messages.system import Message
-from evenkeel.rules.bars import PERIOD_MS, OpenBar, OpenMinute, bar_of, closed, opened_by, period_start_utc_ms, with_minute
-from evenkeel.rules.spreads import Spreads, baseline_points, record
-from evenkeel.rules.watches import Watches, arm, crossed, disarm, disarm_reached
+from evenkeel.rules.bands import Band
+from evenkeel.rules.bars import (
+    NEVER_UTC_MS,
+    PERIOD_MS,
+    OpenBar,
+    OpenMinute,
+    bar_of,
+    closed,
+    multiple_after,
+    opened_by,
+    period_start_utc_ms,
+    with_minute,
+    with_minutes,
+)
+from evenkeel.rules.spreads import Spreads, baseline_points, record, record_all
+from evenkeel.rules.watches import Watches, arm, band_of, crossed, disarm, disarm_reached
 from evenkeel.runtime.edge import At
+
+if TYPE_CHECKING:  # arrays are for replays: a live run does without numpy
+    from evenkeel.rules.bar_columns import Minutes
 
 Heard = SymbolSpecified | ArmWatches | DisarmWatches | WantSamples
 Said = PricesReached | BarClosed | SampleDue | QuotesStale | QuotesResumed | FeedGap
 
-_NEVER_UTC_MS: Final = 2**62
 LATE_AFTER_MS: Final = 2_000
 """A bar that a missed quote closed is late when that quote is so old by the run's clock: nobody trades on it any more."""
 _OLD_MINUTE_MS: Final = 2 * PERIOD_MS["M1"]
 _NS_PER_MS: Final = 1_000_000
+
+
+SampleAfter = Callable[[str, str, int, int], int]
+"""Of an owner, a symbol and `every_ms`: the first time to sample at after the given one (owner, symbol, time, every)."""
+
+
+def every_multiple(owner: str, symbol: str, utc_ms: int, every_ms: int) -> int:
+    return multiple_after(utc_ms, every_ms)
 
 
 class QuoteSource(Protocol):
@@ -89,7 +112,8 @@ class MarketFeed:
     """Serves the symbols of `specs` with M1 bars and the longer `timeframes` of each.
 
     `history(symbol, from_utc_ms)` answers the quotes from that time on, in order; None when it cannot. Without a `source`
-    nothing is polled, and the age of a sample is market time. `quote_age_ms_max` None: quotes never become stale.
+    nothing is polled, and the age of a sample is market time. `quote_age_ms_max` None: quotes never become stale. A replay
+    that knows which samples matter says so by `sample_after`.
     """
 
     def __init__(
@@ -102,9 +126,10 @@ class MarketFeed:
         monotonic_ns: Callable[[], int],
         source: QuoteSource | None = None,
         quote_age_ms_max: int | None = None,
+        sample_after: SampleAfter = every_multiple,
     ) -> None:
         self.state = FeedState({symbol: SymbolFeed(spec) for symbol, spec in specs.items()})
-        self.next_sample_utc_ms = _NEVER_UTC_MS
+        self.next_sample_utc_ms = NEVER_UTC_MS
         self._specs = specs
         self._longer = {symbol: _longer_than_m1(names) for symbol, names in timeframes.items()}
         self._board = board
@@ -112,6 +137,7 @@ class MarketFeed:
         self._source = source
         self._monotonic_ns = monotonic_ns
         self._quote_age_ms_max = quote_age_ms_max
+        self._sample_after = sample_after
         self._minutes: dict[str, OpenMinute] = {}
         self._old_minutes: set[str] = set()
         self._rows: dict[str, Quote] = {}
@@ -144,8 +170,37 @@ class MarketFeed:
     def closed_bars(self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> list[BarClosed]:
         """The bars that this quote closes, shorter first; then the quote is part of the open ones, and served."""
         closed_now = self._fold(symbol, time_utc_ms, bid_points, ask_points)
-        self._board.put(symbol, time_utc_ms, bid_points, ask_points, self._monotonic_ns())
+        self._put(symbol, time_utc_ms, bid_points, ask_points)
         return closed_now
+
+    def minute_ends_utc_ms(self, symbol: str) -> int | None:
+        """The end of the open M1 bar: the first quote from then on closes it. None before the first quote."""
+        minute = self._minutes.get(symbol)
+        return None if minute is None else minute.ends_utc_ms
+
+    def band(self, symbol: str) -> Band:
+        """Strictly inside which a quote of `symbol` crosses no watch."""
+        return band_of(self.state.symbols[symbol].watches)
+
+    def pass_over(self, symbol: str, minutes: "Minutes", minute: OpenMinute, newest: Tick) -> None:
+        """Take in quotes that cross nothing and close no bar that anybody wants, all at once: for a replay that jumps.
+
+        `minutes` has the M1 bars that they closed, `minute` what they add to the one that stays open. Never the first quote.
+        """
+        feed, open_minute = self.state.symbols[symbol], self._minutes[symbol]
+        if open_minute.open_utc_ms == minute.open_utc_ms:
+            open_minute.bids += minute.bids
+            open_minute.asks += minute.asks
+        else:
+            closed_now = minutes.between(open_minute.open_utc_ms, minute.open_utc_ms)
+            self._minutes[symbol] = minute
+            feed.minute_utc_ms = minute.open_utc_ms
+            record_all(feed.spreads, *minutes.spreads(*closed_now))
+            for timeframe in self._longer.get(symbol, ()):
+                bar = with_minutes(feed.bars.pop(timeframe, None), minutes.cut(*closed_now), timeframe, minute.open_utc_ms)
+                if bar is not None:
+                    feed.bars[timeframe] = bar
+        self._put(symbol, *newest)
 
     def remember(self, message: Heard | Said) -> None:
         match message:
@@ -185,7 +240,8 @@ class MarketFeed:
         Watches are tested on each missed quote. Bars that closed meanwhile are late. A confirmation in progress starts again.
         """
         for symbol, spec in self._specs.items():
-            self.state.symbols.setdefault(symbol, SymbolFeed(spec))
+            feed = self.state.symbols.setdefault(symbol, SymbolFeed(spec))
+            self._board.keep_spreads(symbol, feed.spreads, spec.typical_spread_points)
         said = [message for symbol in self.state.symbols for message in self._catch_up(symbol, now_utc_ms)]
         self._plan_samples()
         return said
@@ -202,6 +258,11 @@ class MarketFeed:
 
     def close(self) -> None:
         """Nothing to let go of: the source and the board outlive the feed."""
+
+    def _put(self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> None:
+        """On the board. A replay has no other time than the quotes'."""
+        monotonic_ns = time_utc_ms * _NS_PER_MS if self._source is None else self._monotonic_ns()
+        self._board.put(symbol, time_utc_ms, bid_points, ask_points, monotonic_ns)
 
     def _serve(self, symbol: str, quote: Quote) -> list[Message]:
         served = self._board.served(symbol)
@@ -304,9 +365,9 @@ class MarketFeed:
         feed, newest = self.state.symbols[symbol], self._board.get(symbol)
         for owner, sampling in feed.samples.items():
             if newest is None:
-                sampling.due_utc_ms = _multiple_after(utc_ms - 1, sampling.every_ms)
+                sampling.due_utc_ms = multiple_after(utc_ms - 1, sampling.every_ms)
                 continue
-            for due_utc_ms in self._due_before(utc_ms, sampling, newest):
+            for due_utc_ms in self._due_before(utc_ms, owner, symbol, newest):
                 yield (
                     due_utc_ms,
                     SampleDue(
@@ -319,22 +380,29 @@ class MarketFeed:
                     ),
                 )
 
-    def _due_before(self, utc_ms: int, sampling: Sampling, newest: BoardQuote) -> Sequence[int]:
-        """The times to sample at; `sampling` is then due after them."""
-        first_utc_ms = sampling.due_utc_ms or _multiple_after(newest.time_utc_ms, sampling.every_ms)
-        sampling.due_utc_ms = max(first_utc_ms, _multiple_after(utc_ms - 1, sampling.every_ms))
-        times = range(first_utc_ms, utc_ms, sampling.every_ms)
-        return times if self._source is None else times[-1:]
+    def _due_before(self, utc_ms: int, owner: str, symbol: str, newest: BoardQuote) -> Sequence[int]:
+        """The times to sample at; the owner is then due after them."""
+        sampling = self.state.symbols[symbol].samples[owner]
+        due_utc_ms = sampling.due_utc_ms or self._sample_after(owner, symbol, newest.time_utc_ms, sampling.every_ms)
+        if self._source is not None:
+            sampling.due_utc_ms = max(due_utc_ms, multiple_after(utc_ms - 1, sampling.every_ms))
+            return range(due_utc_ms, utc_ms, sampling.every_ms)[-1:]
+        times_utc_ms = []
+        while due_utc_ms < utc_ms:
+            times_utc_ms.append(due_utc_ms)
+            due_utc_ms = self._sample_after(owner, symbol, due_utc_ms, sampling.every_ms)
+        sampling.due_utc_ms = due_utc_ms
+        return times_utc_ms
 
     def _remember_sample(self, sample: SampleDue) -> None:
         sampling = self.state.symbols[sample.symbol].samples.get(sample.owner)
         if sampling is not None:
             said_utc_ms = sample.quote.time_utc_ms + sample.age_ms
-            sampling.due_utc_ms = max(sampling.due_utc_ms, _multiple_after(said_utc_ms, sampling.every_ms))
+            sampling.due_utc_ms = max(sampling.due_utc_ms, multiple_after(said_utc_ms, sampling.every_ms))
 
     def _plan_samples(self) -> None:
         wanted = [sampling.due_utc_ms for feed in self.state.symbols.values() for sampling in feed.samples.values()]
-        self.next_sample_utc_ms = min(wanted, default=_NEVER_UTC_MS)
+        self.next_sample_utc_ms = min(wanted, default=NEVER_UTC_MS)
 
     def _catch_up(self, symbol: str, now_utc_ms: int) -> list[Message]:
         feed, on_board = self.state.symbols[symbol], self._board.served(symbol)
@@ -386,10 +454,6 @@ def _quote_of(row: BoardQuote) -> Quote:
 
 def _longer_than_m1(timeframes: Sequence[str]) -> list[str]:
     return sorted((name for name in set(timeframes) if name != "M1"), key=PERIOD_MS.__getitem__)
-
-
-def _multiple_after(utc_ms: int, every_ms: int) -> int:
-    return (utc_ms // every_ms + 1) * every_ms
 
 
 def _clean(quotes: Sequence[Quote]) -> Iterator[Quote]:

@@ -114,19 +114,22 @@ def _market(arguments: argparse.Namespace, config: Config) -> tuple[Callable[[Li
 def _recorded(
     arguments: argparse.Namespace, config: Config, symbols: tuple[str, ...], speed: float
 ) -> Callable[[LiveSystem], Market]:
-    from evenkeel.adapters.history import HistoryUnreadable, read_ticks  # numpy, only for recorded quotes
+    from evenkeel.adapters.history import HistoryUnreadable, TickFile, merged  # numpy, only for recorded quotes
 
     if len(symbols) != 1:
         raise _InputUnusable(f"--ticks needs one symbol, here are {len(symbols)}: say --symbol")
     symbol = symbols[0]
     typical: Fraction | None = typical_price(symbol, config)
+    file = TickFile(arguments.ticks, symbol, spec_for(symbol, config, digits=arguments.digits), typical)
     try:
-        ticks = read_ticks(arguments.ticks, symbol, spec_for(symbol, config, digits=arguments.digits), typical)
+        for _ in file.blocks():
+            pass  # checked to the end before anything trades on it
     except HistoryUnreadable as error:
         raise _InputUnusable(str(error)) from error
 
     def quotes() -> Iterator[tuple[str, Quote]]:
-        rows = zip(ticks.time_utc_ms.tolist(), ticks.bid_points.tolist(), ticks.ask_points.tolist(), strict=True)
-        return ((symbol, Quote(*row)) for row in rows)
+        for stretch in merged([file]):
+            for _, name, *price in stretch.in_order():
+                yield name, Quote(*price)
 
     return lambda system: Market(not_before(quotes(), system.last_utc_ms), {}, speed, is_live=False)

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import inspect
 
 from evenkeel.config.locate import KeyPath, NotToml, parse, paths
-from evenkeel.config.schema import PROFILES, Config, Profile
+from evenkeel.config.schema import PROFILES, Config, MaCrossConfig, Profile
 
 FILE_BYTES_MAX: Final = 256 * 1024
 DEFAULT_PROFILE: Final[Profile] = "personal"
@@ -329,7 +329,8 @@ def _orders(config: Config) -> Iterator[tuple[str, msgspec.Struct, KeyPath, tupl
     yield "lt", drawdown, ("limits", "drawdown"), steps
     yield "le", drawdown, ("limits", "drawdown"), ("halve_to_ratio", "reduce_to_ratio")
     for name, strategy in config.strategy.items():
-        yield "lt", strategy, ("strategy", name), ("fast", "slow")
+        if isinstance(strategy, MaCrossConfig):
+            yield "lt", strategy, ("strategy", name), ("fast", "slow")
     for name, symbol in config.symbols.items():
         yield "le", symbol, ("symbols", name), ("volume_min_lots", "volume_max_lots")
 

@@ -152,6 +152,16 @@ class MaCrossConfig(StrategyConfig, frozen=True, tag="ma_cross", tag_field="kind
     slow: Annotated[int, Meta(ge=2, le=10_000)] = 20
 
 
+class PythonConfig(StrategyConfig, frozen=True, kw_only=True, tag="python", tag_field="kind"):
+    """A strategy of the user's own: the dotted name of its class, which is called with the symbol's terms and `parameters`."""
+
+    object: Annotated[str, Meta(pattern=r"\A[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z", max_length=200)]
+    parameters: dict[str, int | float | str | bool] = {}
+
+
+SomeStrategyConfig = MaCrossConfig | PythonConfig
+
+
 class SymbolConfig(_Table, frozen=True):
     """What a terminal would tell of a symbol, for back-tests and the simulated terminal. Absent: derived from its currencies.
 
@@ -191,7 +201,7 @@ class Config(_Table, frozen=True):
     trading_calendar: TradingCalendarConfig = TradingCalendarConfig()
     circuit_breaker: CircuitBreakerConfig = CircuitBreakerConfig()
     broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
-    strategy: dict[Name, MaCrossConfig] = {}
+    strategy: dict[Name, SomeStrategyConfig] = {}
     symbols: dict[Name, SymbolConfig] = {}
     simulated: SimulatedConfig = SimulatedConfig()
 

@@ -3,6 +3,8 @@
 Prices are points, times UTC milliseconds, every column one int64 array of the same length.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,19 +13,6 @@ from numpy.typing import NDArray
 from evenkeel.rules.bars import PERIOD_MS
 
 Column = NDArray[np.int64]
-
-
-class Bar(NamedTuple):
-    """One closed bar of bids. `spread_points` is the lower median of its quotes' (a longer bar: its minutes') spreads."""
-
-    open_utc_ms: int
-    open_points: int
-    high_points: int
-    low_points: int
-    close_points: int
-    close_ask_points: int
-    spread_points: int
-    quotes: int
 
 
 class Bars(NamedTuple):
@@ -39,12 +28,33 @@ class Bars(NamedTuple):
     quotes: Column
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return len(self.open_utc_ms)
 
     def cut(self, start: int, end: int) -> "Bars":
         """The bars `start` to `end`, without a copy."""
         return Bars(*(column[start:end] for column in self))
+
+
+class Minutes:
+    """All M1 bars of a replay, their opens and spreads also as lists, because they are taken a few at a time."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._opens_utc_ms: list[int] = bars.open_utc_ms.tolist()
+        self._spreads_points: list[int] = bars.spread_points.tolist()
+
+    def between(self, from_utc_ms: int, to_utc_ms: int) -> tuple[int, int]:
+        """The numbers of the first bar that opens at or after each of the two times."""
+        first = bisect_left(self._opens_utc_ms, from_utc_ms)
+        return first, bisect_left(self._opens_utc_ms, to_utc_ms, lo=first)
+
+    def spreads(self, start: int, end: int) -> tuple[list[int], list[int]]:
+        """Opens and spreads of bars `start` to `end`."""
+        return self._opens_utc_ms[start:end], self._spreads_points[start:end]
+
+    def cut(self, start: int, end: int) -> Bars:
+        return self._bars.cut(start, end)
 
 
 def minutes_of(time_utc_ms: Column, bid_points: Column, ask_points: Column) -> Bars:
@@ -62,6 +72,19 @@ def minutes_of(time_utc_ms: Column, bid_points: Column, ask_points: Column) -> B
         spread_points=_lower_medians(ask_points - bid_points, first, end),
         quotes=end - first,
     )
+
+
+def minutes_of_blocks(blocks: Iterable[tuple[Column, Column, Column]]) -> Bars:
+    """The M1 bars of quotes that come in blocks of time, bid and ask; a minute may lie across their borders."""
+    parts: list[Bars] = []
+    carried: tuple[Column, ...] = ()
+    for block in blocks:
+        quotes = block if not carried else tuple(np.concatenate(pair) for pair in zip(carried, block, strict=True))
+        last_utc_ms = quotes[0][-1] // PERIOD_MS["M1"] * PERIOD_MS["M1"]
+        cut = int(quotes[0].searchsorted(last_utc_ms))
+        parts.append(minutes_of(*(column[:cut] for column in quotes)))
+        carried = tuple(column[cut:] for column in quotes)
+    return joined([*parts, minutes_of(*carried)])
 
 
 def longer(minutes: Bars, timeframe: str) -> Bars:
@@ -83,7 +106,7 @@ def longer(minutes: Bars, timeframe: str) -> Bars:
     )
 
 
-def joined(parts: "list[Bars]") -> Bars:
+def joined(parts: Sequence[Bars]) -> Bars:
     """One after another. Nothing is merged: a period must not be in two of them."""
     return Bars(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
@@ -108,4 +131,5 @@ def _lower_medians(values: Column, first: Column, end: Column) -> Column:
     base = np.arange(len(first), dtype=np.int64) * width
     keys = values + np.repeat(base, end - first)
     keys.sort()
-    return keys[(first + end - 1) // 2] - base
+    medians: Column = keys[(first + end - 1) // 2] - base
+    return medians

@@ -5,12 +5,15 @@ minutes and starts with one (D1 with the UTC day), so a quote that closes a long
 """
 
 import operator
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from evenkeel.messages.market import BarClosed, Quote, SymbolSpec
 from evenkeel.rules.spreads import lower_median
+
+if TYPE_CHECKING:  # arrays are for replays: a live run does without numpy
+    from evenkeel.rules.bar_columns import Bars
 
 PERIOD_MS: Final[dict[str, int]] = {
     "M1": 60_000,
@@ -21,6 +24,23 @@ PERIOD_MS: Final[dict[str, int]] = {
     "H4": 14_400_000,
     "D1": 86_400_000,
 }
+
+
+NEVER_UTC_MS: Final = 2**62
+"""After every bar there is."""
+
+
+class Bar(NamedTuple):
+    """One closed bar of bids. `spread_points` is the lower median of its quotes' (a longer bar: its minutes') spreads."""
+
+    open_utc_ms: int
+    open_points: int
+    high_points: int
+    low_points: int
+    close_points: int
+    close_ask_points: int
+    spread_points: int
+    quotes: int
 
 
 class OpenMinute(msgspec.Struct):
@@ -48,6 +68,11 @@ class OpenBar(msgspec.Struct):
 
 def period_start_utc_ms(time_utc_ms: int, timeframe: str) -> int:
     return time_utc_ms - time_utc_ms % PERIOD_MS[timeframe]
+
+
+def multiple_after(utc_ms: int, every_ms: int) -> int:
+    """The first multiple of `every_ms` after that time."""
+    return (utc_ms // every_ms + 1) * every_ms
 
 
 def opened_by(quote: Quote) -> OpenMinute:
@@ -92,6 +117,38 @@ def with_minute(bar: OpenBar | None, minute: BarClosed, timeframe: str) -> OpenB
     bar.close_ask_points = minute.close_ask_points
     bar.quotes += minute.quotes
     bar.spreads.append(minute.spread_points)
+    return bar
+
+
+def with_minutes(bar: OpenBar | None, minutes: "Bars", timeframe: str, now_utc_ms: int) -> OpenBar | None:
+    """The open bar of a longer timeframe after more closed M1 bars, when a quote of `now_utc_ms` has come; None: none is.
+
+    The same as `with_minute` of each in turn, with the bars of older periods closed. Changes `bar`.
+    """
+    open_utc_ms = period_start_utc_ms(now_utc_ms, timeframe)
+    if bar is not None and bar.open_utc_ms != open_utc_ms:
+        bar = None
+    more = minutes.cut(int(minutes.open_utc_ms.searchsorted(open_utc_ms)), minutes.size)
+    if not more.size:
+        return bar
+    if bar is None:
+        bar = OpenBar(
+            open_utc_ms=open_utc_ms,
+            ends_utc_ms=open_utc_ms + PERIOD_MS[timeframe],
+            open_points=int(more.open_points[0]),
+            high_points=int(more.high_points[0]),
+            low_points=int(more.low_points[0]),
+            close_points=0,
+            close_ask_points=0,
+            quotes=0,
+            spreads=[],
+        )
+    bar.high_points = max(bar.high_points, int(more.high_points.max()))
+    bar.low_points = min(bar.low_points, int(more.low_points.min()))
+    bar.close_points = int(more.close_points[-1])
+    bar.close_ask_points = int(more.close_ask_points[-1])
+    bar.quotes += int(more.quotes.sum())
+    bar.spreads += more.spread_points.tolist()
     return bar
 
 

@@ -1,49 +1,55 @@
 """Two moving averages of bid closes, and the bar on which the fast one crosses the slow one."""
 
-import msgspec
+from collections import deque
+from typing import TYPE_CHECKING
 
-from evenkeel.messages.market import Direction
+from evenkeel.rules.bars import Bar
 
+if TYPE_CHECKING:  # arrays are for replays and checks: a live run does without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
-class MaWindow(msgspec.Struct):
-    """The last `slow` closes of one symbol, oldest first, their sums, and the sign of fast minus slow at the newest bar.
-
-    `sign` is None until there are `slow` closes.
-    """
-
-    closes: list[int] = []
-    fast_sum: int = 0
-    slow_sum: int = 0
-    sign: int | None = None
+    from evenkeel.rules.bar_columns import Bars
 
 
-def crossing(window: MaWindow, close_points: int, *, fast: int, slow: int) -> Direction | None:
-    """Add a close; BUY when d(i) > 0 and d(i-1) <= 0, SELL when d(i) < 0 and d(i-1) >= 0, else None.
+class MaCross:
+    """Buys when d(i) > 0 and d(i-1) <= 0, sells when d(i) < 0 and d(i-1) >= 0.
 
     d(i) = sign(mean of the last `fast` closes - mean of the last `slow`), compared in integers. Needs 1 <= fast < slow, and
     `slow` closes at both bars.
     """
-    before = window.sign
-    _add(window, close_points, fast, slow)
-    if len(window.closes) == slow:
-        window.sign = _sign(window.fast_sum * slow - window.slow_sum * fast)
-    if before is None or window.sign is None:
-        return None
-    if window.sign > 0 and before <= 0:
-        return Direction.BUY
-    if window.sign < 0 and before >= 0:
-        return Direction.SELL
-    return None
 
+    def __init__(self, fast: int, slow: int) -> None:
+        assert 1 <= fast < slow, f"fast {fast} must be at least 1 and less than slow {slow}"
+        self.window_bars = slow + 1
+        self._fast, self._slow = fast, slow
+        self._closes = deque[int](maxlen=slow)
+        self._fast_sum = self._slow_sum = 0
+        self._sign: int | None = None
 
-def _add(window: MaWindow, close_points: int, fast: int, slow: int) -> None:
-    closes = window.closes
-    window.fast_sum += close_points - (closes[-fast] if len(closes) >= fast else 0)
-    window.slow_sum += close_points
-    if len(closes) == slow:
-        window.slow_sum -= closes.pop(0)
-    closes.append(close_points)
+    def on_bar(self, bar: Bar) -> int:
+        closes, close_points, before = self._closes, bar.close_points, self._sign
+        count = len(closes)
+        self._fast_sum += close_points - (closes[-self._fast] if count >= self._fast else 0)
+        self._slow_sum += close_points - (closes[0] if count == self._slow else 0)
+        closes.append(close_points)
+        if count + 1 < self._slow:
+            return 0
+        excess = self._fast_sum * self._slow - self._slow_sum * self._fast
+        sign = self._sign = (excess > 0) - (excess < 0)
+        if before is None or sign == before or sign == 0:
+            return 0
+        return sign
 
+    def signals(self, bars: "Bars") -> "NDArray[np.int8]":
+        import numpy as np
 
-def _sign(value: int) -> int:
-    return (value > 0) - (value < 0)
+        answers = np.zeros(bars.size, np.int8)
+        if bars.size <= self._slow:
+            return answers
+        sums = np.concatenate([[0], np.cumsum(bars.close_points)])
+        end = np.arange(self._slow, bars.size + 1)
+        fast_sum, slow_sum = sums[end] - sums[end - self._fast], sums[end] - sums[end - self._slow]
+        sign = np.sign(fast_sum * self._slow - slow_sum * self._fast)
+        answers[self._slow :] = np.where(sign[1:] != sign[:-1], sign[1:], 0)
+        return answers

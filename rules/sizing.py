@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from evenkeel.messages.broker_gateway import ForeignPositionSeen
-from evenkeel.messages.market import BarClosed, Direction, SymbolSpec
+from evenkeel.messages.market import Direction, SymbolSpec
 from evenkeel.messages.position import PositionOpened, PositionPriced, PositionReduced
 from evenkeel.rules.exits import sign
 
@@ -188,9 +188,9 @@ def realized(holding: Holding, volume_steps: int) -> Holding:
     return msgspec.structs.replace(holding, marked_steps=max(0, holding.marked_steps - volume_steps))
 
 
-def marked(holding: Holding, bar: BarClosed) -> Holding:
-    """At the price of a closed bar's last quote: a BUY closes at the bid, a SELL at the ask."""
-    price_points = bar.close_points if holding.direction is Direction.BUY else bar.close_ask_points
+def marked(holding: Holding, bid_points: int, ask_points: int) -> Holding:
+    """At a closed bar's last quote: a BUY closes at the bid, a SELL at the ask."""
+    price_points = bid_points if holding.direction is Direction.BUY else ask_points
     return msgspec.structs.replace(holding, mark_points=price_points, marked_steps=holding.volume_steps)
 
 

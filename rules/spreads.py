@@ -1,6 +1,7 @@
 """What spread is usual: the median inside a bar, and the baseline that limits compare with (limits.md, spread_points_max)."""
 
-from collections.abc import Collection
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -32,6 +33,18 @@ def record(spreads: Spreads, open_utc_ms: int, spread_points: int) -> None:
     _keep(spreads.recent, spread_points, RECENT_BARS_MAX)
 
 
+def record_all(spreads: Spreads, open_utc_ms: Sequence[int], spread_points: Sequence[int]) -> None:
+    """Keep the median spreads of consecutive M1 bars: the same as `record` of each in turn."""
+    start = 0
+    while start < len(open_utc_ms):
+        hour_end_utc_ms = (open_utc_ms[start] // _HOUR_MS + 1) * _HOUR_MS
+        end = bisect_left(open_utc_ms, hour_end_utc_ms, lo=start)
+        same_hour = spreads.by_hour.setdefault(_hour_of_week(open_utc_ms[start]), [])
+        _keep_all(same_hour, spread_points[start:end], HOUR_BARS_MAX)
+        start = end
+    _keep_all(spreads.recent, spread_points[-RECENT_BARS_MAX:], RECENT_BARS_MAX)
+
+
 def baseline_points(spreads: Spreads, utc_ms: int, typical_points: int) -> int:
     """The usual spread at `utc_ms`: of its hour of the week, else of the last bars, else what the broker calls typical."""
     same_hour = spreads.by_hour.get(_hour_of_week(utc_ms), [])
@@ -50,3 +63,8 @@ def _keep(values: list[int], value: int, count_max: int) -> None:
     values.append(value)
     if len(values) > count_max:
         del values[0]
+
+
+def _keep_all(values: list[int], more: Sequence[int], count_max: int) -> None:
+    values += more
+    del values[: max(0, len(values) - count_max)]

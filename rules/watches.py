@@ -4,13 +4,11 @@ The nearest level above and below each price is kept ready, so a quote that cros
 """
 
 from collections.abc import Collection, Iterable
-from typing import Final
 
 import msgspec
 
 from evenkeel.messages.market import Quote, Side, Watch
-
-_FAR: Final = 2**62
+from evenkeel.rules.bands import FAR_POINTS, Band
 
 
 class ArmedWatch(msgspec.Struct, array_like=True):
@@ -25,10 +23,10 @@ class Watches(msgspec.Struct):
     """The armed watches of one symbol, in the order of arming, and the open interval of each price in which none is crossed."""
 
     armed: list[ArmedWatch] = []
-    bid_floor: int = -_FAR
-    bid_ceiling: int = _FAR
-    ask_floor: int = -_FAR
-    ask_ceiling: int = _FAR
+    bid_floor: int = -FAR_POINTS
+    bid_ceiling: int = FAR_POINTS
+    ask_floor: int = -FAR_POINTS
+    ask_ceiling: int = FAR_POINTS
 
 
 def arm(watches: Watches, owner: str, wanted: Iterable[Watch]) -> None:
@@ -79,6 +77,11 @@ def crossed(watches: Watches, bid_points: int, ask_points: int) -> dict[str, lis
     return complete
 
 
+def band_of(watches: Watches) -> Band:
+    """Strictly inside which `crossed` finds nothing and counts nothing."""
+    return Band(watches.bid_floor, watches.bid_ceiling, watches.ask_floor, watches.ask_ceiling)
+
+
 def _is_beyond(watch: Watch, bid_points: int, ask_points: int) -> bool:
     price_points = bid_points if watch.side is Side.BID else ask_points
     return price_points >= watch.level_points if watch.rising else price_points <= watch.level_points
@@ -93,11 +96,11 @@ def _set_bounds(watches: Watches) -> None:
     watches.bid_floor, watches.bid_ceiling = _interval(watches, Side.BID)
     watches.ask_floor, watches.ask_ceiling = _interval(watches, Side.ASK)
     if any(armed.seen for armed in watches.armed):
-        watches.bid_floor = _FAR
+        watches.bid_floor = FAR_POINTS
 
 
 def _interval(watches: Watches, side: Side) -> tuple[int, int]:
     on_side = [armed.watch for armed in watches.armed if armed.watch.side is side]
-    floor = max((watch.level_points for watch in on_side if not watch.rising), default=-_FAR)
-    ceiling = min((watch.level_points for watch in on_side if watch.rising), default=_FAR)
+    floor = max((watch.level_points for watch in on_side if not watch.rising), default=-FAR_POINTS)
+    ceiling = min((watch.level_points for watch in on_side if watch.rising), default=FAR_POINTS)
     return floor, ceiling

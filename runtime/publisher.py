@@ -82,7 +82,7 @@ class Publisher:
         self.codec = codec
         self.lock = threading.RLock()
         self.refused_stale = 0
-        self._routes = routes
+        self.routes = routes
         self._deliver = into({})
         self._incarnations: dict[str, int] = {}
         self._seq = last_seq
@@ -131,7 +131,7 @@ class Publisher:
                 answered = None
                 messages = [message for message in messages if isinstance(message, Observation)]
                 self.refused_stale += 1
-            now, seq, routes = self.clock.now_utc_ms(), self._seq, self._routes
+            now, seq, routes = self.clock.now_utc_ms(), self._seq, self.routes
             if now < self._last_utc_ms:
                 now = self._last_utc_ms
             self._last_utc_ms = now

@@ -57,6 +57,10 @@ class SteppedHost:
         """The present incarnation of a child; a later one replaces it."""
         return self._shells[name].child
 
+    def hearers(self, kind: type[Message]) -> Sequence[str]:
+        """The children that hear every message of a type, whatever its fields say."""
+        return self.publisher.routes.by_type.get(kind, ())
+
     def say(self, sender: str, messages: Sequence[Message], *, row: int = NO_ROW) -> None:
         """An input from outside the children, finished before this returns."""
         self.publisher.publish(sender, 0, messages, row=row)

@@ -8,7 +8,7 @@ import msgspec
 
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.quote_board import QuoteBoard
-from evenkeel.adapters.replay import RecordedQuote, Replay
+from evenkeel.adapters.replay.every_tick import EveryTick, RecordedQuote
 from evenkeel.adapters.simulated.faults import FaultScript
 from evenkeel.adapters.simulated.market import SyntheticMarket
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
@@ -53,7 +53,7 @@ class Scene(NamedTuple):
     host: SteppedHost
     terminal: SimulatedTerminal
     journal: MemoryJournal
-    replay: Replay
+    replay: EveryTick
 
     def records(self) -> list[Record]:
         return [decode_record(body) for body in self.journal.bodies]
@@ -114,7 +114,7 @@ def scene(
     host.boot()
     if start:
         host.say("person", [StartTrading("start-1", "test")])
-    return Scene(host, terminal, journal, Replay(host, terminal))
+    return Scene(host, terminal, journal, EveryTick(host, terminal))
 
 
 class Killed(Exception):

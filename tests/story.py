@@ -3,7 +3,7 @@ rejects and loses answers. At least 300 messages; told to any system that is a `
 
 from builders import STARTED, Scene, config_of, market_of, recorded, scene, specs_of
 
-from evenkeel.adapters.replay import RecordedQuote
+from evenkeel.adapters.replay.every_tick import RecordedQuote
 from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind, FaultScript
 from evenkeel.messages.operator import CloseTicket, KillTrading, PauseTrading, RearmTrading, ResumeTrading, StartTrading
 from evenkeel.messages.system import Message

@@ -28,6 +28,7 @@ from evenkeel.messages.broker_gateway import (
     StopRequest,
 )
 from evenkeel.messages.market import DailyRange, Direction, Quote, SymbolSpec
+from evenkeel.rules.bands import SHUT, Band
 
 _ANY_POINTS: Final = 1 << 62
 
@@ -109,6 +110,17 @@ class SimulatedTerminal:
             if price.bid_floor < bid_points < price.bid_ceiling and price.ask_floor < ask_points < price.ask_ceiling:
                 return False
             return self._serve(symbol)
+
+    def band(self, symbol: str) -> Band:
+        """Strictly inside which a quote of `symbol` changes nothing here; shut before its first quote."""
+        price = self._prices.get(symbol)
+        return SHUT if price is None else Band(price.bid_floor, price.bid_ceiling, price.ask_floor, price.ask_ceiling)
+
+    def pass_over(self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> None:
+        """The newest of quotes that all lay inside the band: for a replay that jumps. The others leave no trace."""
+        price = self._prices[symbol]
+        self._book.now_utc_ms = time_utc_ms
+        price.time_utc_ms, price.bid_points, price.ask_points = time_utc_ms, bid_points, ask_points
 
     def open_position(self, request: OpenRequest, magic: int) -> Answer:
         at_any_price = msgspec.structs.replace(request, deviation_points=_ANY_POINTS)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from evenkeel.commands import exit_codes
+from evenkeel.commands import exit_codes, inputs
+from evenkeel.commands.inputs import add_inputs
 
-EXPLANATION: Final = """\
+EXPLANATION: Final = f"""\
 the summary:
   trades         closed positions; what is open at the end is not closed and counts under "open" only
   won            trades with net > 0
@@ -28,34 +29,27 @@ the summary:
   refused X      orders refused for the reason X; a signal while the slot is taken is slot_taken
 
 the summary and the JSON:
-  ticks          rows of the file from --from to --to, before crossed quotes (bid above ask) and repeats are dropped
+  ticks          rows of the files from --from to --to, before crossed quotes (bid above ask) and repeats are dropped;
+                 a bar counts as the four quotes that it becomes
   bars           closed bars of the strategy's timeframe; the last one stays open
-  run_s          seconds from the first quote to the last decision, with the ticks in memory
+  run_s          seconds from the first quote to the last decision, its bars and its strategy's answers included; the first
+                 reading of the files is not
   total_s        seconds from the start of the process to the result
   peak_mb        largest resident memory of the process so far, in units of 1,048,576 bytes
   profit_cents   of a trade, JSON only: without commission and swap; net_cents is the net above
   journal_sha256 of all decisions, JSON only; the same build, configuration, ticks and flags give the same
 
+{inputs.EXPLANATION}
 exit status: 0 done, 2 bad input, 4 the configuration keeps trading off, 6 configuration invalid, 1 anything else
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXPLANATION
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration; without it the plain.toml that is shipped")
+    add_inputs(parser)
     parser.add_argument(
-        "--ticks", type=Path, metavar="FILE", required=True, help="parquet or CSV with time_msc (UTC milliseconds), bid, ask"
+        "--every-tick", action="store_true", help="serve every quote by itself: slow, the same result and the same journal"
     )
-    parser.add_argument("--symbol", required=True, help="what the ticks are of, as EURUSD")
-    parser.add_argument(
-        "--strategy",
-        required=True,
-        metavar="NAME[:KEY=VALUE,...]",
-        help="as ma_cross:fast=10,slow=20,timeframe=M1; it runs alone, and keys left out are those of the configuration",
-    )
-    parser.add_argument("--digits", type=int, choices=range(9), metavar="N", help="decimals of the prices, 0 to 8")
-    parser.add_argument("--from", dest="from_time", metavar="TIME", help="first moment, ISO date or date-time, UTC")
-    parser.add_argument("--to", dest="to_time", metavar="TIME", help="the moment before which it ends, the same")
     parser.add_argument(
         "--json", type=Path, metavar="OUT", help='write the result there too; "-": to standard output, without the summary'
     )
@@ -67,8 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     OUT is replaced as a whole, at the end, or not at all.
     """
     from evenkeel.adapters.history import HistoryUnreadable
-    from evenkeel.commands.backtest.replay import BadInput, ChildCrashed, ResultLost, TradingOff
+    from evenkeel.adapters.strategy.making import StrategyUnusable
+    from evenkeel.commands.backtest.plan import ResultLost, TradingOff
+    from evenkeel.commands.backtest.replay import ChildCrashed
+    from evenkeel.commands.strategy_flag import BadInput
     from evenkeel.config.load import ConfigInvalid
+    from evenkeel.rules.strategy import StrategyBroken
     from evenkeel.rules.symbols import UnknownSymbol
 
     statuses: dict[type[Exception], int] = {
@@ -77,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         BadInput: exit_codes.USAGE,
         HistoryUnreadable: exit_codes.USAGE,
         UnknownSymbol: exit_codes.USAGE,
+        StrategyUnusable: exit_codes.USAGE,
+        StrategyBroken: exit_codes.FAILED,
         ChildCrashed: exit_codes.FAILED,
         ResultLost: exit_codes.FAILED,
     }
@@ -89,24 +89,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _backtest(arguments: argparse.Namespace) -> None:
-    from evenkeel.commands.backtest.replay import plan_of, replayed, require_writable, ticks_of, write
+    from evenkeel.commands.backtest.plan import Input, plan_of, recorded, require_writable, write
+    from evenkeel.commands.backtest.replay import prepared, replayed
     from evenkeel.commands.backtest.report import json_of, result_of, summary
 
     out: Path | None = arguments.json
     to_stdout = out == Path("-")
+    files = [Input(*given) for given in arguments.inputs or []]
     plan = plan_of(
         config_path=arguments.config,
-        symbol=arguments.symbol,
+        symbols=arguments.symbols,
         strategy=arguments.strategy,
         digits=arguments.digits,
         from_time=arguments.from_time,
         to_time=arguments.to_time,
     )
+    sources = recorded(plan, files)
     if out is not None and not to_stdout:
-        require_writable(out, arguments.ticks)
-    ticks = ticks_of(plan, arguments.ticks)
-    done = replayed(plan, ticks, _progress())
-    result = result_of(done.heard, plan.spec, ticks, bars=done.bars, run_s=done.run_s, journal_sha256=done.journal_sha256)
+        require_writable(out, files)
+    done = replayed(prepared(plan, sources), _progress(), every_tick=arguments.every_tick)
+    counts = [source.counts for source in sources]
+    result = result_of(done.heard, plan.specs, counts, bars=done.bars, run_s=done.run_s, journal_sha256=done.journal_sha256)
     if to_stdout:
         print(json_of(result).decode(), end="")
         return

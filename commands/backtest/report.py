@@ -1,11 +1,11 @@
 """What a back-test found: heard while it runs, then said as JSON and as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from evenkeel.adapters.history import Ticks
+from evenkeel.adapters.history import Counts
 from evenkeel.commands.process_facts import age_s, memory_peak_mb
 from evenkeel.config.schema import AccountConfig
 from evenkeel.messages.broker_gateway import OrderRejected
@@ -31,6 +31,7 @@ class Trade(msgspec.Struct, frozen=True):
     reason: str
     volume_lots: float
     profit_cents: int
+    symbol: str
 
 
 class OpenTrade(msgspec.Struct, frozen=True):
@@ -39,6 +40,7 @@ class OpenTrade(msgspec.Struct, frozen=True):
     open_utc_ms: int
     open_price: float
     volume_lots: float
+    symbol: str
 
 
 class BacktestResult(msgspec.Struct, frozen=True):
@@ -118,17 +120,23 @@ class TradeListener:
 
 
 def result_of(
-    heard: HeardTrades, spec: SymbolSpec, ticks: Ticks, *, bars: int, run_s: float, journal_sha256: str
+    heard: HeardTrades,
+    specs: Mapping[str, SymbolSpec],
+    counts: Sequence[Counts],
+    *,
+    bars: int,
+    run_s: float,
+    journal_sha256: str,
 ) -> BacktestResult:
-    """Prices as decimals of the symbol's digits; age and memory of the process are those of this moment."""
+    """Prices as decimals of each symbol's digits; age and memory of the process are those of this moment."""
     return BacktestResult(
-        symbol=spec.symbol,
-        ticks=ticks.rows_read,
+        symbol=",".join(specs),
+        ticks=sum(count.rows_read for count in counts),
         bars=bars,
-        crossed_dropped=ticks.crossed_dropped,
-        repeats_dropped=ticks.repeats_dropped,
-        trades=[_trade(closed, spec) for closed in heard.closed],
-        open=[_open_trade(opened, spec) for opened in heard.opened.values()],
+        crossed_dropped=sum(count.crossed_dropped for count in counts),
+        repeats_dropped=sum(count.repeats_dropped for count in counts),
+        trades=[_trade(closed, specs[closed.symbol]) for closed in heard.closed],
+        open=[_open_trade(opened, specs[opened.symbol]) for opened in heard.opened.values()],
         net_cents=sum(closed.net_cents for closed in heard.closed),
         run_s=round(run_s, 3),
         total_s=round(age_s(), 3),
@@ -190,6 +198,7 @@ def _trade(closed: PositionClosed, spec: SymbolSpec) -> Trade:
         reason=closed.reason.value,
         volume_lots=closed.volume_steps / spec.steps_per_lot,
         profit_cents=closed.profit_cents,
+        symbol=spec.symbol,
     )
 
 
@@ -200,6 +209,7 @@ def _open_trade(opened: PositionOpened, spec: SymbolSpec) -> OpenTrade:
         open_utc_ms=opened.opened_utc_ms,
         open_price=_price(opened.entry_points, spec),
         volume_lots=opened.volume_steps / spec.steps_per_lot,
+        symbol=spec.symbol,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from evenkeel.adapters.replay import RecordedQuote, Replay
+from evenkeel.adapters.replay.every_tick import EveryTick, RecordedQuote
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.commands.bench.account import (
     QUOTES_A_BAR,
@@ -65,7 +65,7 @@ def _replay(
     publisher.publish(SUPERVISOR, 0, [STARTED])
     host.boot()
     host.say(SENDER, [StartTrading("start", SENDER)])
-    replay, quotes = Replay(host, broker), _recorded()
+    replay, quotes = EveryTick(host, broker), _recorded()
     return host, lambda: partial(replay.serve, list(islice(quotes, QUOTES_A_ROUND)))
 
 

@@ -15,8 +15,10 @@ import msgspec
 import polars as pl
 import pytest
 
+from evenkeel.adapters.history import Recorded
 from evenkeel.commands import backtest
-from evenkeel.commands.backtest.replay import ResultLost, plan_of, replayed, ticks_of, write
+from evenkeel.commands.backtest.plan import Input, Plan, ResultLost, plan_of, recorded, write
+from evenkeel.commands.backtest.replay import prepared, replayed
 from evenkeel.commands.backtest.report import TradeListener, result_of, summary
 from evenkeel.config.load import packaged
 from evenkeel.messages.entry import Lineage
@@ -29,7 +31,7 @@ QUICK = "ma_cross:fast=2,slow=3"
 RESULT_KEYS = ["symbol", "ticks", "bars", "crossed_dropped", "repeats_dropped", "trades", "open", "net_cents"]
 RESULT_KEYS += ["run_s", "total_s", "peak_mb", "journal_sha256"]
 TRADE_KEYS = ["ticket", "direction", "open_utc_ms", "open_price", "close_utc_ms", "close_price", "reason"]
-TRADE_KEYS += ["volume_lots", "profit_cents"]
+TRADE_KEYS += ["volume_lots", "profit_cents", "symbol"]
 
 Row = tuple[object, object, object]
 
@@ -63,6 +65,14 @@ def arguments(ticks: Path, *more: str) -> argparse.Namespace:
     return parser.parse_args([*given, *more])
 
 
+def quick_plan() -> Plan:
+    return plan_of(config_path=None, symbols=["EURUSD"], strategy=QUICK)
+
+
+def sources(ticks: Path) -> list[Recorded]:
+    return recorded(quick_plan(), [Input("ticks", ticks)])
+
+
 def result(ticks: Path, *more: str) -> dict[str, Any]:
     out = ticks.with_name("result.json")
     assert backtest.run(arguments(ticks, *more, "--json", str(out))) == 0
@@ -90,7 +100,7 @@ def test_the_result_holds_each_trade_with_prices_as_decimals(ticks: Path) -> Non
     assert trade["volume_lots"] == 0.1
     assert (trade["ticket"], trade["direction"], trade["reason"]) == (1001, "buy", "target")
     assert (trade["open_price"], trade["close_price"], trade["profit_cents"]) == (1.10125, 1.1033, 2050)
-    assert list(found["open"][0]) == ["ticket", "direction", "open_utc_ms", "open_price", "volume_lots"]
+    assert list(found["open"][0]) == ["ticket", "direction", "open_utc_ms", "open_price", "volume_lots", "symbol"]
     assert found["net_cents"] == sum(trade["profit_cents"] for trade in found["trades"])
     assert (found["symbol"], found["ticks"], found["bars"]) == ("EURUSD", 1_200, 199)
     assert found["total_s"] >= found["run_s"] > 0
@@ -207,17 +217,17 @@ def test_progress_is_shown_on_a_terminal_and_gone_at_the_end(ticks: Path) -> Non
 
 
 def test_progress_is_told_in_rising_shares(ticks: Path) -> None:
-    plan = plan_of(config_path=None, symbol="EURUSD", strategy=QUICK)
     shares: list[float] = []
-    replayed(plan, ticks_of(plan, ticks), shares.append)
+    replayed(prepared(quick_plan(), sources(ticks)), shares.append)
     assert shares[-1] == 1.0
     assert shares == sorted(shares)
 
 
 def test_money_is_shown_in_the_digits_of_the_account(ticks: Path) -> None:
-    plan = plan_of(config_path=None, symbol="EURUSD", strategy=QUICK)
-    done = replayed(plan, read := ticks_of(plan, ticks))
-    found = result_of(done.heard, plan.spec, read, bars=done.bars, run_s=done.run_s, journal_sha256=done.journal_sha256)
+    plan = quick_plan()
+    done = replayed(prepared(plan, read := sources(ticks)))
+    counts = [source.counts for source in read]
+    found = result_of(done.heard, plan.specs, counts, bars=done.bars, run_s=done.run_s, journal_sha256=done.journal_sha256)
     yen = msgspec.structs.replace(plan.config.account, currency="JPY", currency_digits=0)
     net = f"{found.net_cents:,} JPY"
     assert net in summary(found, done.heard, yen)

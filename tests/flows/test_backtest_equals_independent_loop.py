@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from builders import shared_data
 
-from evenkeel.commands.backtest.replay import plan_of, replayed, ticks_of
+from evenkeel.commands.backtest.plan import Input, plan_of, recorded
+from evenkeel.commands.backtest.replay import prepared, replayed
 from evenkeel.commands.backtest.report import BacktestResult, result_of
 from evenkeel.rules.bars import PERIOD_MS
 
@@ -68,10 +69,11 @@ def csv_of(rows: list[Row], folder: Path, digits: int) -> Path:
 
 def backtest(path: Path, case: Case) -> BacktestResult:
     strategy = f"ma_cross:fast={case.fast},slow={case.slow},timeframe={case.timeframe}"
-    plan = plan_of(config_path=None, symbol=case.symbol, strategy=strategy, digits=case.digits)
-    ticks = ticks_of(plan, path)
-    done = replayed(plan, ticks)
-    return result_of(done.heard, plan.spec, ticks, bars=done.bars, run_s=done.run_s, journal_sha256=done.journal_sha256)
+    plan = plan_of(config_path=None, symbols=[case.symbol], strategy=strategy, digits=case.digits)
+    sources = recorded(plan, [Input("ticks", path)])
+    done = replayed(prepared(plan, sources))
+    counts = [source.counts for source in sources]
+    return result_of(done.heard, plan.specs, counts, bars=done.bars, run_s=done.run_s, journal_sha256=done.journal_sha256)
 
 
 def plain_loop(rows: list[Row], case: Case) -> independent_loop.LoopResult:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenkeel.messages.market import BarClosed, Direction, PointWorth, Quote, SymbolSpec
+from evenkeel.messages.market import Direction, PointWorth, SymbolSpec
 from evenkeel.rules.sizing import (
     Book,
     Holding,
@@ -62,13 +62,6 @@ def holding(direction: Direction = Direction.BUY, *, stop_points: int = 109_900,
     )
 
 
-def bar(close_points: int, close_ask_points: int) -> BarClosed:
-    quote = Quote(60_000, close_points, close_ask_points)
-    return BarClosed(
-        "EURUSD", 1, "M1", 0, close_points, close_points, close_points, close_points, close_ask_points, 10, 10, 5, quote
-    )
-
-
 @pytest.mark.parametrize(
     "distance_points, steps, spec, cents",
     [
@@ -110,12 +103,12 @@ def test_a_percentage_of_cents_is_exact():
 
 @pytest.mark.parametrize("direction, cents", [(Direction.BUY, 100), (Direction.SELL, -120)])
 def test_a_buy_floats_at_the_bid_and_a_sell_at_the_ask(direction, cents):
-    book = Book(specs={"EURUSD": EURUSD}, holdings={1: marked(holding(direction), bar(110_010, 110_012))})
+    book = Book(specs={"EURUSD": EURUSD}, holdings={1: marked(holding(direction), 110_010, 110_012)})
     assert floating_cents(book) == cents
 
 
 def test_what_a_deal_realized_no_longer_floats():
-    book = Book(specs={"EURUSD": EURUSD}, holdings={1: realized(marked(holding(), bar(110_010, 110_012)), 4)})
+    book = Book(specs={"EURUSD": EURUSD}, holdings={1: realized(marked(holding(), 110_010, 110_012), 4)})
     assert floating_cents(book) == 60
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from evenkeel.adapters.replay import FEED, TERMINAL, Replay
+from evenkeel.adapters.replay.every_tick import FEED, TERMINAL, EveryTick
 from evenkeel.runtime.clock import ManualClock
 
 FAR_UTC_MS = 2**62
@@ -84,8 +84,8 @@ def host() -> NotingHost:
     return NotingHost()
 
 
-def serve(host: NotingHost, *times_utc_ms: int) -> Replay:
-    replay = Replay(host, host)  # type: ignore[arg-type]  # it stands for both
+def serve(host: NotingHost, *times_utc_ms: int) -> EveryTick:
+    replay = EveryTick(host, host)  # type: ignore[arg-type]  # it stands for both
     replay.serve((row, "EURUSD", at, 1000, 1010) for row, at in enumerate(times_utc_ms))
     return replay
 
@@ -118,12 +118,6 @@ def test_a_timer_that_a_quote_set_fires_before_the_next_quote(host):
     host.feed.crossed, host.sets = ["stop"], [15]
     serve(host, 10, 20)
     assert host.log[-5:] == ["timer 15", "samples before 20", "broker 20", "watches 20", "bars 20"]
-
-
-def test_bars_are_counted_by_timeframe(host):
-    host.feed.bars = [Bar("M1"), Bar("M5")]
-    replay = serve(host, 10, 20)
-    assert replay.bars_closed == {"M1": 1, "M5": 1}
 
 
 def test_a_feed_that_was_restarted_has_read_the_quote_already(host):

@@ -4,7 +4,8 @@ import sys
 import polars as pl
 import pytest
 
-from evenkeel.adapters.history import HistoryUnreadable, read_ticks
+from evenkeel.adapters.history import HistoryUnreadable, TickFile
+from evenkeel.adapters.history.quotes import joined
 from evenkeel.config.schema import PLAIN, Config
 from evenkeel.rules.symbols import spec_for, typical_price
 
@@ -38,7 +39,15 @@ def csv_file(folder, rows, header="time_msc,bid,ask"):
 
 
 def read(path, *, digits=5, **window):
-    return read_ticks(path, "EURUSD", spec_for("EURUSD", CONFIG, digits=digits), typical_price("EURUSD", CONFIG), **window)
+    spec, typical = spec_for("EURUSD", CONFIG, digits=digits), typical_price("EURUSD", CONFIG)
+    return joined(list(TickFile(path, "EURUSD", spec, typical, **window).blocks()))
+
+
+def counted(path, **window):
+    """What its counts say once it is read."""
+    file = TickFile(path, "EURUSD", spec_for("EURUSD", CONFIG), None, **window)
+    list(file.blocks())
+    return file.counts
 
 
 def refusal(path, **options):

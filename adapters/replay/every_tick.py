@@ -1,10 +1,10 @@
 """Recorded quotes through the stepped host, in the order of one instant (DESIGN 6).
 
-Timers due before a quote, then its samples; the broker serves its own stops; crossed levels (exits); closed bars
-(entries); timers due exactly now. Everything that one of these causes is finished before the next.
+Timers due before a quote, then its samples; the broker serves its own stops; crossed levels (exits); closed bars (entries)
+and what strategies say that look at every quote; timers due exactly now. Everything that one of these causes is finished
+before the next.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -30,18 +30,21 @@ class Host(Protocol):
 
     def child(self, name: str) -> Any: ...
 
+    def hearers(self, kind: type[Message]) -> Sequence[str]: ...
+
     def poke(self, name: str, look: Callable[[Any], Sequence[Message]], *, row: int, derived: bool) -> None: ...
 
     def advance_to(self, utc_ms: int, *, inclusive: bool = False) -> None: ...
 
 
-class Replay:
-    """`bars_closed` counts the bars that the quotes closed, by timeframe."""
+class EveryTick:
+    """`tick_strategies` are the children that look at every quote. `wake_utc_ms` is when the next timer or sample is due: the
+    first quote from then on has more to do than its price says.
+    """
 
-    def __init__(self, host: Host, terminal: SimulatedTerminal) -> None:
-        self.bars_closed: Counter[str] = Counter()
-        self._host = host
-        self._terminal = terminal
+    def __init__(self, host: Host, terminal: SimulatedTerminal, *, tick_strategies: Sequence[str] = ()) -> None:
+        self._host, self._terminal, self._tick_strategies = host, terminal, tick_strategies
+        self.wake_utc_ms = self._next_wake_utc_ms()
 
     def serve(self, quotes: Iterable[RecordedQuote]) -> None:
         """Serve every quote, in the order given. The quiet path touches terminal and feed alone.
@@ -50,7 +53,7 @@ class Replay:
         """
         host, on_quote = self._host, self._terminal.on_quote
         feed: MarketFeed = host.child(FEED)
-        wake_utc_ms = self._wake_utc_ms()
+        self.wake_utc_ms = wake_utc_ms = self._next_wake_utc_ms()
         for row, symbol, time_utc_ms, bid_points, ask_points in quotes:
             happened = time_utc_ms >= wake_utc_ms
             if happened:
@@ -67,13 +70,22 @@ class Replay:
             if not happened or host.child(FEED) is feed:
                 bars = feed.closed_bars(symbol, time_utc_ms, bid_points, ask_points)
                 if bars:
-                    self.bars_closed.update(bar.timeframe for bar in bars)
                     self._say(FEED, time_utc_ms, row, _already(bars), derived=True)
+                    happened = True
+            for name in self._tick_strategies:
+                signals = host.child(name).ticked(row, symbol, time_utc_ms, bid_points, ask_points)
+                if signals:
+                    self._say(name, time_utc_ms, row, _already(signals), derived=False)
                     happened = True
             if happened:
                 host.advance_to(time_utc_ms, inclusive=True)
                 feed = host.child(FEED)
-                wake_utc_ms = self._wake_utc_ms()
+                self.wake_utc_ms = wake_utc_ms = self._next_wake_utc_ms()
+
+    def _next_wake_utc_ms(self) -> int:
+        timer: int | None = self._host.child(CLOCK).next_due_utc_ms()
+        sample: int = self._host.child(FEED).next_sample_utc_ms
+        return min(_NEVER if timer is None else timer, sample)
 
     def _fire(self, time_utc_ms: int, row: int) -> None:
         self._host.advance_to(time_utc_ms)
@@ -82,11 +94,6 @@ class Replay:
     def _say(self, name: str, time_utc_ms: int, row: int, look: Callable[[Any], Sequence[Message]], *, derived: bool) -> None:
         self._host.clock.advance_to(time_utc_ms)
         self._host.poke(name, look, row=row, derived=derived)
-
-    def _wake_utc_ms(self) -> int:
-        timer: int | None = self._host.child(CLOCK).next_due_utc_ms()
-        sample: int = self._host.child(FEED).next_sample_utc_ms
-        return min(_NEVER if timer is None else timer, sample)
 
 
 def _already(said: Sequence[Message]) -> Callable[[Any], Sequence[Message]]:
