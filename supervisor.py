@@ -206,8 +206,8 @@ def children(
 ) -> list[ChildSpec]:
     """Every child, in the order of their start: each hears only of things that those before it may say at once.
 
-    `more_edges` are `reporter` and `control`, which not every run has. `stand_ins` are made in the place of children of the
-    same name: in a replay those that know what will come.
+    `more_edges` are `reporter` and `control`, which not every run has. `stand_ins` are made in the place of strategies by
+    their children's names: in a replay those that know what they will say.
     """
     config, symbols, more, stand_ins = world.config, world.symbols, more_edges or {}, stand_ins or {}
     guards = guard_names(world)
@@ -215,16 +215,15 @@ def children(
         _edge("clock", lambda: Timers(world.clock)),
         _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
         _actor("trading_calendar", lambda: TradingCalendar(config.trading_calendar)),
-        _actor("risk_limit", stand_ins.get("risk_limit", lambda: RiskLimit(config))),
+        _actor("risk_limit", lambda: RiskLimit(config)),
         _actor("broker_gateway", lambda: BrokerGateway(config.broker_gateway, guards)),
     ]
     if config.circuit_breaker.enabled:
-        breaker = stand_ins.get("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols))
-        specs.append(_actor("circuit_breaker", breaker))
+        specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     specs += [_position(symbol, config) for symbol in symbols]
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
     specs += [_edge("terminal", lambda: terminal_edge(world)), _edge("market_feed", lambda: market_feed(world))]
-    specs += [_strategy(name, world, stand_ins.get(f"strategy/{name}")) for name in config.strategy]
+    specs += [_strategy(name, world, stand_ins) for name in config.strategy]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs
 
@@ -284,10 +283,10 @@ def _position(symbol: str, config: Config) -> ChildSpec:
     return ChildSpec(name=f"position/{symbol}", kind=Kind.ACTOR, make=lambda: Position(symbol, config), owns_positions=True)
 
 
-def _strategy(name: str, world: World, stand_in: Callable[[], Any] | None) -> ChildSpec:
+def _strategy(name: str, world: World, stand_ins: Mapping[str, Callable[[], Any]]) -> ChildSpec:
     config, follows = world.config.strategy[name], world.source is not None
     edge = partial(StrategyEdge, name, config, partial(make_strategy, config), world.board, follows=follows)
-    return _edge(f"strategy/{name}", stand_in or edge, essential=False)
+    return _edge(f"strategy/{name}", stand_ins.get(f"strategy/{name}", edge), essential=False)
 
 
 if __name__ == "__main__":

@@ -40,16 +40,11 @@ class CircuitBreaker:
             case _:
                 assert_never(message)
 
-    def reason_after(self, bar: BarClosed) -> str | None:
-        """Take an M1 bar in; why its ATR trips."""
-        baseline = baseline_after(self.config, self.state.baselines.get(bar.symbol, Baseline()), bar)
-        self.state.baselines[bar.symbol] = baseline
-        return atr_trip(self.config, baseline)
-
     def _after_bar(self, bar: BarClosed, now_utc_ms: int) -> list[Message]:
         """A late bar belongs to the baseline, but what it shows is over."""
-        reason = self.reason_after(bar)
-        return [] if bar.late else self._hold(bar.symbol, reason, now_utc_ms)
+        baseline = baseline_after(self.config, self.state.baselines.get(bar.symbol, Baseline()), bar)
+        self.state.baselines[bar.symbol] = baseline
+        return [] if bar.late else self._hold(bar.symbol, atr_trip(self.config, baseline), now_utc_ms)
 
     def _hold(self, symbol: str, reason: str | None, now_utc_ms: int) -> list[Message]:
         """Says nothing while more than half of a hold is left: it is prolonged in time, not at each sample."""

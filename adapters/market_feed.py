@@ -182,15 +182,17 @@ class MarketFeed:
         """Strictly inside which a quote of `symbol` crosses no watch."""
         return band_of(self.state.symbols[symbol].watches)
 
-    def pass_over(self, symbol: str, minutes: "Minutes", minute: OpenMinute, newest: Tick) -> None:
+    def pass_over(self, symbol: str, minutes: "Minutes", minute: OpenMinute, newest: Tick) -> int:
         """Take in quotes that cross nothing and close no bar that anybody wants, all at once: for a replay that jumps.
 
-        `minutes` has the M1 bars that they closed, `minute` what they add to the one that stays open. Never the first quote.
+        `minutes` has all M1 bars of the replay, `minute` what they add to the one that stays open. Never the first quote.
+        Returns how many of `minutes` have closed by now; 0 when none did by these quotes.
         """
         feed, open_minute = self.state.symbols[symbol], self._minutes[symbol]
         if open_minute.open_utc_ms == minute.open_utc_ms:
             open_minute.bids += minute.bids
             open_minute.asks += minute.asks
+            closed_now = 0, 0
         else:
             closed_now = minutes.between(open_minute.open_utc_ms, minute.open_utc_ms)
             self._minutes[symbol] = minute
@@ -201,6 +203,7 @@ class MarketFeed:
                 if bar is not None:
                     feed.bars[timeframe] = bar
         self._put(symbol, *newest)
+        return closed_now[1]
 
     def remember(self, message: Heard | Said) -> None:
         match message:

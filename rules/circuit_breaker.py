@@ -61,9 +61,4 @@ def atr_trip(config: CircuitBreakerConfig, baseline: Baseline) -> str | None:
     median = lower_median(history)
     if median == 0 or now * PPM < median * ppm_of(config.atr_ratio):
         return None
-    return atr_trip_text(config, now, median)
-
-
-def atr_trip_text(config: CircuitBreakerConfig, now_millipoints: int, median_millipoints: int) -> str:
-    now_points, median_points = now_millipoints // 1000, median_millipoints // 1000
-    return f"ATR of {now_points} points is {config.atr_ratio:g} times its median {median_points} or more"
+    return f"ATR of {now // 1000} points is {config.atr_ratio:g} times its median {median // 1000} or more"

@@ -12,7 +12,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from evenkeel.config.schema import CircuitBreakerConfig
 from evenkeel.rules.bar_columns import Bars, Column
-from evenkeel.rules.circuit_breaker import BASELINE_BARS_MIN, atr_trip_text, hold_ms
+from evenkeel.rules.circuit_breaker import BASELINE_BARS_MIN, Baseline, hold_ms
+from evenkeel.rules.indicators import Atr
 from evenkeel.rules.sizing import PPM, ppm_of
 from evenkeel.rules.spreads import HOUR_BARS_MAX, HOUR_BARS_MIN, RECENT_BARS_MAX, RECENT_BARS_MIN
 
@@ -21,22 +22,33 @@ _HOURS_PER_WEEK: Final = 168
 _WINDOWS_AT_ONCE: Final = 8_192
 
 
-def atr_trips(config: CircuitBreakerConfig, bars: Bars) -> dict[int, str]:
-    """By the open of each closed M1 bar that trips by its ATR: why, with the numbers."""
-    atrs = np.fromiter(_atrs_millipoints(bars, config.atr_bars), np.int64)
-    least = min(BASELINE_BARS_MIN, config.baseline_bars)
-    if len(atrs) <= least:
-        return {}
-    medians = running_medians(atrs, config.baseline_bars)[:-1]  # of those before each
-    now = atrs[1:]
-    is_trip = (medians > 0) & (now * PPM >= medians * ppm_of(config.atr_ratio))
-    is_trip[: least - 1] = False
-    indexes = np.flatnonzero(is_trip)
-    opens = bars.open_utc_ms[indexes + config.atr_bars].tolist()
-    return {
-        open_utc_ms: atr_trip_text(config, atr, median)
-        for open_utc_ms, atr, median in zip(opens, now[indexes].tolist(), medians[indexes].tolist(), strict=True)
-    }
+class AtrCourse:
+    """A symbol's average true range over all its closed M1 bars. `trips` are the numbers of the bars that trip by it."""
+
+    def __init__(self, config: CircuitBreakerConfig, bars: Bars) -> None:
+        self._config, self._bars = config, bars
+        self._totals_millipoints = list(_totals_millipoints(bars, config.atr_bars))
+        first = config.atr_bars - 1  # the bar from which there is an average
+        self._averages_millipoints = [total // config.atr_bars for total in self._totals_millipoints[first:]]
+        self.trips: list[int] = self._trips(np.array(self._averages_millipoints, np.int64))
+
+    def baseline_after(self, count: int) -> Baseline:
+        """What the breaker remembers after the first `count` bars."""
+        if count == 0:
+            return Baseline()
+        period, history = self._config.atr_bars, max(0, count - self._config.atr_bars)
+        atr = Atr(min(count, period), int(self._bars.close_points[count - 1]), self._totals_millipoints[count - 1])
+        return Baseline(atr, tuple(self._averages_millipoints[max(0, history - self._config.baseline_bars) : history]))
+
+    def _trips(self, averages: Column) -> list[int]:
+        least = min(BASELINE_BARS_MIN, self._config.baseline_bars)
+        if len(averages) <= least:
+            return []
+        medians, now = running_medians(averages, self._config.baseline_bars)[:-1], averages[1:]  # each with those before it
+        is_trip = (medians > 0) & (now * PPM >= medians * ppm_of(self._config.atr_ratio))
+        is_trip[: least - 1] = False
+        numbers: list[int] = (np.flatnonzero(is_trip) + self._config.atr_bars).tolist()
+        return numbers
 
 
 def usual_spreads(minutes: Bars, typical_points: int) -> Column:
@@ -91,14 +103,13 @@ def running_medians(values: Column, count_max: int) -> Column:
     return medians
 
 
-def _atrs_millipoints(bars: Bars, period: int) -> Iterator[int]:
-    """The average true range in thousandths of a point at each bar from number `period` on."""
-    before = np.concatenate([bars.close_points[:1], bars.close_points[:-1]])
-    if bars.size:
-        before[0] = bars.low_points[0]  # the first bar has only its own range
+def _totals_millipoints(bars: Bars, period: int) -> Iterator[int]:
+    """The average true range in thousandths of a point times the period, after each bar."""
+    if not bars.size:
+        return
+    before = np.concatenate([bars.low_points[:1], bars.close_points[:-1]])  # the first bar has only its own range
     ranges = (np.maximum(bars.high_points, before) - np.minimum(bars.low_points, before)) * 1000
     total = 0
     for index, entering in enumerate(ranges.tolist()):
         total += entering - (total // period if index >= period else 0)
-        if index + 1 >= period:
-            yield total // period
+        yield total

@@ -12,11 +12,12 @@ from typing import Final
 
 from evenkeel.adapters.history.merged import Stretch
 from evenkeel.adapters.market_feed import MarketFeed
+from evenkeel.adapters.replay.bar_foresight import BarForesight, EveryBar
 from evenkeel.adapters.replay.every_tick import FEED, EveryTick, Host, RecordedQuote
 from evenkeel.adapters.replay.foreseen_samples import ForeseenSamples
 from evenkeel.adapters.replay.lane import Lane
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.adapters.strategy.foreseen import Foreseen
+from evenkeel.adapters.strategy.foreseen import Answers
 from evenkeel.messages.market import BarClosed
 from evenkeel.rules.bar_columns import Bars, Minutes
 from evenkeel.rules.bars import PERIOD_MS, OpenMinute, period_start_utc_ms
@@ -25,9 +26,9 @@ _MINUTE_MS: Final = PERIOD_MS["M1"]
 
 
 class Jump:
-    """`minutes` are the M1 bars of all quotes that will be served, by symbol; `tick_strategies` the children that look at
-    every quote, which tell of a whole stretch beforehand (adapters/strategy/foreseen.py); `samples` the times at which the
-    circuit breaker is to be sampled, which it tells likewise.
+    """`minutes` are the M1 bars of all quotes that will be served, by symbol; `foresights` belong to children that hear bars,
+    by name: one without hears every bar. `tick_answers` are those of children that look at every quote, `samples` knows when
+    the circuit breaker is to be sampled: both look at a whole stretch beforehand.
     """
 
     def __init__(
@@ -36,21 +37,21 @@ class Jump:
         terminal: SimulatedTerminal,
         minutes: Mapping[str, Bars],
         *,
-        tick_strategies: Sequence[str] = (),
+        foresights: Mapping[str, BarForesight],
+        tick_answers: Mapping[str, Answers],
         samples: ForeseenSamples | None = None,
     ) -> None:
         self._samples = samples
-        self._host, self._terminal, self._tick_strategies = host, terminal, tick_strategies
+        self._host, self._terminal, self._tick_answers = host, terminal, tick_answers
         self._minutes = {symbol: Minutes(bars) for symbol, bars in minutes.items()}
-        self._one_by_one = EveryTick(host, terminal, tick_strategies=tick_strategies)
-        self._bar_hearers = host.hearers(BarClosed)
+        self._one_by_one = EveryTick(host, terminal, tick_strategies=list(tick_answers))
+        self._foresights = [(name, foresights.get(name, EveryBar())) for name in host.hearers(BarClosed)]
 
     def serve(self, stretch: Stretch) -> None:
         """Serve every quote of `stretch`; stretches in their order, none left out."""
         lanes = list(map(Lane, stretch.symbols, stretch.quotes, stretch.position))
-        strategies: list[Foreseen] = [self._host.child(name) for name in self._tick_strategies]
         for lane in lanes:
-            lane.expect([strategy.foresee(lane.symbol, lane.quotes) for strategy in strategies])
+            lane.expect([answers.foresee(lane.symbol, lane.quotes) for answers in self._tick_answers.values()])
             if self._samples is not None:
                 self._samples.look(lane.symbol, lane.quotes, int(stretch.time_utc_ms[-1]))
         self._one_by_one.serve(self._that_matter(stretch, lanes))
@@ -81,7 +82,8 @@ class Jump:
         if minute_ends_utc_ms is None:
             return lane.done
         outside = lane.first_outside(self._terminal.band(lane.symbol), feed.band(lane.symbol))
-        wanted = [self._host.child(name).next_bar_utc_ms(lane.symbol, minute_ends_utc_ms) for name in self._bar_hearers]
+        child = self._host.child
+        wanted = [one.next_bar_utc_ms(child(name), lane.symbol, minute_ends_utc_ms) for name, one in self._foresights]
         return min(outside, lane.first_from(min(wanted)), lane.first_expected())
 
     def _pass_over(self, lanes: Sequence[Lane], there: int) -> None:
@@ -93,8 +95,9 @@ class Jump:
                 open_utc_ms = period_start_utc_ms(newest[0], "M1")
                 bids, asks = lane.prices(max(lane.done, lane.first_from(open_utc_ms)), end)
                 minute = OpenMinute(open_utc_ms, open_utc_ms + _MINUTE_MS, bids, asks)
-                for name in self._bar_hearers:
-                    self._host.child(name).pass_over(lane.symbol, open_utc_ms)
-                feed.pass_over(lane.symbol, self._minutes[lane.symbol], minute, newest)
+                closed_now = feed.pass_over(lane.symbol, self._minutes[lane.symbol], minute, newest)
                 self._terminal.pass_over(lane.symbol, *newest)
                 lane.done = end
+                if closed_now:
+                    for name, foresight in self._foresights:
+                        foresight.pass_over(self._host.child(name), lane.symbol, closed_now)

@@ -6,7 +6,7 @@ as the one that is asked bar by bar (adapters/strategy/edge.py).
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 import numpy as np
@@ -25,6 +25,58 @@ from evenkeel.rules.strategy import BarStrategy, Strategy, TickStrategy, foresee
 from evenkeel.runtime.edge import At
 
 
+class Answers:
+    """What strategies will say: at all bars of `minutes`, the M1 bars of the whole replay, of which the last is open, and on
+    the quotes of a stretch once it has looked at them. `strategies` has a new one for each symbol. A BarForesight.
+
+    Raises StrategyBroken.
+    """
+
+    def __init__(self, strategies: Mapping[str, Strategy], minutes: Mapping[str, Bars], timeframe: str) -> None:
+        self._timeframe = timeframe
+        self._on_ticks = {symbol: one for symbol, one in strategies.items() if isinstance(one, TickStrategy)}
+        self._on_tick: dict[str, dict[int, int]] = {}
+        self._on_bar: dict[str, dict[int, int]] = {}
+        self._ends_utc_ms: dict[str, list[int]] = {}
+        for symbol, strategy in strategies.items():
+            if isinstance(strategy, BarStrategy):
+                self._foresee_bars(symbol, strategy, minutes[symbol])
+
+    def next_bar_utc_ms(self, child: Any, symbol: str, from_utc_ms: int) -> int:
+        ends_utc_ms = self._ends_utc_ms.get(symbol, ())
+        place = bisect_left(ends_utc_ms, from_utc_ms)
+        return ends_utc_ms[place] if place < len(ends_utc_ms) else NEVER_UTC_MS
+
+    def pass_over(self, child: Any, symbol: str, count: int) -> None:
+        """Nothing is kept of bars that it says nothing at."""
+
+    def foresee(self, symbol: str, quotes: Quotes) -> NDArray[np.int64]:
+        """Look at the symbol's next quotes; the indexes of those on which something is said."""
+        if symbol not in self._on_ticks:
+            return np.empty(0, np.int64)
+        strategy = self._on_ticks[symbol]
+        answers = foreseen_ticks(strategy, quotes.time_utc_ms, quotes.bid_points, quotes.ask_points)
+        indexes = np.flatnonzero(answers)
+        self._on_tick[symbol] = dict(zip(quotes.row[indexes].tolist(), answers[indexes].tolist(), strict=True))
+        return indexes
+
+    def at_bar(self, bar: BarClosed) -> int:
+        return self._on_bar.get(bar.symbol, {}).get(bar.open_utc_ms, 0) if bar.timeframe == self._timeframe else 0
+
+    def at_row(self, symbol: str, row: int) -> int:
+        """Of the quotes that it looked at last."""
+        return self._on_tick.get(symbol, {}).get(row, 0)
+
+    def _foresee_bars(self, symbol: str, strategy: BarStrategy, minutes: Bars) -> None:
+        bars = longer(minutes, self._timeframe)
+        bars = bars.cut(0, max(0, bars.size - 1))
+        answers = foreseen(strategy, bars)
+        indexes = np.flatnonzero(answers)
+        opens_utc_ms = bars.open_utc_ms[indexes]
+        self._ends_utc_ms[symbol] = (opens_utc_ms + PERIOD_MS[self._timeframe]).tolist()
+        self._on_bar[symbol] = dict(zip(opens_utc_ms.tolist(), answers[indexes].tolist(), strict=True))
+
+
 class ForeseenState(msgspec.Struct):
     """By symbol: on which terms it trades."""
 
@@ -32,57 +84,17 @@ class ForeseenState(msgspec.Struct):
 
 
 class Foreseen:
-    """`strategies` has a new strategy for each of its symbols, `minutes` the M1 bars of the whole replay, the last one open.
-
-    Raises StrategyBroken when an answer is none of -1, 0, +1.
-    """
+    """The edge that says what `answers` knows."""
 
     poll_s: float | None = None
 
-    def __init__(
-        self,
-        name: str,
-        config: StrategyConfig,
-        strategies: Mapping[str, Strategy],
-        minutes: Mapping[str, Bars],
-        board: QuoteBoard,
-    ) -> None:
+    def __init__(self, name: str, config: StrategyConfig, answers: Answers, board: QuoteBoard) -> None:
         self.state = ForeseenState()
-        self._timeframe, self._lineage, self._board = config.timeframe, lineage_of(name, config), board
-        self._on_ticks = {symbol: one for symbol, one in strategies.items() if isinstance(one, TickStrategy)}
-        self._tick_answers: dict[tuple[str, int], int] = {}
-        self._bar_answers: dict[tuple[str, int], int] = {}
-        self._bar_ends_utc_ms: dict[str, list[int]] = {}
-        for symbol, strategy in strategies.items():
-            if isinstance(strategy, BarStrategy):
-                self._foresee_bars(symbol, strategy, minutes[symbol])
-
-    def next_bar_utc_ms(self, symbol: str, from_utc_ms: int) -> int:
-        """The end of the first bar, ending then or later, on which it will say something."""
-        ends_utc_ms = self._bar_ends_utc_ms.get(symbol)
-        if ends_utc_ms is None:
-            return NEVER_UTC_MS
-        place = bisect_left(ends_utc_ms, from_utc_ms)
-        return ends_utc_ms[place] if place < len(ends_utc_ms) else NEVER_UTC_MS
-
-    def pass_over(self, symbol: str, open_utc_ms: int) -> None:
-        """Bars that opened before that time have closed unheard: nothing of them is kept."""
-
-    def foresee(self, symbol: str, quotes: Quotes) -> NDArray[np.int64]:
-        """Look at the next stretch of quotes; the indexes of those on which it will say something."""
-        if symbol not in self._on_ticks:
-            return np.empty(0, np.int64)
-        strategy = self._on_ticks[symbol]
-        answers = foreseen_ticks(strategy, quotes.time_utc_ms, quotes.bid_points, quotes.ask_points)
-        indexes = np.flatnonzero(answers)
-        rows, said = quotes.row[indexes].tolist(), answers[indexes].tolist()
-        self._tick_answers = {key: one for key, one in self._tick_answers.items() if key[0] != symbol}
-        self._tick_answers.update(((symbol, row), one) for row, one in zip(rows, said, strict=True))
-        return indexes
+        self._lineage, self._answers, self._board = lineage_of(name, config), answers, board
 
     def ticked(self, row: int, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> list[SignalRaised]:
-        """What it says on a quote of the stretch that it has looked at."""
-        answer = self._tick_answers.get((symbol, row), 0)
+        """What it says on a quote of the stretch that was looked at."""
+        answer = self._answers.at_row(symbol, row)
         if not answer:
             return []
         usual_points = self._board.usual_spread_points(symbol, time_utc_ms)
@@ -96,8 +108,8 @@ class Foreseen:
     def act(self, message: BarClosed | SymbolSpecified, at: At) -> Sequence[Message]:
         match message:
             case BarClosed():
-                answer = self._bar_answers.get((message.symbol, message.open_utc_ms), 0)
-                return [signal_of(message, answer, self._lineage)] if answer and message.timeframe == self._timeframe else []
+                answer = self._answers.at_bar(message)
+                return [signal_of(message, answer, self._lineage)] if answer else []
             case SymbolSpecified():
                 return []
             case _:
@@ -112,13 +124,3 @@ class Foreseen:
 
     def close(self) -> None:
         """Nothing to let go of."""
-
-    def _foresee_bars(self, symbol: str, strategy: BarStrategy, minutes: Bars) -> None:
-        bars = longer(minutes, self._timeframe)
-        bars = bars.cut(0, max(0, bars.size - 1))
-        answers = foreseen(strategy, bars)
-        indexes = np.flatnonzero(answers)
-        opens_utc_ms = bars.open_utc_ms[indexes]
-        self._bar_ends_utc_ms[symbol] = (opens_utc_ms + PERIOD_MS[self._timeframe]).tolist()
-        keys = ((symbol, open_utc_ms) for open_utc_ms in opens_utc_ms.tolist())
-        self._bar_answers.update(zip(keys, answers[indexes].tolist(), strict=True))

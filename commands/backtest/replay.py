@@ -6,21 +6,20 @@ ChildCrashed   a fault in evenkeel; what was found so far is worth nothing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from evenkeel.actors.foreseen.circuit_breaker import ForeseenBreaker
-from evenkeel.actors.foreseen.risk_limit import ForeseenRiskLimit
 from evenkeel.adapters.build import build_id
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.history import Quotes, Recorded, Stretch, merged
 from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.adapters.replay.bar_foresight import BarForesight, BreakerForesight, RiskForesight
 from evenkeel.adapters.replay.every_tick import EveryTick
 from evenkeel.adapters.replay.foreseen_samples import ForeseenSamples
 from evenkeel.adapters.replay.jump import Jump
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.adapters.strategy.foreseen import Foreseen
+from evenkeel.adapters.strategy.foreseen import Answers, Foreseen
 from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.commands.backtest.plan import Plan
 from evenkeel.commands.backtest.report import HeardTrades, TradeListener
@@ -122,23 +121,37 @@ def _set_up(
     terminal = _terminal(plan, keep_ticks=KEEP_TICKS if every_tick else 0)
     world = World(plan.config, plan.specs, terminal, clock, board, Gate(), terminal.ticks, lambda: 0)
     name, config = plan.strategy
+    child = f"strategy/{name}"
     strategies = {symbol: make_strategy(config, spec) for symbol, spec in plan.specs.items()}
     looks_at_ticks = any(isinstance(one, TickStrategy) for one in strategies.values())
-    tick_strategies = [f"strategy/{name}"] if looks_at_ticks else []
     more = {"reporter": TradeListener}
     if every_tick:
         host = stepped_run(world, clock, _started(given), journal, more)
-        one_by_one = EveryTick(host, terminal, tick_strategies=tick_strategies)
+        one_by_one = EveryTick(host, terminal, tick_strategies=[child] if looks_at_ticks else [])
         return host, lambda stretch: one_by_one.serve(stretch.in_order())
-    samples = ForeseenSamples(plan.config.circuit_breaker, given.minutes, plan.specs)
-    stand_ins: dict[str, Callable[[], Any]] = {
-        "risk_limit": partial(ForeseenRiskLimit, plan.config, given.minutes),
-        "circuit_breaker": partial(ForeseenBreaker, plan.config.circuit_breaker, given.minutes),
-        f"strategy/{name}": partial(Foreseen, name, config, strategies, given.minutes, board),
-    }
-    host = stepped_run(world._replace(sample_after=samples.after), clock, _started(given), journal, more, stand_ins)
-    jump = Jump(host, terminal, given.minutes, tick_strategies=tick_strategies, samples=samples)
+    answers = Answers(strategies, given.minutes, config.timeframe)
+    samples, foresights = _foresights(plan, given.minutes)
+    foreseen = partial(Foreseen, name, config, answers, board)
+    world = world._replace(sample_after=samples.after) if samples else world
+    host = stepped_run(world, clock, _started(given), journal, more, {child: foreseen})
+    jump = Jump(
+        host,
+        terminal,
+        given.minutes,
+        foresights={**foresights, child: answers},
+        tick_answers={child: answers} if looks_at_ticks else {},
+        samples=samples,
+    )
     return host, jump.serve
+
+
+def _foresights(plan: Plan, minutes: Mapping[str, Bars]) -> tuple[ForeseenSamples | None, dict[str, BarForesight]]:
+    """Of the actors that hear bars and samples."""
+    breaker = plan.config.circuit_breaker
+    risk: dict[str, BarForesight] = {"risk_limit": RiskForesight(plan.config.limits, minutes)}
+    if not breaker.enabled:
+        return None, risk
+    return ForeseenSamples(breaker, minutes, plan.specs), {**risk, "circuit_breaker": BreakerForesight(breaker, minutes)}
 
 
 def _terminal(plan: Plan, *, keep_ticks: int) -> SimulatedTerminal:

@@ -11,7 +11,7 @@ from evenkeel.config.schema import CircuitBreakerConfig
 from evenkeel.messages.market import BarClosed, Quote
 from evenkeel.rules.bar_columns import Bars, minutes_of
 from evenkeel.rules.circuit_breaker import Baseline, atr_trip, baseline_after, hold_ms
-from evenkeel.rules.foresight import atr_trips, running_medians, usual_spreads, wide_samples
+from evenkeel.rules.foresight import AtrCourse, running_medians, usual_spreads, wide_samples
 from evenkeel.rules.sizing import PPM, ppm_of
 from evenkeel.rules.spreads import Spreads, baseline_points, lower_median, record
 
@@ -50,22 +50,23 @@ def test_a_running_median_is_the_lower_median_of_the_last_values(values: list[in
 
 
 @pytest.mark.parametrize("baseline_bars", [10, 60, 120, 500])
-def test_atr_trips_are_those_of_a_fold_with_their_words(baseline_bars: int) -> None:
+def test_the_course_of_the_atr_is_that_of_a_fold(baseline_bars: int) -> None:
     config = CircuitBreakerConfig(atr_ratio=1.5, atr_bars=5, baseline_bars=baseline_bars)
     bars = minutes(seed=3, count=700)
-    baseline, found = Baseline(), {}
-    for bar in heard(bars):
+    course = AtrCourse(config, bars)
+    baseline, trips = Baseline(), []
+    for number, bar in enumerate(heard(bars)):
+        assert course.baseline_after(number) == baseline
         baseline = baseline_after(config, baseline, bar)
-        reason = atr_trip(config, baseline)
-        if reason is not None:
-            found[bar.open_utc_ms] = reason
-    assert len(found) > 10
-    assert atr_trips(config, bars) == found
+        if atr_trip(config, baseline) is not None:
+            trips.append(number)
+    assert len(trips) > 10
+    assert course.trips == trips
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 30])
 def test_few_bars_trip_nothing(count: int) -> None:
-    assert atr_trips(CircuitBreakerConfig(), minutes(1, 31).cut(0, count)) == {}
+    assert AtrCourse(CircuitBreakerConfig(), minutes(1, 31).cut(0, count)).trips == []
 
 
 def test_the_usual_spread_is_that_of_a_fold() -> None:
