@@ -60,8 +60,7 @@ class Minutes:
 def minutes_of(time_utc_ms: Column, bid_points: Column, ask_points: Column) -> Bars:
     """The M1 bars of quotes in order; the last minute, which may go on, is among them."""
     minute = time_utc_ms // PERIOD_MS["M1"]
-    first = _starts(minute)
-    end = np.append(first[1:], len(minute))
+    first, end = _runs(minute)
     return Bars(
         open_utc_ms=minute[first] * PERIOD_MS["M1"],
         open_points=bid_points[first],
@@ -90,10 +89,9 @@ def minutes_of_blocks(blocks: Iterable[tuple[Column, Column, Column]]) -> Bars:
 def longer(minutes: Bars, timeframe: str) -> Bars:
     """The bars of `timeframe` that whole minutes make; the last period, which may go on, is among them."""
     period = minutes.open_utc_ms // PERIOD_MS[timeframe]
-    first = _starts(period)
+    first, end = _runs(period)
     if not len(first):
         return minutes
-    end = np.append(first[1:], len(period))
     return Bars(
         open_utc_ms=period[first] * PERIOD_MS[timeframe],
         open_points=minutes.open_points[first],
@@ -111,12 +109,13 @@ def joined(parts: Sequence[Bars]) -> Bars:
     return Bars(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _starts(group: Column) -> Column:
-    """Where each run of equal numbers begins."""
+def _runs(group: Column) -> tuple[Column, Column]:
+    """Where each run of equal numbers begins, and where it ends."""
     is_start = np.empty(len(group), np.bool_)
     is_start[:1] = True
     np.not_equal(group[1:], group[:-1], out=is_start[1:])
-    return np.flatnonzero(is_start)
+    first = np.flatnonzero(is_start)
+    return first, np.append(first, len(group))[1:]
 
 
 def _lower_medians(values: Column, first: Column, end: Column) -> Column:

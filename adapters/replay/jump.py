@@ -8,6 +8,7 @@ differ, tick by tick is right.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Final
 
 from evenkeel.adapters.history.merged import Stretch
@@ -49,7 +50,7 @@ class Jump:
 
     def serve(self, stretch: Stretch) -> None:
         """Serve every quote of `stretch`; stretches in their order, none left out."""
-        lanes = list(map(Lane, stretch.symbols, stretch.quotes, stretch.position))
+        lanes = list(map(Lane, stretch.symbols, stretch.quotes, stretch.position, repeat(stretch.size)))
         for lane in lanes:
             lane.expect([answers.foresee(lane.symbol, lane.quotes) for answers in self._tick_answers.values()])
             if self._samples is not None:

@@ -16,12 +16,12 @@ _NO_INDEXES: Final[Indexes] = np.empty(0, np.int64)
 
 
 class Lane:
-    """Quotes before `done` are served or passed over. `position` is where each stands among those of all symbols."""
+    """Quotes before `done` are served or passed over. `position` is where each stands among the `size` of all symbols."""
 
-    def __init__(self, symbol: str, quotes: Quotes, position: Indexes) -> None:
+    def __init__(self, symbol: str, quotes: Quotes, position: Indexes, size: int) -> None:
         self.symbol, self.quotes, self.position = symbol, quotes, position
         self.count, self.done = len(quotes.row), 0
-        self._is_alone = self.count > 0 and int(position[-1]) == self.count - 1
+        self._is_alone = self.count == size
         self._search = PriceSearch(quotes.bid_points, quotes.ask_points)
         self._bands, self._found = (SHUT, SHUT), 0
         self._expected = _NO_INDEXES

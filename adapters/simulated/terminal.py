@@ -119,7 +119,7 @@ class SimulatedTerminal:
     def pass_over(self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> None:
         """The newest of quotes that all lay inside the band: for a replay that jumps. The others leave no trace."""
         price = self._prices[symbol]
-        self._book.now_utc_ms = time_utc_ms
+        self._book.now_utc_ms = max(self._book.now_utc_ms, time_utc_ms)
         price.time_utc_ms, price.bid_points, price.ask_points = time_utc_ms, bid_points, ask_points
 
     def open_position(self, request: OpenRequest, magic: int) -> Answer:

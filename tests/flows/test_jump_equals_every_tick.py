@@ -1,0 +1,204 @@
+"""A replay that jumps and one that serves every quote write the same journal, to the byte."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import shared_data
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from evenkeel.commands.backtest.plan import Input, plan_of, recorded
+from evenkeel.commands.backtest.replay import Replayed, prepared, replayed
+from evenkeel.config.load import packaged
+from evenkeel.messages.codec import decode
+from evenkeel.messages.operator import HoldPlaced, ModeChanged
+from evenkeel.runtime.journal import MemoryJournal, decode_record
+
+MONDAY_UTC_MS = 1_767_571_200_000
+QUICK = "ma_cross:fast=2,slow=5"
+TICKS_STRATEGY = "python:object=every_tick_strategies.EveryFew,few=37"
+
+Row = tuple[int, int, int]
+
+
+def rows_of(seed: int, count: int, start_points: int = 110_000, calm: int = 4) -> list[Row]:
+    """A walk with equal stamps, repeats, crossed quotes, silent hours, jumps, calm spells, restless ones, a frozen feed."""
+    dice = random.Random(seed)
+    time_utc_ms, bid_points = MONDAY_UTC_MS + dice.randrange(60_000), start_points
+    rows: list[Row] = []
+    while len(rows) < count:
+        if rows and dice.random() < 0.03:
+            rows.append(rows[-1])
+            continue
+        if dice.random() < 0.001:  # frozen: the same price again and again
+            rows += [(time_utc_ms + 700 * i, bid_points, bid_points + 10) for i in range(1, 60)]
+            time_utc_ms = rows[-1][0]
+        time_utc_ms += dice.choice((0, 1, 400, 2_000, 9_000, 60_000 if dice.random() < 0.1 else 5_000))
+        bid_points += 5 * dice.randint(-calm, calm) * (4 if len(rows) // 400 % 3 == 2 else 1)
+        if dice.random() < 0.002:
+            time_utc_ms += dice.randrange(50_000_000)
+            bid_points += 5 * dice.randint(-60, 60)
+        spread_points = dice.choice((0, 5, 10, 15, -5)) if dice.random() < 0.98 else dice.choice((40, 80, 120))
+        rows.append((time_utc_ms, bid_points, bid_points + spread_points))
+    return rows
+
+
+def csv_of(rows: Sequence[Row], path: Path, digits: int = 5) -> Path:
+    lines = [f"{time},{bid / 10**digits:.{digits}f},{ask / 10**digits:.{digits}f}\n" for time, bid, ask in rows]
+    path.write_text("".join(["time_msc,bid,ask\n", *lines]))
+    return path
+
+
+def both(files: Sequence[tuple[str, Path]], strategy: str, config: Path | None, **flags: Any) -> tuple[Replayed, list[bytes]]:
+    """What a jump finds and writes, after it was compared with what every tick does. `files` are (symbol, path)."""
+    plan = plan_of(config_path=config, symbols=[symbol for symbol, _ in files], strategy=strategy, **flags)
+    inputs = [Input("bars" if path.name.startswith("bars") else "ticks", path) for _, path in files]
+    found: list[Replayed] = []
+    journals: list[MemoryJournal] = []
+    for every_tick in (False, True):
+        journal = MemoryJournal()
+        journals.append(journal)
+        found.append(replayed(prepared(plan, recorded(plan, inputs)), every_tick=every_tick, journal=journal))
+    jumped, slow = found
+    told = zip(journals[0].bodies, journals[1].bodies, strict=False)
+    different = next((index for index, (one, other) in enumerate(told) if one != other), None)
+    assert different is None, "\n".join(told_of(journal.bodies[different]) for journal in journals)
+    assert len(journals[0].bodies) == len(journals[1].bodies)
+    assert (jumped.heard, jumped.bars, jumped.journal_sha256) == (slow.heard, slow.bars, slow.journal_sha256)
+    return jumped, journals[0].bodies
+
+
+def told_of(body: bytes) -> str:
+    record = decode_record(body)
+    return f"{record}: {decode(bytes(record.body))}"
+
+
+def config_of(folder: Path, profile: str, more: str = "") -> Path:
+    """`profile` with room to trade all day, and terms for what no terminal tells here."""
+    terms = "\n".join(
+        f"[symbols.{symbol}]\ndaily_atr_points = 600\ntypical_spread_points = 10" for symbol in ("EURUSD", "GBPUSD")
+    )
+    volume = "volume_lots = 0.1\n" if profile == "plain" else ""
+    path = folder / f"{profile}.toml"
+    path.write_text(
+        f'profile = "{profile}"\n[trading]\nenabled = true\n'
+        f"[entry]\nstop_pips = 6\ntarget_pips = 9\ncooldown_minutes = 1\n{volume}"
+        f"[exit]\ntime_stop_minutes = 30\n{terms}\n{more}"
+    )
+    return path
+
+
+def said(bodies: Sequence[bytes], kind: type) -> list[Any]:
+    messages = (decode(bytes(decode_record(body).body)) for body in bodies)
+    return [message for message in messages if isinstance(message, kind)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("strategy", [QUICK, "ma_cross:fast=1,slow=3,timeframe=M5", "ma_cross:fast=1,slow=2,timeframe=H1"])
+def test_plain_markets_of_any_kind(tmp_path: Path, seed: int, strategy: str) -> None:
+    found, _ = both([("EURUSD", csv_of(rows_of(seed, 6_000), tmp_path / "ticks.csv"))], strategy, None)
+    assert found.heard.closed
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_limit_and_the_circuit_breaker(tmp_path: Path, seed: int) -> None:
+    ticks = csv_of(rows_of(seed, 6_000, calm=2), tmp_path / "ticks.csv")
+    found, bodies = both([("EURUSD", ticks)], QUICK, config_of(tmp_path, "personal"))
+    assert found.heard.closed
+    assert any(hold.who == "circuit_breaker" for hold in said(bodies, HoldPlaced))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_limits_that_trip_while_positions_are_open(tmp_path: Path, seed: int) -> None:
+    more = (
+        "[circuit_breaker]\nenabled = false\n[limits]\nrisk_per_trade_pct = 2.0\nday_loss_pct = 1.0\nday_loss_soft_pct = 0.5\n"
+    )
+    more += "[limits.drawdown]\nreduce_pct = 0.5\nhalve_pct = 1\nclose_only_pct = 2\nflatten_pct = 3\n"
+    ticks = csv_of(rows_of(seed, 8_000, calm=3), tmp_path / "ticks.csv")
+    _, bodies = both([("EURUSD", ticks)], QUICK, config_of(tmp_path, "personal", more))
+    assert any(hold.who == "risk_limit" for hold in said(bodies, HoldPlaced)) or len(said(bodies, ModeChanged)) > 1
+
+
+@pytest.mark.parametrize("profile", ["plain", "personal"])
+@pytest.mark.parametrize("seed", range(3))
+def test_two_symbols_in_one_order_of_time(tmp_path: Path, seed: int, profile: str) -> None:
+    files = [
+        ("EURUSD", csv_of(rows_of(seed, 5_000), tmp_path / "eurusd.csv")),
+        ("GBPUSD", csv_of(rows_of(seed + 100, 3_000, 125_000), tmp_path / "gbpusd.csv")),
+    ]
+    found, _ = both(files, QUICK, config_of(tmp_path, profile))
+    assert {closed.symbol for closed in found.heard.closed} == {"EURUSD", "GBPUSD"}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=some.integers(0, 10**9),
+    count=some.integers(3, 2_500),
+    stop_pips=some.integers(1, 30),
+    target_pips=some.integers(1, 40),
+    slow=some.integers(2, 9),
+    spread=some.sampled_from(["off", "1.5"]),
+)
+def test_random_markets_and_levels(
+    tmp_path: Path, seed: int, count: int, stop_pips: int, target_pips: int, slow: int, spread: str
+) -> None:
+    spread_max = '"off"' if spread == "off" else spread
+    entry = f"[entry]\nvolume_lots = 0.1\nstop_pips = {stop_pips}\ntarget_pips = {target_pips}\n"
+    entry += f"spread_multiple_max = {spread_max}\n"
+    config = tmp_path / "random.toml"
+    config.write_text(f'profile = "plain"\n[trading]\nenabled = true\n{entry}[catastrophe_stop]\nat_broker = "off"\n')
+    rows = [row for row in rows_of(seed, count) if row[1] <= row[2]] or [(MONDAY_UTC_MS, 110_000, 110_010)]
+    both([("EURUSD", csv_of(rows, tmp_path / "ticks.csv"))], f"ma_cross:fast=1,slow={slow}", config)
+
+
+def test_a_margin_call(tmp_path: Path) -> None:
+    """The broker's own stop-out, which has no level of ours."""
+    entry = "[account]\nstart_balance = 200\nleverage = 500\n[entry]\nvolume_lots = 0.5\nstop_pips = 300\ntarget_pips = 300\n"
+    config = tmp_path / "poor.toml"
+    config.write_text(f'profile = "plain"\n[trading]\nenabled = true\n{entry}[catastrophe_stop]\nat_broker = "off"\n')
+    found, _ = both([("EURUSD", csv_of(rows_of(7, 6_000), tmp_path / "ticks.csv"))], QUICK, config)
+    assert "stop_out" in {closed.reason.value for closed in found.heard.closed}
+
+
+@pytest.mark.parametrize("profile", ["plain", "personal"])
+def test_a_strategy_that_looks_at_every_quote(tmp_path: Path, profile: str) -> None:
+    files = [
+        ("EURUSD", csv_of(rows_of(3, 5_000), tmp_path / "eurusd.csv")),
+        ("GBPUSD", csv_of(rows_of(4, 5_000, 125_000), tmp_path / "gbpusd.csv")),
+    ]
+    found, _ = both(files, TICKS_STRATEGY, config_of(tmp_path, profile))
+    assert len(found.heard.closed) > 10
+
+
+REAL = [
+    ("EURUSD", "ticks_EURUSD_oanda_20140501_15.parquet", {}),
+    ("EURUSD", "ticks_EURUSD_fxcm_20140501_15.parquet", {}),
+    ("NZDUSD", "ticks_NZDUSD_oanda_20140501_15.parquet", {}),
+    ("XAGUSD", "ticks_XAGUSD_dukascopy_201603.parquet", {"digits": 3}),
+    ("EURUSD", "ticks_EURUSD_histdata_20200101.parquet", {}),
+    ("EURUSD", "ticks_EURUSD_nautilus_20190101.parquet", {}),
+    ("EURUSD", "bars_EURUSD_M1_oanda_201405.parquet", {}),
+    ("NZDUSD", "bars_NZDUSD_M1_oanda_201405.parquet", {}),
+    ("GBPUSD", "bars_GBPUSD_M1_fxcm_2012.parquet", {}),
+    ("EURUSD", "bars_EURUSD_H1_oanda.parquet", {"from_time": "2017-06-01"}),
+]
+
+
+@pytest.mark.parametrize("symbol, name, flags", REAL, ids=[name for _, name, _ in REAL])
+def test_every_real_file(tmp_path: Path, symbol: str, name: str, flags: dict[str, Any]) -> None:
+    config = tmp_path / "plain.toml"
+    silver = "[symbols.XAGUSD]\ncontract_size = 5000\n"
+    config.write_text(packaged("plain.toml").read_text() + silver)
+    both([(symbol, shared_data(name))], "ma_cross:fast=10,slow=20", config, **flags)
+
+
+def test_two_real_files_under_every_limit(tmp_path: Path) -> None:
+    """Three days of them: tick by tick the breaker's samples are slow."""
+    files = [(symbol, shared_data(f"ticks_{symbol}_oanda_20140501_15.parquet")) for symbol in ("EURUSD", "NZDUSD")]
+    more = "[symbols.NZDUSD]\ndaily_atr_points = 600\n"
+    flags = {"from_time": "2014-05-06", "to_time": "2014-05-09"}
+    found, _ = both(files, "ma_cross:fast=10,slow=20", config_of(tmp_path, "personal", more), **flags)
+    assert found.heard.closed
