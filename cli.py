@@ -20,6 +20,7 @@ class Command(NamedTuple):
 COMMANDS: Final = (
     Command("demo", "demo", "watch the whole system trade a synthetic market; no account, no network"),
     Command("backtest", "backtest", "replay recorded quotes through the same actors"),
+    Command("check-strategy", "check_strategy", "does a strategy look ahead, and are its two forms one"),
     Command("run", "run", "start the supervisor of an account"),
     Command("status", "status", "how the supervisor is doing"),
     Command("positions", "positions", "what is open"),
@@ -69,7 +70,7 @@ def _without_command(words: Sequence[str]) -> int:
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND …",
         description="Runs a MetaTrader 5 account on its own.",
-        epilog="commands:\n" + "\n".join(f"  {command.name:10} {command.help}" for command in COMMANDS),
+        epilog="commands:\n" + "\n".join(f"  {command.name:14} {command.help}" for command in COMMANDS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="show the version and end")

@@ -72,6 +72,7 @@ class RiskLimit:
 
     def __init__(self, config: Config) -> None:
         self.config, self.state = config, RiskState()
+        self._needs_samples = needs_equity(config.limits)
 
     def handle(self, message: Heard, now_utc_ms: int) -> list[Message]:
         match message:
@@ -97,7 +98,7 @@ class RiskLimit:
 
     def mark(self, symbol: str, close_points: int, close_ask_points: int) -> list[Message]:
         """Take in the close of an M1 bar: nothing where the symbol is not exposed or no limit needs samples."""
-        if not needs_equity(self.config.limits):
+        if not self._needs_samples:
             return []
         holdings = self.state.book.holdings
         of_symbol = {

@@ -15,11 +15,14 @@ from evenkeel.adapters import logs
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.simulated.book import BookUnreadable
 from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.adapters.strategy.making import StrategyUnusable
 from evenkeel.commands import exit_codes
+from evenkeel.commands.check_strategy import unfit
 from evenkeel.commands.live import LiveSystem, Market, not_before, symbols_of, synthetic_market
 from evenkeel.config.load import ConfigInvalid, load
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import Quote
+from evenkeel.rules.strategy import StrategyBroken
 from evenkeel.rules.symbols import UnknownSymbol, spec_for, typical_price
 from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.journal import JournalError
@@ -30,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="TOML file over the defaults")
     parser.add_argument("--account", help="name of the account's state folder (default: the configuration's)")
     parser.add_argument("--ticks", type=Path, help="serve recorded quotes instead of the synthetic market")
+    parser.add_argument(
+        "--force-strategy",
+        metavar="NAME",
+        action="append",
+        help="run this strategy of your own although its two forms differ; may repeat",
+    )
     parser.add_argument("--symbol", help="the symbol of --ticks (default: the only one of the strategies)")
     parser.add_argument("--digits", type=int, help="decimals of the symbol's prices")
     parser.add_argument("--speed", type=float, help="market time over real time; other than 1 the run's clock is market time")
@@ -44,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_codes.CONFIG_INVALID
     try:
         market, symbols = _market(arguments, config)
+        _require_fit_strategies(arguments, config, symbols)
         folder = StateFolder(state_root(), config.account.name)
         folder.create()
         with AccountLock(folder.lock):
@@ -53,9 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     except AlreadyRunning as error:
         print(f"account {config.account.name}: {error}", file=sys.stderr)
         return exit_codes.REFUSED
-    except (_InputUnusable, UnknownSymbol) as error:
+    except (_InputUnusable, UnknownSymbol, StrategyUnusable) as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
+    except (_StrategyRefused, StrategyBroken) as error:
+        print(error, file=sys.stderr)
+        return exit_codes.REFUSED
     except (StateError, BookUnreadable, JournalError, BootFailed, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
@@ -69,6 +82,23 @@ def die(reason: str) -> None:
 
 class _InputUnusable(Exception):
     """One line that names flag or file."""
+
+
+class _StrategyRefused(Exception):
+    """A line each."""
+
+
+def _require_fit_strategies(arguments: argparse.Namespace, config: Config, symbols: tuple[str, ...]) -> None:
+    forced = arguments.force_strategy or []
+    for name in forced:
+        if name not in config.strategy:
+            raise _InputUnusable(
+                f"--force-strategy {name}: no strategy of the configuration; there is {', '.join(config.strategy)}"
+            )
+    specs = {symbol: spec_for(symbol, config, digits=arguments.digits) for symbol in symbols}
+    lines = unfit(config, specs, forced)
+    if lines:
+        raise _StrategyRefused("\n".join(lines))
 
 
 def _serve(system: LiveSystem) -> int:

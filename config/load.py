@@ -22,7 +22,7 @@ import msgspec
 from msgspec import inspect
 
 from evenkeel.config.locate import KeyPath, NotToml, parse, paths
-from evenkeel.config.schema import PROFILES, Config, MaCrossConfig, Profile
+from evenkeel.config.schema import PROFILES, Config, MaCrossConfig, Profile, PythonConfig
 
 FILE_BYTES_MAX: Final = 256 * 1024
 DEFAULT_PROFILE: Final[Profile] = "personal"
@@ -318,6 +318,9 @@ def _contradictions(config: Config) -> Iterator[_Finding]:
         yield _Finding(read, "nothing decides the volume: give it, or limits.risk_per_trade_pct")
     if no_zone := _wrong_zone(config.trading_calendar.zone):
         yield _Finding((("trading_calendar", "zone"),), no_zone)
+    for name, strategy in config.strategy.items():
+        if isinstance(strategy, PythonConfig) and not strategy.object:
+            yield _Finding((("strategy", name, "object"), ("strategy", name, "kind")), "is missing: the dotted name of a class")
 
 
 def _orders(config: Config) -> Iterator[tuple[str, msgspec.Struct, KeyPath, tuple[str, ...]]]:

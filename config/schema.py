@@ -152,10 +152,10 @@ class MaCrossConfig(StrategyConfig, frozen=True, tag="ma_cross", tag_field="kind
     slow: Annotated[int, Meta(ge=2, le=10_000)] = 20
 
 
-class PythonConfig(StrategyConfig, frozen=True, kw_only=True, tag="python", tag_field="kind"):
+class PythonConfig(StrategyConfig, frozen=True, tag="python", tag_field="kind"):
     """A strategy of the user's own: the dotted name of its class, which is called with the symbol's terms and `parameters`."""
 
-    object: Annotated[str, Meta(pattern=r"\A[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z", max_length=200)]
+    object: Annotated[str, Meta(pattern=r"\A([A-Za-z_]\w*(\.[A-Za-z_]\w*)+)?\Z", max_length=200)] = ""
     parameters: dict[str, int | float | str | bool] = {}
 
 

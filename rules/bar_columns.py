@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from evenkeel.rules.bars import PERIOD_MS
 
 Column = NDArray[np.int64]
+Signals = NDArray[np.int8]
+"""What a strategy answers, -1, 0 or +1, at each bar."""
 
 
 class Bars(NamedTuple):

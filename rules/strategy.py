@@ -16,9 +16,7 @@ if TYPE_CHECKING:  # arrays are for replays and checks: a live run does without 
     import numpy as np
     from numpy.typing import NDArray
 
-    from evenkeel.rules.bar_columns import Bars, Column
-
-    Signals = NDArray[np.int8]
+    from evenkeel.rules.bar_columns import Bars, Column, Signals
 
 ANSWERS: Final = (-1, 0, 1)
 

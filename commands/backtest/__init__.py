@@ -60,6 +60,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     OUT is replaced as a whole, at the end, or not at all.
     """
+    known = statuses()
+    try:
+        _backtest(arguments)
+    except tuple(known) as error:
+        print(error, file=sys.stderr)
+        return known[type(error)]
+    return exit_codes.OK
+
+
+def statuses() -> dict[type[Exception], int]:
+    """The exit status of everything that may be wrong with input, configuration or strategy."""
     from evenkeel.adapters.history import HistoryUnreadable
     from evenkeel.adapters.strategy.making import StrategyUnusable
     from evenkeel.commands.backtest.plan import ResultLost, TradingOff
@@ -69,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     from evenkeel.rules.strategy import StrategyBroken
     from evenkeel.rules.symbols import UnknownSymbol
 
-    statuses: dict[type[Exception], int] = {
+    return {
         ConfigInvalid: exit_codes.CONFIG_INVALID,
         TradingOff: exit_codes.REFUSED,
         BadInput: exit_codes.USAGE,
@@ -80,12 +91,6 @@ def run(arguments: argparse.Namespace) -> int:
         ChildCrashed: exit_codes.FAILED,
         ResultLost: exit_codes.FAILED,
     }
-    try:
-        _backtest(arguments)
-    except tuple(statuses) as error:
-        print(error, file=sys.stderr)
-        return statuses[type(error)]
-    return exit_codes.OK
 
 
 def _backtest(arguments: argparse.Namespace) -> None:

@@ -62,11 +62,15 @@ def plan_of(
     digits: int | None = None,
     from_time: str | None = None,
     to_time: str | None = None,
+    needs_trading: bool = True,
 ) -> Plan:
-    """Raises ConfigInvalid, UnknownSymbol, BadInput or TradingOff. `config_path` None: the plain.toml that is shipped."""
+    """Raises ConfigInvalid, UnknownSymbol, BadInput or, if it `needs_trading`, TradingOff.
+
+    `config_path` None: the plain.toml that is shipped.
+    """
     path = config_path or packaged("plain.toml")
     config = load(path)
-    if not config.trading.enabled:
+    if needs_trading and not config.trading.enabled:
         raise TradingOff(f"{path}: trading is off in the configuration: [trading] enabled = true")
     for symbol in symbols:
         if symbols.count(symbol) > 1:
