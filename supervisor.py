@@ -5,7 +5,7 @@ Read it as a table of contents. Nothing here decides anything about trading.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from evenkeel.actors.broker_gateway import BrokerGateway
 from evenkeel.actors.circuit_breaker import CircuitBreaker
@@ -15,7 +15,6 @@ from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
 from evenkeel.adapters.gate import Gate
-from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.market_feed import MarketFeed, QuoteSource, SampleAfter, every_multiple
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.strategy.edge import StrategyEdge
@@ -33,8 +32,10 @@ from evenkeel.runtime.publisher import SUPERVISOR, Codec, Publisher
 from evenkeel.runtime.routes import Routes, RouteTable
 from evenkeel.runtime.shell import ChildSpec, Kind
 from evenkeel.runtime.stepped import SteppedHost
-from evenkeel.runtime.threaded import ThreadedHost
 from evenkeel.runtime.timers import Timers
+
+if TYPE_CHECKING:
+    from evenkeel.adapters.lmdb_journal import LmdbJournal
 
 CODEC: Final = Codec(encode, decode)
 INTAKE: Final = ("control", "market_feed")
@@ -158,13 +159,15 @@ class LiveRun:
     def __init__(
         self,
         world: World,
-        journal: LmdbJournal,
+        journal: "LmdbJournal",
         started: RunStarted,
         *,
         more_edges: Mapping[str, Callable[[], Any]],
         on_fatal: Callable[[str], None],
         on_journal_failed: Callable[[str], None],
     ) -> None:
+        from evenkeel.runtime.threaded import ThreadedHost  # pykka and loguru: a replay has no threads and starts sooner
+
         specs = children(world, more_edges)
         snapshots = journal.snapshots if started.continued else readable(journal.snapshots, specs)
         first_seq = min(snapshots[spec.name].upto_seq if spec.name in snapshots else 0 for spec in specs) + 1

@@ -3,7 +3,6 @@
 Prices are points, times UTC milliseconds, every column one int64 array of the same length.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -39,21 +38,19 @@ class Bars(NamedTuple):
 
 
 class Minutes:
-    """All M1 bars of a replay, their opens and spreads also as lists, because they are taken a few at a time."""
+    """All M1 bars of a replay, of which some are taken at a time."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
-        self._opens_utc_ms: list[int] = bars.open_utc_ms.tolist()
-        self._spreads_points: list[int] = bars.spread_points.tolist()
 
     def between(self, from_utc_ms: int, to_utc_ms: int) -> tuple[int, int]:
         """The numbers of the first bar that opens at or after each of the two times."""
-        first = bisect_left(self._opens_utc_ms, from_utc_ms)
-        return first, bisect_left(self._opens_utc_ms, to_utc_ms, lo=first)
+        first, end = self._bars.open_utc_ms.searchsorted((from_utc_ms, to_utc_ms)).tolist()
+        return first, end
 
     def spreads(self, start: int, end: int) -> tuple[list[int], list[int]]:
         """Opens and spreads of bars `start` to `end`."""
-        return self._opens_utc_ms[start:end], self._spreads_points[start:end]
+        return self._bars.open_utc_ms[start:end].tolist(), self._bars.spread_points[start:end].tolist()
 
     def cut(self, start: int, end: int) -> Bars:
         return self._bars.cut(start, end)
@@ -90,6 +87,8 @@ def minutes_of_blocks(blocks: Iterable[tuple[Column, Column, Column]]) -> Bars:
 
 def longer(minutes: Bars, timeframe: str) -> Bars:
     """The bars of `timeframe` that whole minutes make; the last period, which may go on, is among them."""
+    if timeframe == "M1":
+        return minutes
     period = minutes.open_utc_ms // PERIOD_MS[timeframe]
     first, end = _runs(period)
     if not len(first):

@@ -7,7 +7,7 @@ StrategyBroken   an answer is none of -1, 0, +1, or there are more or fewer answ
 """
 
 from collections.abc import Iterable
-from itertools import starmap
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from evenkeel.rules.bars import Bar
@@ -67,7 +67,8 @@ def foreseen(strategy: BarStrategy, bars: "Bars") -> "Signals":
 def streamed(strategy: BarStrategy, bars: "Bars") -> "Signals":
     """What a new strategy answers bar by bar. Raises StrategyBroken."""
     columns = (column.tolist() for column in bars)
-    answers = _collected(map(strategy.on_bar, starmap(Bar, zip(*columns, strict=True))), bars.open_utc_ms, "on_bar")
+    made = map(partial(tuple.__new__, Bar), zip(*columns, strict=True))  # a third of what calling Bar takes
+    answers = _collected(map(strategy.on_bar, made), bars.open_utc_ms, "on_bar")
     answers[: strategy.window_bars - 1] = 0
     return answers
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from loguru import logger
 
 from evenkeel.messages.system import MessageParked
 from evenkeel.runtime.actor import restore
@@ -20,6 +19,8 @@ def readable(snapshots: Mapping[str, ChildSnapshot], specs: Sequence[ChildSpec])
             try:
                 restore(spec.make(), snapshots[spec.name].state)
             except msgspec.ValidationError as error:
+                from loguru import logger  # here, because a replay never says this and must start in a blink
+
                 logger.warning("{} cannot take its snapshot back, the whole journal is folded: {}", spec.name, error)
             else:
                 kept[spec.name] = snapshots[spec.name]

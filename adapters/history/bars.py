@@ -50,7 +50,7 @@ class BarFile:
         """Raises HistoryUnreadable; also when nothing is left."""
         if self._blocks is None:
             self._blocks = self._read()
-        return iter(self._blocks)
+        yield from self._blocks
 
     def _read(self) -> list[Quotes]:
         parts: list[tuple[Column, ...]] = []

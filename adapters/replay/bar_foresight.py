@@ -42,16 +42,17 @@ class RiskForesight:
 
     def __init__(self, limits: LimitsConfig, minutes: Mapping[str, Bars]) -> None:
         self._limits, self._samples_equity, self._minutes = limits, needs_equity(limits), minutes
-        self._opens_utc_ms: dict[str, list[int]] = {symbol: bars.open_utc_ms.tolist() for symbol, bars in minutes.items()}
-        self._closes = {symbol: PriceSearch(bars.close_points, bars.close_ask_points) for symbol, bars in minutes.items()}
+        self._closes: dict[str, PriceSearch] = {}
+        if self._samples_equity:
+            self._closes = {symbol: PriceSearch(bars.close_points, bars.close_ask_points) for symbol, bars in minutes.items()}
 
     def next_bar_utc_ms(self, child: Any, symbol: str, from_utc_ms: int) -> int:
         if not self._samples_equity or not _is_exposed(child, symbol):
             return NEVER_UTC_MS
-        opens_utc_ms = self._opens_utc_ms[symbol]
-        first = bisect_left(opens_utc_ms, from_utc_ms - PERIOD_MS["M1"])
+        opens_utc_ms = self._minutes[symbol].open_utc_ms
+        first = int(opens_utc_ms.searchsorted(from_utc_ms - PERIOD_MS["M1"]))
         bar = self._closes[symbol].first_outside(first, quiet_closes(self._limits, child.state, symbol))
-        return opens_utc_ms[bar] + PERIOD_MS["M1"] if bar < len(opens_utc_ms) else NEVER_UTC_MS
+        return int(opens_utc_ms[bar]) + PERIOD_MS["M1"] if bar < len(opens_utc_ms) else NEVER_UTC_MS
 
     def pass_over(self, child: Any, symbol: str, count: int) -> None:
         """Only the last bar leaves a trace."""

@@ -1,7 +1,9 @@
 """`evenkeel bench`: measure this machine, on the real parts, and say which aims it meets."""
 
 import argparse
+import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +25,16 @@ Latencies count from the time at which something was planned to happen, whether 
 Rates are those of the median round and of the best one; ratio_to_bare_loop compares with a loop that calls the same
 handlers and does nothing else. The p99.9 of fewer than 1,000 samples is the largest of them.
 
+
+replay, in processes of their own, on a file of ticks twice, the second time 21 days later:
+  job                    the first strategy that one tries, with stop and target on ticks, every child running; run only is
+                         without the first reading of the file; its journal must equal that of --every-tick
+  rare, guarded          the same with fewer signals; with every limit of profile personal and the circuit breaker
+  floor                  what reading, and making bars and the search's extremes, take alone
+  on_bar, on_tick        strategies in Python that say something one time in thousands
+  trade                  run only, over the number of trades
+  year (--long)          ten synthetic symbols, a year each
+
 exit status: 0 measured, whatever was found; 1 nothing could be measured, a child crashed, or an open passed the gate
 after a kill; 2 bad flags
 """
@@ -30,10 +42,19 @@ after a kill; 2 bad flags
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXPLANATION
-    parser.add_argument("what", nargs="?", choices=("runtime", "all"), default="runtime", help="what to measure (%(default)s)")
+    parser.add_argument(
+        "what", nargs="?", choices=("runtime", "replay", "all"), default="runtime", help="what to measure (%(default)s)"
+    )
     parser.add_argument(
         "--seconds", type=_seconds, default=SECONDS, metavar="S", help="for each latency (%(default)s); other figures take less"
     )
+    parser.add_argument(
+        "--ticks", type=Path, metavar="FILE", help="for replay: parquet with time_msc, bid, ask; else synthetic"
+    )
+    parser.add_argument("--symbol", default="EURUSD", help="for replay: what those ticks are of (%(default)s)")
+    parser.add_argument("--rounds", type=_rounds, default=5, metavar="N", help="for replay: of each back-test (%(default)s)")
+    parser.add_argument("--long", action="store_true", help="for replay: also 100,000 trades and a year of ten symbols")
+    parser.add_argument("--profile", action="store_true", help="for replay: where the time of the job goes, and nothing else")
     parser.add_argument("--json", type=_out, metavar="OUT", help="write the figures there too")
 
 
@@ -42,9 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from evenkeel.adapters import logs
+    from evenkeel.adapters.history import HistoryUnreadable
     from evenkeel.adapters.os import write_durably
+    from evenkeel.commands.bench import replay, runtime
     from evenkeel.commands.bench.figures import BenchFailed
-    from evenkeel.commands.bench.runtime import figures
     from evenkeel.runtime.journal import JournalError
     from evenkeel.runtime.threaded import BootFailed
 
@@ -53,13 +75,21 @@ def run(arguments: argparse.Namespace) -> int:
     print("  ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
     found: list[Figure] = []
     try:
-        for figure in figures(arguments.seconds):
+        if arguments.profile:
+            print(replay.profile(arguments.ticks, arguments.symbol))
+            return exit_codes.OK
+        parts: list[Iterator[Figure]] = []
+        if arguments.what in ("runtime", "all"):
+            parts.append(runtime.figures(arguments.seconds))
+        if arguments.what in ("replay", "all"):
+            parts.append(replay.figures(arguments.ticks, arguments.symbol, rounds=arguments.rounds, long=arguments.long))
+        for figure in itertools.chain.from_iterable(parts):
             found.append(figure)
             print(_told(figure), flush=True)
         if arguments.json is not None:
             written = {"machine": machine, "seconds": arguments.seconds, "figures": found}
             write_durably(arguments.json, msgspec.json.format(msgspec.json.encode(written)) + b"\n")
-    except (BenchFailed, BootFailed, JournalError, OSError) as error:
+    except (BenchFailed, BootFailed, HistoryUnreadable, JournalError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
     return exit_codes.OK
@@ -99,6 +129,12 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= SECONDS_MAX:
         raise argparse.ArgumentTypeError(f"{text!r}: not a number above 0 and up to {SECONDS_MAX:.0f}")
     return seconds
+
+
+def _rounds(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a number of rounds from 1 to 1000")
+    return int(text)
 
 
 def _out(text: str) -> Path:

@@ -1,122 +1,244 @@
-"""The real children on the stepped host: a replay of the saw, and what its actors alone would take."""
+"""`evenkeel bench replay`: recorded prices through everything, in processes of their own, as a user starts them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import islice
+import io
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import msgspec
 
-from evenkeel.adapters.replay.every_tick import EveryTick, RecordedQuote
-from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.commands.bench.account import (
-    QUOTES_A_BAR,
-    START_UTC_MS,
-    STARTED,
-    SYMBOLS,
-    Onlooker,
-    all_children,
-    saw,
-    terminal,
-    world_of,
-)
-from evenkeel.commands.bench.figures import Figure, monotonic_ns, rates, rounds_ns
-from evenkeel.commands.bench.hosts import SENDER
-from evenkeel.messages.operator import StartTrading
-from evenkeel.messages.system import Message
-from evenkeel.runtime.clock import ManualClock
-from evenkeel.runtime.journal import DigestJournal, Journal
-from evenkeel.runtime.publisher import SUPERVISOR, Publisher
-from evenkeel.runtime.shell import ChildSpec, Kind
-from evenkeel.runtime.stepped import SteppedHost
-from evenkeel.supervisor import CODEC, route_table
+from evenkeel.commands.bench import replay_input
+from evenkeel.commands.bench.figures import NS_PER_S, Aim, BenchFailed, Figure, monotonic_ns
 
-QUOTES_A_ROUND: Final = 2 * QUOTES_A_BAR * len(SYMBOLS)
-"""Two bars of each symbol: two entries, two exits."""
-
-Heard = tuple[str, Message, int]
-"""An actor, what it heard, and when."""
-
-
-def replayed(seconds: float) -> Iterator[Figure]:
-    """`seconds` for each journal, none and a digest."""
-    journals: dict[str, Journal | None] = {"no journal": None, "digest journal": DigestJournal()}
-    for kept, journal in journals.items():
-        host, prepared = _replay(journal)
-        prepared()()
-        before = host.deliveries
-        found_ns = rounds_ns(prepared, seconds)
-        count = round((host.deliveries - before) / (len(found_ns) + 1))
-        values = rates(count, found_ns)
-        values["quotes_per_s"] = values["median_per_s"] * QUOTES_A_ROUND / count
-        values["actors_alone_ratio"] = _actors_alone_ns() / sorted(found_ns)[len(found_ns) // 2]
-        what = f"deliveries, real children, {len(SYMBOLS)} symbols, stepped host, {kept}"
-        yield Figure(f"deliveries.real_children.stepped.{kept.replace(' ', '_')}", what, len(found_ns), values)
+CROSS: Final = "ma_cross:fast=10,slow=20"
+RARE_CROSS: Final = "ma_cross:fast=50,slow=200"
+IMPORTS: Final = 7
+FEW_TRADES: Final = 1_000
+MANY_TRADES: Final = 100_000
+_OWN: Final = "python:object=evenkeel.commands.bench.strategies"
+_PLAIN: Final = """
+profile = "plain"
+[account]
+start_balance = 1000000
+[trading]
+enabled = true
+[entry]
+volume_lots = 0.10
+stop_pips = {stop_pips}
+target_pips = {target_pips}
+cooldown_minutes = 0
+spread_multiple_max = "off"
+[exit]
+time_stop_minutes = "off"
+[catastrophe_stop]
+at_broker = "off"
+[circuit_breaker]
+enabled = false
+"""
+_PERSONAL: Final = """
+profile = "personal"
+[trading]
+enabled = true
+[entry]
+stop_pips = 10
+target_pips = 20
+cooldown_minutes = 0
+[symbols.{symbol}]
+daily_atr_points = 600
+"""
 
 
-def _replay(
-    journal: Journal | None, dress: Callable[[ChildSpec], ChildSpec] = lambda spec: spec
-) -> tuple[SteppedHost, Callable[[], Callable[[], None]]]:
-    """A booted account, and what prepares to serve it one more round of quotes."""
-    clock, broker = ManualClock(START_UTC_MS), terminal(SimulatedTerminal)
-    specs = [dress(spec) for spec in all_children(world_of(broker, clock), {"reporter": Onlooker})]
-    publisher = Publisher(routes=route_table(specs), codec=CODEC, clock=clock, journal=journal)
-    host = SteppedHost(specs, publisher=publisher, clock=clock)
-    publisher.publish(SUPERVISOR, 0, [STARTED])
-    host.boot()
-    host.say(SENDER, [StartTrading("start", SENDER)])
-    replay, quotes = EveryTick(host, broker), _recorded()
-    return host, lambda: partial(replay.serve, list(islice(quotes, QUOTES_A_ROUND)))
+class _Runs:
+    """What some back-tests of one kind said, each in a process of its own."""
+
+    def __init__(self, rounds: int, *flags: str) -> None:
+        self.walls_s: list[float] = []
+        self.results: list[dict[str, Any]] = []
+        for _ in range(rounds):
+            began_ns = monotonic_ns()
+            command = [sys.executable, "-m", "evenkeel.cli", "backtest", *flags, "--json", "-"]
+            done = subprocess.run(command, capture_output=True, check=False)
+            self.walls_s.append((monotonic_ns() - began_ns) / NS_PER_S)
+            if done.returncode:
+                raise BenchFailed(f"backtest {' '.join(flags)}: {done.stderr.decode(errors='replace').strip()[:300]}")
+            self.results.append(msgspec.json.decode(done.stdout))
+
+    def of(self, name: str) -> list[float]:
+        return [result[name] for result in self.results]
+
+    def per_s(self, name: str) -> dict[str, float]:
+        rates = [result[name] / result["run_s"] for result in self.results]
+        return {"median_per_s": median(rates), "best_per_s": max(rates)}
 
 
-def _recorded() -> Iterator[RecordedQuote]:
-    return ((number, symbol, *msgspec.structs.astuple(quote)) for number, symbol, quote in saw())
+def figures(ticks: Path | None, symbol: str, *, rounds: int, long: bool) -> Iterator[Figure]:
+    """Each when it is measured. `ticks` None: synthetic ones. Raises BenchFailed."""
+    with tempfile.TemporaryDirectory(prefix="evenkeel-bench-") as name:
+        folder = Path(name)
+        if ticks is None:
+            ticks = folder / "synthetic.parquet"
+            replay_input.synthetic(ticks)
+        twice = folder / "twice.parquet"
+        replay_input.twice(ticks, twice)
+        yield from _job(twice, symbol, folder, rounds)
+        yield from _floors(twice, symbol)
+        yield from _strategies(twice, symbol, folder, rounds)
+        yield from _trades(folder, MANY_TRADES if long else 10 * FEW_TRADES)
+        yield _supervisor_import()
+        if long:
+            yield _year(folder, replay_input.YEAR_TICKS)
 
 
-def _actors_alone_ns() -> int:
-    """What the handlers of the actors take for a round: the same messages in a bare loop, over actors of their own."""
-    heard: list[Heard] = []
-    made: dict[str, Callable[[], Any]] = {}
+def profile(ticks: Path | None, symbol: str, lines: int = 20) -> str:
+    """Where the time of the job goes, by own time, in this process."""
+    import cProfile
+    import pstats
 
-    def recorded(spec: ChildSpec) -> ChildSpec:
-        if spec.kind is Kind.EDGE:
-            return spec
-        made[spec.name] = spec.make
-        return msgspec.structs.replace(spec, make=lambda: _Recorded(spec.name, spec.make(), heard))
+    from evenkeel.commands.backtest.plan import Input, plan_of, recorded
+    from evenkeel.commands.backtest.replay import prepared, replayed
 
-    _, prepared = _replay(None, recorded)
-    prepared()()
-    warm_up = len(heard)
-    prepared()()
-    actors = {name: make() for name, make in made.items()}
-    _handle(actors, heard[:warm_up])
+    with tempfile.TemporaryDirectory(prefix="evenkeel-bench-") as name:
+        if ticks is None:
+            ticks = Path(name) / "synthetic.parquet"
+            replay_input.synthetic(ticks)
+        plan = plan_of(config_path=None, symbols=[symbol], strategy=CROSS)
+        given = prepared(plan, recorded(plan, [Input("ticks", ticks)]))
+        profiled = cProfile.Profile()
+        profiled.runcall(replayed, given)
+    out = io.StringIO()
+    pstats.Stats(profiled, stream=out).strip_dirs().sort_stats("tottime").print_stats(lines)
+    return out.getvalue()
+
+
+def _job(twice: Path, symbol: str, folder: Path, rounds: int) -> Iterator[Figure]:
+    job = ("--ticks", str(twice), "--symbol", symbol)
+    runs = _Runs(rounds, *job, "--strategy", CROSS)
+    trades, count = len(runs.results[0]["trades"]), runs.results[0]["ticks"]
+    what = f"{count:,} ticks, {CROSS}, {trades} trades, journal digest"
+    rate = runs.per_s("ticks")
+    aim = Aim("at least 10 M ticks a second, run only", rate["best_per_s"] >= 10e6)
+    yield Figure("replay.job.run", f"{what}: run only", rounds, rate, aim)
+    totals = runs.of("total_s")
+    values = {"median_s": median(totals), "best_s": min(totals), "median_wall_s": median(runs.walls_s)}
+    yield Figure(
+        "replay.job.start_to_result", f"{what}: start to result", rounds, values, Aim("at most 1.0 s", min(totals) <= 1.0)
+    )
+    peaks = runs.of("peak_mb")
+    yield Figure("replay.job.peak", f"{what}: peak", rounds, {"max_mb": max(peaks)}, Aim("at most 250 MB", max(peaks) <= 250))
+    slow = _Runs(1, *job, "--strategy", CROSS, "--every-tick")
+    if slow.results[0]["journal_sha256"] != runs.results[0]["journal_sha256"]:
+        raise BenchFailed(f"{twice}: jump and tick by tick wrote different journals")
+    ratio = median(slow.of("run_s")) / median(runs.of("run_s"))
+    yield Figure(
+        "replay.job.every_tick", "the same tick by tick, equal journal", 1, {**slow.per_s("ticks"), "times_slower": ratio}
+    )
+    rare = _Runs(rounds, *job, "--strategy", RARE_CROSS)
+    refused = len(rare.results[0]["trades"])
+    yield Figure("replay.rare", f"the same, {RARE_CROSS}, {refused} trades: run only", rounds, rare.per_s("ticks"))
+    config = folder / "personal.toml"
+    config.write_text(_PERSONAL.format(symbol=symbol))
+    guarded = _Runs(rounds, *job, "--strategy", CROSS, "--config", str(config))
+    trades = len(guarded.results[0]["trades"])
+    what = f"the same with every limit of profile personal and the circuit breaker, {trades} trades: run only"
+    yield Figure("replay.guarded", what, rounds, guarded.per_s("ticks"))
+
+
+def _floors(twice: Path, symbol: str) -> Iterator[Figure]:
+    """What the arrays alone take: no replay can be faster."""
+    from evenkeel.commands.backtest.plan import Input, plan_of, recorded
+    from evenkeel.rules.bar_columns import minutes_of_blocks
+    from evenkeel.rules.price_search import PriceSearch
+
+    plan = plan_of(config_path=None, symbols=[symbol], strategy=CROSS)
+    [file] = recorded(plan, [Input("ticks", twice)])
     began_ns = monotonic_ns()
-    _handle(actors, heard[warm_up:])
-    return monotonic_ns() - began_ns
+    blocks = list(file.blocks())
+    read_ns, began_ns = monotonic_ns() - began_ns, monotonic_ns()
+    minutes_of_blocks(block[:3] for block in blocks)
+    for block in blocks:
+        PriceSearch(block.bid_points, block.ask_points)
+    made_ns = monotonic_ns() - began_ns
+    count = sum(len(block.row) for block in blocks)
+    values = {"reading_per_s": count * NS_PER_S / read_ns, "bars_and_search_per_s": count * NS_PER_S / made_ns}
+    yield Figure("replay.floor", "floor: reading and checking the file; its bars and the search's extremes alone", 1, values)
 
 
-def _handle(actors: dict[str, Any], heard: Sequence[Heard]) -> None:
-    for name, message, now_utc_ms in heard:
-        actors[name].handle(message, now_utc_ms)
+def _strategies(twice: Path, symbol: str, folder: Path, rounds: int) -> Iterator[Figure]:
+    bars = folder / "bars.parquet"
+    count = replay_input.bars_of(twice, bars)
+    runs = _Runs(rounds, "--bars", str(bars), "--symbol", symbol, "--strategy", f"{_OWN}.SeldomOnBar")
+    rate = runs.per_s("bars")
+    what = f"{count:,} bars as four quotes each, on_bar in Python, {len(runs.results[0]['trades'])} trades: run only"
+    yield Figure("replay.on_bar", what, rounds, rate, Aim("at least 1.5 M bars a second", rate["best_per_s"] >= 1.5e6))
+    yield _asking(bars, symbol)
+    runs = _Runs(rounds, "--ticks", str(twice), "--symbol", symbol, "--strategy", f"{_OWN}.SeldomOnTick")
+    rate = runs.per_s("ticks")
+    what = f"on_tick in Python on every tick, {len(runs.results[0]['trades'])} trades: run only"
+    yield Figure("replay.on_tick", what, rounds, rate, Aim("at least 1.0 M ticks a second", rate["best_per_s"] >= 1e6))
 
 
-class _Recorded:
-    """An actor that keeps what it hears."""
+def _asking(bars: Path, symbol: str) -> Figure:
+    from evenkeel.adapters.strategy.making import make_strategy
+    from evenkeel.commands.backtest.plan import Input, plan_of, recorded
+    from evenkeel.commands.backtest.replay import prepared
+    from evenkeel.rules.strategy import BarStrategy, streamed
 
-    def __init__(self, name: str, actor: Any, heard: list[Heard]) -> None:
-        self._name = name
-        self._actor = actor
-        self._heard = heard
+    plan = plan_of(config_path=None, symbols=[symbol], strategy=f"{_OWN}.SeldomOnBar")
+    minutes = prepared(plan, recorded(plan, [Input("bars", bars)])).minutes[symbol]
+    strategy = make_strategy(plan.strategy[1], plan.specs[symbol])
+    if not isinstance(strategy, BarStrategy):
+        raise BenchFailed("the strategy to measure with has no on_bar")
+    began_ns = monotonic_ns()
+    streamed(strategy, minutes)
+    rate = minutes.size * NS_PER_S / (monotonic_ns() - began_ns)
+    return Figure("replay.on_bar.asking", "floor: asking on_bar at each of them, and nothing else", 1, {"per_s": rate})
 
-    @property
-    def state(self) -> Any:
-        return self._actor.state
 
-    @state.setter
-    def state(self, state: Any) -> None:
-        self._actor.state = state
+def _trades(folder: Path, many: int) -> Iterator[Figure]:
+    """A trade is a signal, a proposal, an order, a deal, a crossed level, a close and its deal, through every child."""
+    config = folder / "waves.toml"
+    config.write_text(_PLAIN.format(stop_pips=2, target_pips=2))
+    costs_us: dict[int, float] = {}
+    for count in (FEW_TRADES, many):
+        path = folder / f"waves{count}.parquet"
+        replay_input.waves(path, count)
+        strategy = f"{_OWN}.EachWave,foot_points={replay_input.WAVE_FOOT_POINTS}"
+        flags = ("--ticks", str(path), "--symbol", "EURUSD", "--strategy", strategy, "--config", str(config))
+        [result] = _Runs(1, *flags).results
+        trades = len(result["trades"])
+        if trades < count - 1:  # the last may still be open
+            raise BenchFailed(f"{count} waves made {trades} trades")
+        costs_us[count] = result["run_s"] * 1e6 / trades
+    values = {f"us_at_{count}": cost for count, cost in costs_us.items()}
+    aim = Aim("at most 100 us", min(costs_us.values()) <= 100)
+    yield Figure("replay.trade", "one trade, signal to settled through every child, journal digest only", 2, values, aim)
+    ratio = costs_us[many] / costs_us[FEW_TRADES]
+    what = f"the cost of a trade among {many:,} over that among {FEW_TRADES:,}"
+    yield Figure("replay.trade.flat", what, 2, {"ratio": ratio}, Aim("flat: at most 1.2", ratio <= 1.2))
 
-    def handle(self, message: Message, now_utc_ms: int, /) -> Sequence[Message]:
-        self._heard.append((self._name, message, now_utc_ms))
-        said: Sequence[Message] = self._actor.handle(message, now_utc_ms)
-        return said
+
+def _supervisor_import() -> Figure:
+    code = "import time; a = time.perf_counter(); import evenkeel.supervisor; print(time.perf_counter() - a)"
+    found = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(IMPORTS)
+    ]
+    values = {"median_s": median(found), "best_s": min(found)}
+    return Figure("replay.import", "import evenkeel.supervisor", IMPORTS, values, Aim("at most 0.25 s", min(found) <= 0.25))
+
+
+def _year(folder: Path, rows: int) -> Figure:
+    """A year of ticks of ten symbols in one process."""
+    flags: list[str] = []
+    for seed, (symbol, price) in enumerate(replay_input.YEAR_SYMBOLS.items()):
+        path = folder / f"{symbol}.parquet"
+        replay_input.synthetic(path, rows=rows, seed=seed, price=price, span_ms=replay_input.YEAR_MS)
+        flags += ["--ticks", str(path), "--symbol", symbol]
+    runs = _Runs(1, *flags, "--strategy", f"{RARE_CROSS},timeframe=M15")
+    values = {**runs.per_s("ticks"), "total_s": runs.of("total_s")[0], "peak_mb": runs.of("peak_mb")[0]}
+    result = runs.results[0]
+    what = f"{result['ticks']:,} ticks of {len(replay_input.YEAR_SYMBOLS)} symbols, {len(result['trades'])} trades"
+    return Figure("replay.year", what, 1, values, Aim("under 1 GB", values["peak_mb"] < 1_000))

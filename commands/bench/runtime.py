@@ -8,7 +8,7 @@ from evenkeel.commands.bench.figures import Figure, as_in_a_run, wake_lateness
 from evenkeel.commands.bench.journal import commits
 from evenkeel.commands.bench.kill import kill_to_refusal
 from evenkeel.commands.bench.quotes import quote_to_call
-from evenkeel.commands.bench.replay import replayed
+from evenkeel.commands.bench.real_children import replayed
 
 RATES_PER_S: Final = (1_000, 5_000)
 SHORT: Final = 0.2
