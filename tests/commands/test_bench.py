@@ -1,12 +1,15 @@
 """`evenkeel bench`: every figure is measured on the real parts and told; how large it is, is the machine's affair."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import polars as pl
 import pytest
 
 from evenkeel.cli import main
+from evenkeel.commands.bench import replay, replay_input
 from evenkeel.commands.bench.figures import NS_PER_MS, BenchFailed, latencies, rates
 from evenkeel.commands.bench.floors import supervisor_import
 from evenkeel.commands.bench.replay_input import synthetic
@@ -65,9 +68,38 @@ def test_it_says_what_it_ran_on(measured: dict[str, Any]) -> None:
     assert measured["machine"].keys() == {"system", "cpus", "python", "build", "load"}
 
 
+def test_a_replay_is_measured_in_processes_of_its_own_and_equals_every_tick(tmp_path: Path) -> None:
+    """The first figures: the rest take a minute."""
+    ticks = tmp_path / "ticks.parquet"
+    replay_input.synthetic(ticks, rows=20_000)
+    found = {figure.name: figure for figure in islice(replay.figures(ticks, "EURUSD", rounds=1, long=False), 7)}
+    assert list(found)[:3] == ["replay.job.run", "replay.job.start_to_result", "replay.job.peak"]
+    assert all(found[name].aim is not None for name in list(found)[:3])
+    assert found["replay.job.every_tick"].values["times_slower"] > 0
+    assert found["replay.floor"].values["bars_and_search_per_s"] > 0
+    assert "40,000 ticks" in found["replay.job.run"].what
+
+
+def test_waves_make_one_trade_each_and_bars_a_million(tmp_path: Path) -> None:
+    replay_input.waves(tmp_path / "waves.parquet", 3)
+    bids = pl.read_parquet(tmp_path / "waves.parquet")["bid"].to_numpy()
+    assert (bids == 1.1).sum() == 3
+    ticks = tmp_path / "ticks.parquet"
+    replay_input.synthetic(ticks, rows=20_000)
+    count = replay_input.bars_of(ticks, tmp_path / "bars.parquet")
+    assert 900_000 < count <= 1_000_000
+
+
 @pytest.mark.parametrize(
     "flags",
-    [["--seconds", "0"], ["--seconds", "soon"], ["--seconds", "nan"], ["everything"], ["--json", "no/such/folder/out.json"]],
+    [
+        ["replay", "--rounds", "0"],
+        ["--seconds", "0"],
+        ["--seconds", "soon"],
+        ["--seconds", "nan"],
+        ["everything"],
+        ["--json", "no/such/folder/out.json"],
+    ],
 )
 def test_bad_flags_end_with_status_2(flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

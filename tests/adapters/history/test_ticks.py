@@ -1,11 +1,14 @@
 import hashlib
 import sys
 
+import numpy as np
 import polars as pl
 import pytest
 
-from evenkeel.adapters.history import HistoryUnreadable, TickFile
+from evenkeel.adapters.history import Counts, HistoryUnreadable, TickFile
+from evenkeel.adapters.history.columns import ROWS_AT_ONCE
 from evenkeel.adapters.history.quotes import joined
+from evenkeel.adapters.history.ticks import KEPT_ROWS_MAX
 from evenkeel.config.schema import PLAIN, Config
 from evenkeel.rules.symbols import spec_for, typical_price
 
@@ -38,14 +41,19 @@ def csv_file(folder, rows, header="time_msc,bid,ask"):
     return path
 
 
-def read(path, *, digits=5, **window):
+def file_of(path, *, digits=5, **window):
     spec, typical = spec_for("EURUSD", CONFIG, digits=digits), typical_price("EURUSD", CONFIG)
-    return joined(list(TickFile(path, "EURUSD", spec, typical, **window).blocks()))
+    return TickFile(path, "EURUSD", spec, typical, **window)
+
+
+def read(path, **options):
+    """All of its quotes together."""
+    return joined(list(file_of(path, **options).blocks()))
 
 
 def counted(path, **window):
     """What its counts say once it is read."""
-    file = TickFile(path, "EURUSD", spec_for("EURUSD", CONFIG), None, **window)
+    file = file_of(path, **window)
     list(file.blocks())
     return file.counts
 
@@ -66,23 +74,23 @@ def quotes(ticks):
 @pytest.mark.parametrize("write", [parquet, csv_file])
 def test_prices_become_points_and_equal_times_keep_their_order(tmp_path, write):
     path = write(tmp_path, GOOD)
-    ticks = read(path)
-    assert quotes(ticks) == [(T, 110_001, 110_003), (T, 110_002, 110_003), (T + 5, 110_002, 110_002)]
-    assert (ticks.rows_read, ticks.crossed_dropped, ticks.repeats_dropped) == (3, 0, 0)
-    assert ticks.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert quotes(read(path)) == [(T, 110_001, 110_003), (T, 110_002, 110_003), (T + 5, 110_002, 110_002)]
+    file = file_of(path)
+    assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert counted(path) == Counts(3, 0, 0)
 
 
 @pytest.mark.parametrize("write", [parquet, csv_file])
 def test_repeats_and_crossed_quotes_are_dropped_and_counted_apart(tmp_path, write):
-    ticks = read(write(tmp_path, REPEATS_AND_CROSSED))
-    assert ticks.row.tolist() == [0, 5, 6, 7]
-    assert (ticks.rows_read, ticks.crossed_dropped, ticks.repeats_dropped) == (8, 1, 3)
+    path = write(tmp_path, REPEATS_AND_CROSSED)
+    assert read(path).row.tolist() == [0, 5, 6, 7]
+    assert counted(path) == Counts(8, 1, 3)
 
 
 def test_the_window_takes_its_start_and_leaves_its_end(tmp_path):
-    ticks = read(parquet(tmp_path, REPEATS_AND_CROSSED), from_utc_ms=T + 1, to_utc_ms=T + 3)
-    assert ticks.row.tolist() == [5, 6]
-    assert (ticks.rows_read, ticks.crossed_dropped, ticks.repeats_dropped) == (4, 1, 1)
+    path, window = parquet(tmp_path, REPEATS_AND_CROSSED), {"from_utc_ms": T + 1, "to_utc_ms": T + 3}
+    assert read(path, **window).row.tolist() == [5, 6]
+    assert counted(path, **window) == Counts(4, 1, 1)
 
 
 def test_columns_may_stand_in_any_order_among_others_and_blank_lines_are_no_rows(tmp_path):
@@ -185,3 +193,40 @@ def test_a_null_in_a_parquet_is_named_with_its_row(tmp_path):
 def test_a_csv_line_that_does_not_fit_is_shown_with_its_row(tmp_path, line):
     said = f"row 3: {line!r} does not hold a whole time_msc and numbers for bid and ask"
     assert refusal(csv_file(tmp_path, [*GOOD, (line,)])) == said
+
+
+def many(folder, count, **changed):
+    """`count` good rows, of which those in `changed` (columns by name, values by row) are others."""
+    columns = {"time_msc": T + 100 * np.arange(count), "bid": np.full(count, 1.1), "ask": np.full(count, 1.10002)}
+    for name, values in changed.items():
+        for row, value in values.items():
+            columns[name][row] = value
+    path = folder / "many.parquet"
+    pl.DataFrame(columns).write_parquet(path)
+    return path
+
+
+def test_a_repeat_is_found_across_the_border_of_two_blocks(tmp_path):
+    path = many(tmp_path, ROWS_AT_ONCE + 5, time_msc={ROWS_AT_ONCE: T + 100 * (ROWS_AT_ONCE - 1)})
+    blocks = list(file_of(path).blocks())
+    assert [len(block.row) for block in blocks] == [ROWS_AT_ONCE, 4]
+    assert blocks[1].row.tolist() == list(range(ROWS_AT_ONCE + 1, ROWS_AT_ONCE + 5))
+    assert counted(path) == Counts(ROWS_AT_ONCE + 5, 0, 1)
+
+
+def test_a_time_that_goes_back_across_the_border_is_refused_with_its_row(tmp_path):
+    path = many(tmp_path, ROWS_AT_ONCE + 5, time_msc={ROWS_AT_ONCE: T})
+    assert refusal(path).startswith(f"row {ROWS_AT_ONCE}: time_msc {T} goes back")
+
+
+def test_a_bad_price_in_a_later_block_is_refused_with_its_row_whatever_the_window(tmp_path):
+    path = many(tmp_path, ROWS_AT_ONCE + 5, ask={ROWS_AT_ONCE + 3: -1.0})
+    assert refusal(path, to_utc_ms=T + 1_000).startswith(f"row {ROWS_AT_ONCE + 3}: ask -1.0 is not above zero")
+
+
+@pytest.mark.parametrize("count", [1_000, KEPT_ROWS_MAX + 1])
+def test_a_second_pass_gives_the_same_blocks_kept_in_memory_or_not(tmp_path, count):
+    file = file_of(many(tmp_path, count))
+    first, second = joined(list(file.blocks())), joined(list(file.blocks()))
+    assert all((one == other).all() for one, other in zip(first, second, strict=True))
+    assert file.counts == Counts(count, 0, 0)
