@@ -17,6 +17,10 @@ from evenkeel.rules.bars import PERIOD_MS
 STAGES: Final = ("open", "high", "low", "close")
 PRICES: Final = tuple(f"{side}_{stage}" for side in ("bid", "ask") for stage in STAGES)
 QUOTES_A_BAR: Final = 4
+BLOCK_BARS: Final = 32_768
+
+_Bars = tuple[Column, dict[str, Column], int, int]
+"""Times, prices by name, the period in milliseconds, and the row of the first."""
 
 
 class BarFile:
@@ -40,19 +44,32 @@ class BarFile:
         self.symbol, self.counts = symbol, Counts()
         self._path, self._from_utc_ms, self._to_utc_ms = path, from_utc_ms, to_utc_ms
         self._checks = Checks(path, symbol, spec.digits, typical)
-        self._blocks: list[Quotes] | None = None
+        self._bars: _Bars | None = None
 
     @cached_property
     def sha256(self) -> str:
         return fingerprint(self._path)
 
     def blocks(self) -> Iterator[Quotes]:
-        """Raises HistoryUnreadable; also when nothing is left."""
-        if self._blocks is None:
-            self._blocks = self._read()
-        yield from self._blocks
+        """Raises HistoryUnreadable; also when nothing is left. The bars are kept in memory, their quotes are not."""
+        if self._bars is None:
+            self._bars = self._read()
+        times, prices, period_ms, first_row = self._bars
+        counts = Counts()
+        for start in range(0, len(times), BLOCK_BARS):
+            some = slice(start, start + BLOCK_BARS)
+            part = {name: column[some] for name, column in prices.items()}
+            quotes = _quotes(times[some], part, period_ms, QUOTES_A_BAR * (first_row + start))
+            left = np.flatnonzero(quotes.bid_points <= quotes.ask_points)
+            counts.rows_read += len(quotes.row)
+            counts.crossed_dropped += len(quotes.row) - len(left)
+            if len(left):
+                yield quotes if len(left) == len(quotes.row) else Quotes(*(column[left] for column in quotes))
+        self.counts = counts
+        if counts.crossed_dropped == counts.rows_read:
+            raise HistoryUnreadable(f"{self._path}: all {counts.rows_read} quotes are crossed, bid above ask")
 
-    def _read(self) -> list[Quotes]:
+    def _read(self) -> "_Bars":
         parts: list[tuple[Column, ...]] = []
         row, last_utc_ms = 0, None
         for times, prices in read_rows(self._path, "time", PRICES):
@@ -66,7 +83,12 @@ class BarFile:
         period_ms = self._period_ms(times)
         for side in ("bid", "ask"):
             self._check_extremes(side, points)
-        return [self._window(_quotes(times, points, period_ms), times)]
+        first = 0 if self._from_utc_ms is None else int(times.searchsorted(self._from_utc_ms))
+        end = len(times) if self._to_utc_ms is None else int(times.searchsorted(self._to_utc_ms))
+        if first >= end:
+            runs = f"the file runs from {times[0]} to {times[-1]} (UTC ms)"
+            raise HistoryUnreadable(f"{self._path}: no row in the stretch asked for; {runs}")
+        return times[first:end], {name: column[first:end] for name, column in points.items()}, period_ms, first
 
     def _period_ms(self, times: Column) -> int:
         steps = np.diff(times)
@@ -89,21 +111,8 @@ class BarFile:
             outside = (prices[name] < low) | (prices[name] > high)
             self._checks.refuse(f"{name} (points)", prices[name], outside, "is not between the bar's low and high", 0)
 
-    def _window(self, quotes: Quotes, times: Column) -> Quotes:
-        first = 0 if self._from_utc_ms is None else int(times.searchsorted(self._from_utc_ms))
-        end = len(times) if self._to_utc_ms is None else int(times.searchsorted(self._to_utc_ms))
-        if first >= end:
-            runs = f"the file runs from {times[0]} to {times[-1]} (UTC ms)"
-            raise HistoryUnreadable(f"{self._path}: no row in the stretch asked for; {runs}")
-        quotes = quotes.cut(QUOTES_A_BAR * first, QUOTES_A_BAR * end)
-        left = np.flatnonzero(quotes.bid_points <= quotes.ask_points)
-        self.counts = Counts(len(quotes.row), len(quotes.row) - len(left), 0)
-        if not len(left):
-            raise HistoryUnreadable(f"{self._path}: all {len(quotes.row)} quotes are crossed, bid above ask")
-        return quotes if len(left) == len(quotes.row) else Quotes(*(column[left] for column in quotes))
 
-
-def _quotes(times: Column, prices: dict[str, Column], period_ms: int) -> Quotes:
+def _quotes(times: Column, prices: dict[str, Column], period_ms: int, first_row: int) -> Quotes:
     is_rising = prices["bid_close"] >= prices["bid_open"]
 
     def of(side: str) -> Column:
@@ -112,4 +121,5 @@ def _quotes(times: Column, prices: dict[str, Column], period_ms: int) -> Quotes:
         return np.column_stack([prices[f"{side}_open"], second, third, prices[f"{side}_close"]]).ravel()
 
     steps_ms = np.arange(QUOTES_A_BAR) * (period_ms // QUOTES_A_BAR)
-    return Quotes((times[:, None] + steps_ms).ravel(), of("bid"), of("ask"), np.arange(QUOTES_A_BAR * len(times)))
+    rows = np.arange(first_row, first_row + QUOTES_A_BAR * len(times))
+    return Quotes((times[:, None] + steps_ms).ravel(), of("bid"), of("ask"), rows)

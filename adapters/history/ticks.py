@@ -13,6 +13,8 @@ from evenkeel.adapters.history.columns import read_rows
 from evenkeel.adapters.history.quotes import Column, Counts, Quotes
 from evenkeel.messages.market import SymbolSpec
 
+BLOCK_ROWS: Final = 65_536
+"""What is read at once is larger, for reading is slow in small pieces; many files together are served in small ones."""
 KEPT_ROWS_MAX: Final = 2_000_000
 """A file of so many rows is kept in memory once it was read; a larger one is read from disk each time."""
 
@@ -62,12 +64,11 @@ class TickFile:
             first_utc_ms, last_utc_ms = first_utc_ms or int(times[0]), int(times[-1])
             rows += len(times)
             kept = [*kept, block] if rows <= KEPT_ROWS_MAX else []
-            if len(block.row):
-                yield block
+            yield from _cut(block)
         self.counts = counts
         self._require_something(first_utc_ms, last_utc_ms)
         if rows <= KEPT_ROWS_MAX:
-            self._kept = [block for block in kept if len(block.row)]
+            self._kept = [part for block in kept for part in _cut(block)]
 
     def _cleaned(self, raw: _Raw, before: tuple[int, int, int] | None, first_row: int, counts: Counts) -> Quotes:
         """What is left of rows from number `first_row` on; `before` is the row before them."""
@@ -98,3 +99,9 @@ class TickFile:
             raise HistoryUnreadable(f"{self._path}: no row in the stretch asked for; {runs}")
         if counts.rows_read == counts.crossed_dropped + counts.repeats_dropped:
             raise HistoryUnreadable(f"{self._path}: all {counts.rows_read} rows are crossed, bid above ask")
+
+
+def _cut(block: Quotes) -> Iterator[Quotes]:
+    """In parts of at most BLOCK_ROWS, without a copy."""
+    for start in range(0, len(block.row), BLOCK_ROWS):
+        yield block.cut(start, start + BLOCK_ROWS)

@@ -33,6 +33,9 @@ replay, in processes of their own, on a file of ticks twice, the second time 21 
   floor                  what reading, and making bars and the search's extremes, take alone
   on_bar, on_tick        strategies in Python that say something one time in thousands
   trade                  run only, over the number of trades
+  trade.settled          no journal, 20 symbols: all quotes of a symbol that made anybody hear something, from one close to
+                         the next; flat: the last tenth of the trades over the first
+  import                 in a new interpreter, minus a bare one
   year (--long)          ten synthetic symbols, a year each
 
 exit status: 0 measured, whatever was found; 1 nothing could be measured, a child crashed, or an open passed the gate

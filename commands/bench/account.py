@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -133,7 +133,7 @@ def live(
         yield host, ready
 
 
-def all_children(world: World, more_edges: Mapping[str, Callable[[], Onlooker]]) -> list[ChildSpec]:
+def all_children(world: World, more_edges: Mapping[str, Callable[[], Any]]) -> list[ChildSpec]:
     return [*children(world, more_edges), ChildSpec("strategy/saw", Kind.EDGE, Saw, essential=False)]
 
 

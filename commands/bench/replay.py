@@ -13,10 +13,14 @@ import msgspec
 
 from evenkeel.commands.bench import replay_input
 from evenkeel.commands.bench.figures import NS_PER_S, Aim, BenchFailed, Figure, monotonic_ns
+from evenkeel.commands.bench.floors import stepped_deliveries, supervisor_import
+from evenkeel.commands.bench.trade import trade_costs
 
 CROSS: Final = "ma_cross:fast=10,slow=20"
 RARE_CROSS: Final = "ma_cross:fast=50,slow=200"
 IMPORTS: Final = 7
+ASKED: Final = 5
+DELIVERIES_S: Final = 0.5
 FEW_TRADES: Final = 1_000
 MANY_TRADES: Final = 100_000
 _OWN: Final = "python:object=evenkeel.commands.bench.strategies"
@@ -38,6 +42,10 @@ time_stop_minutes = "off"
 at_broker = "off"
 [circuit_breaker]
 enabled = false
+"""
+_WORTH: Final = """
+[symbols.{symbol}]
+account_per_quote = {worth}
 """
 _PERSONAL: Final = """
 profile = "personal"
@@ -86,9 +94,11 @@ def figures(ticks: Path | None, symbol: str, *, rounds: int, long: bool) -> Iter
         replay_input.twice(ticks, twice)
         yield from _job(twice, symbol, folder, rounds)
         yield from _floors(twice, symbol)
+        yield stepped_deliveries(DELIVERIES_S)
         yield from _strategies(twice, symbol, folder, rounds)
         yield from _trades(folder, MANY_TRADES if long else 10 * FEW_TRADES)
-        yield _supervisor_import()
+        yield from trade_costs(MANY_TRADES if long else FEW_TRADES)
+        yield supervisor_import(IMPORTS)
         if long:
             yield _year(folder, replay_input.YEAR_TICKS)
 
@@ -120,12 +130,12 @@ def _job(twice: Path, symbol: str, folder: Path, rounds: int) -> Iterator[Figure
     trades, count = len(runs.results[0]["trades"]), runs.results[0]["ticks"]
     what = f"{count:,} ticks, {CROSS}, {trades} trades, journal digest"
     rate = runs.per_s("ticks")
-    aim = Aim("at least 10 M ticks a second, run only", rate["best_per_s"] >= 10e6)
+    aim = Aim("at least 10 M ticks a second, run only", rate["median_per_s"] >= 10e6)
     yield Figure("replay.job.run", f"{what}: run only", rounds, rate, aim)
     totals = runs.of("total_s")
     values = {"median_s": median(totals), "best_s": min(totals), "median_wall_s": median(runs.walls_s)}
     yield Figure(
-        "replay.job.start_to_result", f"{what}: start to result", rounds, values, Aim("at most 1.0 s", min(totals) <= 1.0)
+        "replay.job.start_to_result", f"{what}: start to result", rounds, values, Aim("at most 1.0 s", median(totals) <= 1.0)
     )
     peaks = runs.of("peak_mb")
     yield Figure("replay.job.peak", f"{what}: peak", rounds, {"max_mb": max(peaks)}, Aim("at most 250 MB", max(peaks) <= 250))
@@ -173,12 +183,12 @@ def _strategies(twice: Path, symbol: str, folder: Path, rounds: int) -> Iterator
     runs = _Runs(rounds, "--bars", str(bars), "--symbol", symbol, "--strategy", f"{_OWN}.SeldomOnBar")
     rate = runs.per_s("bars")
     what = f"{count:,} bars as four quotes each, on_bar in Python, {len(runs.results[0]['trades'])} trades: run only"
-    yield Figure("replay.on_bar", what, rounds, rate, Aim("at least 1.5 M bars a second", rate["best_per_s"] >= 1.5e6))
+    yield Figure("replay.on_bar", what, rounds, rate, Aim("at least 1.5 M bars a second", rate["median_per_s"] >= 1.5e6))
     yield _asking(bars, symbol)
     runs = _Runs(rounds, "--ticks", str(twice), "--symbol", symbol, "--strategy", f"{_OWN}.SeldomOnTick")
     rate = runs.per_s("ticks")
     what = f"on_tick in Python on every tick, {len(runs.results[0]['trades'])} trades: run only"
-    yield Figure("replay.on_tick", what, rounds, rate, Aim("at least 1.0 M ticks a second", rate["best_per_s"] >= 1e6))
+    yield Figure("replay.on_tick", what, rounds, rate, Aim("at least 1.0 M ticks a second", rate["median_per_s"] >= 1e6))
 
 
 def _asking(bars: Path, symbol: str) -> Figure:
@@ -192,10 +202,13 @@ def _asking(bars: Path, symbol: str) -> Figure:
     strategy = make_strategy(plan.strategy[1], plan.specs[symbol])
     if not isinstance(strategy, BarStrategy):
         raise BenchFailed("the strategy to measure with has no on_bar")
-    began_ns = monotonic_ns()
-    streamed(strategy, minutes)
-    rate = minutes.size * NS_PER_S / (monotonic_ns() - began_ns)
-    return Figure("replay.on_bar.asking", "floor: asking on_bar at each of them, and nothing else", 1, {"per_s": rate})
+    rates = []
+    for _ in range(ASKED):
+        began_ns = monotonic_ns()
+        streamed(strategy, minutes)
+        rates.append(minutes.size * NS_PER_S / (monotonic_ns() - began_ns))
+    values = {"median_per_s": median(rates), "best_per_s": max(rates)}
+    return Figure("replay.on_bar.asking", "floor: asking on_bar at each of them, and nothing else", ASKED, values)
 
 
 def _trades(folder: Path, many: int) -> Iterator[Figure]:
@@ -221,15 +234,6 @@ def _trades(folder: Path, many: int) -> Iterator[Figure]:
     yield Figure("replay.trade.flat", what, 2, {"ratio": ratio}, Aim("flat: at most 1.2", ratio <= 1.2))
 
 
-def _supervisor_import() -> Figure:
-    code = "import time; a = time.perf_counter(); import evenkeel.supervisor; print(time.perf_counter() - a)"
-    found = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(IMPORTS)
-    ]
-    values = {"median_s": median(found), "best_s": min(found)}
-    return Figure("replay.import", "import evenkeel.supervisor", IMPORTS, values, Aim("at most 0.25 s", min(found) <= 0.25))
-
-
 def _year(folder: Path, rows: int) -> Figure:
     """A year of ticks of ten symbols in one process."""
     flags: list[str] = []
@@ -237,7 +241,10 @@ def _year(folder: Path, rows: int) -> Figure:
         path = folder / f"{symbol}.parquet"
         replay_input.synthetic(path, rows=rows, seed=seed, price=price, span_ms=replay_input.YEAR_MS)
         flags += ["--ticks", str(path), "--symbol", symbol]
-    runs = _Runs(1, *flags, "--strategy", f"{RARE_CROSS},timeframe=M15")
+    config = folder / "year.toml"
+    worths = "".join(_WORTH.format(symbol=symbol, worth=worth) for symbol, worth in replay_input.YEAR_CROSSES.items())
+    config.write_text(_PLAIN.format(stop_pips=10, target_pips=20) + worths)
+    runs = _Runs(1, *flags, "--config", str(config), "--strategy", f"{RARE_CROSS},timeframe=M15")
     values = {**runs.per_s("ticks"), "total_s": runs.of("total_s")[0], "peak_mb": runs.of("peak_mb")[0]}
     result = runs.results[0]
     what = f"{result['ticks']:,} ticks of {len(replay_input.YEAR_SYMBOLS)} symbols, {len(result['trades'])} trades"

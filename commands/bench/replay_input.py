@@ -30,6 +30,8 @@ YEAR_SYMBOLS: Final = {
     "EURJPY": 125.0,
     "GBPJPY": 145.0,
 }
+YEAR_CROSSES: Final = {"EURGBP": 1.4, "EURJPY": 0.009, "GBPJPY": 0.009}
+"""About what one unit of the quote currency is worth in USD, where neither side is USD."""
 
 
 def twice(ticks: Path, out: Path) -> None:

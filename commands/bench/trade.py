@@ -10,7 +10,7 @@ import msgspec
 from evenkeel.adapters.replay.every_tick import EveryTick
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.commands.backtest.report import TradeListener
-from evenkeel.commands.bench.account import START_UTC_MS, STARTED, SYMBOLS, Onlooker, all_children, saw, terminal, world_of
+from evenkeel.commands.bench.account import START_UTC_MS, STARTED, SYMBOLS, all_children, saw, terminal, world_of
 from evenkeel.commands.bench.figures import Aim, BenchFailed, Figure, monotonic_ns, warmed_up
 from evenkeel.commands.bench.hosts import SENDER
 from evenkeel.messages.operator import StartTrading
@@ -73,13 +73,9 @@ def _costs_us() -> Iterator[float]:
             spent_ns[symbol] = 0
 
 
-class _Listener(TradeListener, Onlooker):
-    """Keeps the trades, in the reporter's seat."""
-
-
 def _booted() -> tuple[SteppedHost, EveryTick, TradeListener]:
     clock, broker = ManualClock(START_UTC_MS), terminal(SimulatedTerminal)
-    listener = _Listener()
+    listener = TradeListener()
     specs = all_children(world_of(broker, clock), {"reporter": lambda: listener})
     publisher = Publisher(routes=route_table(specs), codec=CODEC, clock=clock, journal=None)
     host = SteppedHost(specs, publisher=publisher, clock=clock)

@@ -1,0 +1,96 @@
+"""Equity of a back-test afterwards: from its deals and the M1 bars, not from anything that was said on the way.
+
+Equity is the start balance, what closed trades made, and what floats at the last M1 close of each symbol: a BUY at the bid, a
+SELL at the ask, by the terms' worth of a point, without costs that are not charged yet.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from evenkeel.messages.market import Direction, SymbolSpec
+from evenkeel.rules.bar_columns import Bars, Column
+from evenkeel.rules.bars import PERIOD_MS
+
+
+class Held(NamedTuple):
+    """A position from its opening to its close; `net_cents` is what it made. Still open: the close is None, the net 0."""
+
+    symbol: str
+    direction: Direction
+    volume_steps: int
+    entry_points: int
+    opened_utc_ms: int
+    closed_utc_ms: int | None
+    net_cents: int
+
+
+class Day(msgspec.Struct, frozen=True):
+    """A day of UTC on which something was held or closed: closed trades, their net, and the last equity of the day."""
+
+    date: str
+    trades: int
+    net_cents: int
+    equity_cents: int
+
+
+class EquityCurve(NamedTuple):
+    """`drawdown_max_cents`: the largest fall from an earlier peak, at M1 closes and deals; the start counts as a peak."""
+
+    drawdown_max_cents: int
+    days: list[Day]
+
+
+def equity_curve(
+    start_balance_cents: int, held: Sequence[Held], specs: Mapping[str, SymbolSpec], minutes: Mapping[str, Bars]
+) -> EquityCurve:
+    """`minutes` has all M1 bars of each symbol; the last one is open and marks nothing."""
+    moves = [move for one in held for move in _moves(one, specs[one.symbol], minutes[one.symbol])]
+    if not moves:
+        return EquityCurve(0, [])
+    times, cents = (np.concatenate(column) for column in zip(*moves, strict=True))
+    order = np.argsort(times, kind="stable")
+    times, equity = times[order], start_balance_cents + np.cumsum(cents[order])
+    peaks = np.maximum(np.maximum.accumulate(equity), start_balance_cents)
+    return EquityCurve(int((peaks - equity).max()), _days(times, equity, held))
+
+
+def _moves(held: Held, spec: SymbolSpec, minutes: Bars) -> Iterator[tuple[Column, Column]]:
+    """Times, and by how much equity moves at each: at the M1 closes while it is held, then at its close."""
+    ends = minutes.open_utc_ms[:-1] + PERIOD_MS["M1"]
+    first = int(ends.searchsorted(held.opened_utc_ms, side="right"))
+    last = len(ends) if held.closed_utc_ms is None else int(ends.searchsorted(held.closed_utc_ms, side="right"))
+    floating = _floating_cents(held, spec, minutes.cut(first, max(first, last)))
+    if len(floating):
+        yield ends[first:last], np.diff(floating, prepend=0)
+    if held.closed_utc_ms is not None:
+        before = int(floating[-1]) if len(floating) else 0
+        yield np.array([held.closed_utc_ms]), np.array([held.net_cents - before])
+
+
+def _floating_cents(held: Held, spec: SymbolSpec, minutes: Bars) -> Column:
+    """At each M1 close, to the nearest cent."""
+    is_buy = held.direction is Direction.BUY
+    points = minutes.close_points - held.entry_points if is_buy else held.entry_points - minutes.close_ask_points
+    cents: Column = np.rint(points * (held.volume_steps * spec.worth.numerator / spec.worth.denominator / spec.steps_per_lot))
+    return cents.astype(np.int64)
+
+
+def _days(times: Column, equity: Column, held: Sequence[Held]) -> list[Day]:
+    numbers = times // PERIOD_MS["D1"]
+    last = np.append(np.flatnonzero(np.diff(numbers)), len(numbers) - 1)
+    trades: dict[int, list[int]] = {}
+    for one in held:
+        if one.closed_utc_ms is not None:
+            trades.setdefault(one.closed_utc_ms // PERIOD_MS["D1"], []).append(one.net_cents)
+    return [
+        Day(_date(number), len(trades.get(number, ())), sum(trades.get(number, ())), equity_cents)
+        for number, equity_cents in zip(numbers[last].tolist(), equity[last].tolist(), strict=True)
+    ]
+
+
+def _date(number: int) -> str:
+    return datetime.fromtimestamp(number * PERIOD_MS["D1"] / 1000, UTC).date().isoformat()
