@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evenkeel.adapters.history.checks import HistoryUnreadable, is_parquet, require_columns, require_row_count, shown
 
-ROWS_AT_ONCE: Final = 524_288
+ROWS_AT_ONCE: Final = 262_144
 
 Rows = tuple[NDArray[np.int64], list[NDArray[np.float64]]]
 """Times, and the other columns in the order asked for."""
@@ -37,14 +37,18 @@ def _parquet_rows(path: Path, time_name: str, names: Sequence[str]) -> Iterator[
         require_row_count(path, count)
         wanted = file.select(pl.col(time_name).cast(pl.Int64), pl.col(*names).cast(pl.Float64))
         for first in range(0, count, ROWS_AT_ONCE):
-            frame = wanted.slice(first, ROWS_AT_ONCE).collect()
-            for name in frame.columns:
-                null = frame[name].is_null().arg_max() if frame[name].null_count() else None
-                if null is not None:
-                    raise HistoryUnreadable(f"{path}: row {first + null}: {name} is null")
-            yield frame[time_name].to_numpy(), [frame[name].to_numpy() for name in names]
+            yield _numbers(path, first, wanted.slice(first, ROWS_AT_ONCE).collect(), time_name, names)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise HistoryUnreadable(f"{path}: is not a readable parquet file: {shown(str(error))}") from error
+
+
+def _numbers(path: Path, first: int, frame: Any, time_name: str, names: Sequence[str]) -> Rows:
+    """The columns of rows from number `first` on. The frame goes: what waits to be served holds only what is served."""
+    for name in frame.columns:
+        null = frame[name].is_null().arg_max() if frame[name].null_count() else None
+        if null is not None:
+            raise HistoryUnreadable(f"{path}: row {first + null}: {name} is null")
+    return frame[time_name].to_numpy(), [frame[name].to_numpy() for name in names]
 
 
 def _require_kinds(path: Path, schema: Any, time_name: str, names: Sequence[str]) -> None:

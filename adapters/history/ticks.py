@@ -15,7 +15,7 @@ from evenkeel.messages.market import SymbolSpec
 
 BLOCK_ROWS: Final = 65_536
 """What is read at once is larger, for reading is slow in small pieces; many files together are served in small ones."""
-KEPT_ROWS_MAX: Final = 2_000_000
+KEPT_ROWS_MAX: Final = 1_200_000
 """A file of so many rows is kept in memory once it was read; a larger one is read from disk each time."""
 
 _Raw = tuple[Column, Column, Column]
@@ -43,6 +43,7 @@ class TickFile:
         self._path, self._from_utc_ms, self._to_utc_ms = path, from_utc_ms, to_utc_ms
         self._checks = Checks(path, symbol, spec.digits, typical)
         self._kept: list[Quotes] | None = None
+        self._is_large = False
 
     @cached_property
     def sha256(self) -> str:
@@ -56,19 +57,28 @@ class TickFile:
         counts, kept, rows = Counts(), list[Quotes](), 0
         before: tuple[int, int, int] | None = None
         first_utc_ms = last_utc_ms = None
-        for times, (bids, asks) in read_rows(self._path, "time_msc", ("bid", "ask")):
-            self._checks.times("time_msc", times, rows, last_utc_ms)
-            raw = times, self._checks.points("bid", bids, rows), self._checks.points("ask", asks, rows)
-            block = self._cleaned(raw, before, rows, counts)
-            before = int(raw[0][-1]), int(raw[1][-1]), int(raw[2][-1])
+        for times, bids, asks in self._raw():
+            block = self._cleaned((times, bids, asks), before, rows, counts)
+            before = int(times[-1]), int(bids[-1]), int(asks[-1])
             first_utc_ms, last_utc_ms = first_utc_ms or int(times[0]), int(times[-1])
             rows += len(times)
-            kept = [*kept, block] if rows <= KEPT_ROWS_MAX else []
+            self._is_large = self._is_large or rows > KEPT_ROWS_MAX
+            kept = [] if self._is_large else [*kept, block]
             yield from _cut(block)
         self.counts = counts
         self._require_something(first_utc_ms, last_utc_ms)
-        if rows <= KEPT_ROWS_MAX:
+        if not self._is_large:
             self._kept = [part for block in kept for part in _cut(block)]
+
+    def _raw(self) -> Iterator[_Raw]:
+        """All rows, checked, in points."""
+        row, last_utc_ms = 0, None
+        for times, prices in read_rows(self._path, "time_msc", ("bid", "ask")):
+            self._checks.times("time_msc", times, row, last_utc_ms)
+            bids, asks = (self._checks.points(name, one, row) for name, one in zip(("bid", "ask"), prices, strict=True))
+            row, last_utc_ms = row + len(times), int(times[-1])
+            prices.clear()  # while the quotes wait to be served
+            yield times, bids, asks
 
     def _cleaned(self, raw: _Raw, before: tuple[int, int, int] | None, first_row: int, counts: Counts) -> Quotes:
         """What is left of rows from number `first_row` on; `before` is the row before them."""

@@ -25,6 +25,8 @@ the summary:
   max drawdown   largest of (highest closed equity so far - closed equity); closed equity = start balance + net of the
                  trades closed so far, in the order of their closes
   largest loss   smallest net of a trade, 0 without a loss
+  equity drawdown  largest fall of equity from an earlier peak, with what floats at M1 closes; equity_drawdown_max_cents
+  days           JSON only: of each day of UTC its trades, their net, and the last equity
   closed by X    trades whose closing deal has the reason X
   refused X      orders refused for the reason X; a signal while the slot is taken is slot_taken
 
@@ -112,9 +114,9 @@ def _backtest(arguments: argparse.Namespace) -> None:
     sources = recorded(plan, files)
     if out is not None and not to_stdout:
         require_writable(out, files)
-    done = replayed(prepared(plan, sources), _progress(), every_tick=arguments.every_tick)
-    counts = [source.counts for source in sources]
-    result = result_of(done.heard, plan.specs, counts, bars=done.bars, run_s=done.run_s, journal_sha256=done.journal_sha256)
+    given = prepared(plan, sources)
+    done = replayed(given, _progress(), every_tick=arguments.every_tick)
+    result = result_of(given, done)
     if to_stdout:
         print(json_of(result).decode(), end="")
         return

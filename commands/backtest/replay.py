@@ -22,7 +22,7 @@ from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.strategy.foreseen import Answers, Foreseen
 from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.commands.backtest.plan import Plan
-from evenkeel.commands.backtest.report import HeardTrades, TradeListener
+from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
 from evenkeel.config.load import identity
 from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.system import RunStarted

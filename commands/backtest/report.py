@@ -1,20 +1,18 @@
-"""What a back-test found: heard while it runs, then said as JSON and as a table."""
+"""What a back-test found, said as JSON and as a table. Days and equity are computed now, from the deals and the bars."""
 
-from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from evenkeel.adapters.history import Counts
+from evenkeel.commands.backtest.replay import Prepared, Replayed
+from evenkeel.commands.backtest.trades import HeardTrades
 from evenkeel.commands.process_facts import age_s, memory_peak_mb
 from evenkeel.config.schema import AccountConfig
-from evenkeel.messages.broker_gateway import OrderRejected
-from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import SymbolSpec
-from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, PositionReduced
-from evenkeel.messages.system import ChildDown, Message
+from evenkeel.messages.position import PositionClosed, PositionOpened
+from evenkeel.rules.equity_curve import Day, Held, equity_curve
 from evenkeel.rules.report import Report, report_of
-from evenkeel.runtime.edge import At
 
 NONE: Final = "-"
 
@@ -58,90 +56,32 @@ class BacktestResult(msgspec.Struct, frozen=True):
     total_s: float
     peak_mb: float
     journal_sha256: str
+    equity_drawdown_max_cents: int
+    days: list[Day]
 
 
-class HeardTrades(msgspec.Struct):
-    """`opened` by ticket is what is open now; `refused` counts by reason; `crashes` are the children's, one line each."""
-
-    closed: list[PositionClosed] = []
-    opened: dict[int, PositionOpened] = {}
-    refused: dict[str, int] = {}
-    crashes: list[str] = []
-
-
-class TradeListener:
-    """Stands where a live run has its reporter: hears of trades, says nothing."""
-
-    poll_s: float | None = None
-
-    def __init__(self) -> None:
-        self.state = HeardTrades()
-
-    def remember(self, message: Message) -> None:
-        match message:
-            case PositionOpened():
-                self.state.opened[message.ticket] = message
-            case PositionPriced():
-                self._correct(message.ticket, entry_points=message.entry_points, volume_steps=message.volume_steps)
-            case PositionReduced():
-                self._correct(message.ticket, volume_steps=message.volume_steps)
-            case PositionClosed():
-                self.state.opened.pop(message.ticket, None)
-                self.state.closed.append(message)
-            case OrderDenied():
-                self._count(message.reason.value)
-            case OrderRejected():
-                self._count(f"by the broker, {message.code}")
-            case ChildDown():
-                self.state.crashes.append(f"{message.child} crashed: {message.error}")
-            case _:
-                pass  # whatever else a reporter hears is no part of a result
-
-    def act(self, message: Message, at: At) -> Sequence[Message]:
-        return ()
-
-    def resume(self, now_utc_ms: int) -> Sequence[Message]:
-        return ()
-
-    def poll(self, now_utc_ms: int) -> Sequence[Message]:
-        """Never called: it sees nothing by itself."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-    def _correct(self, ticket: int, **facts: int) -> None:
-        opened = self.state.opened.get(ticket)
-        if opened is not None:
-            self.state.opened[ticket] = msgspec.structs.replace(opened, **facts)
-
-    def _count(self, refusal: str) -> None:
-        self.state.refused[refusal] = self.state.refused.get(refusal, 0) + 1
-
-
-def result_of(
-    heard: HeardTrades,
-    specs: Mapping[str, SymbolSpec],
-    counts: Sequence[Counts],
-    *,
-    bars: int,
-    run_s: float,
-    journal_sha256: str,
-) -> BacktestResult:
+def result_of(given: Prepared, done: Replayed) -> BacktestResult:
     """Prices as decimals of each symbol's digits; age and memory of the process are those of this moment."""
+    plan, heard = given.plan, done.heard
+    specs, account = plan.specs, plan.config.account
+    counts = [source.counts for source in given.sources]
+    start_balance_cents = round(account.start_balance * 10**account.currency_digits)
+    curve = equity_curve(start_balance_cents, _held(heard), specs, given.minutes)
     return BacktestResult(
         symbol=",".join(specs),
         ticks=sum(count.rows_read for count in counts),
-        bars=bars,
+        bars=done.bars,
         crossed_dropped=sum(count.crossed_dropped for count in counts),
         repeats_dropped=sum(count.repeats_dropped for count in counts),
         trades=[_trade(closed, specs[closed.symbol]) for closed in heard.closed],
         open=[_open_trade(opened, specs[opened.symbol]) for opened in heard.opened.values()],
         net_cents=sum(closed.net_cents for closed in heard.closed),
-        run_s=round(run_s, 3),
+        run_s=round(done.run_s, 3),
         total_s=round(age_s(), 3),
         peak_mb=round(memory_peak_mb(), 1),
-        journal_sha256=journal_sha256,
+        journal_sha256=done.journal_sha256,
+        equity_drawdown_max_cents=curve.drawdown_max_cents,
+        days=curve.days,
     )
 
 
@@ -158,6 +98,7 @@ def summary(result: BacktestResult, heard: HeardTrades, account: AccountConfig) 
         ("repeats dropped", f"{result.repeats_dropped:,}"),
         ("bars", f"{result.bars:,}"),
         *_statistics(report_of(heard.closed), account),
+        ("equity drawdown", _money(result.equity_drawdown_max_cents, account)),
         *((f"refused {reason}", f"{count:,}") for reason, count in sorted(heard.refused.items())),
         ("open", f"{len(result.open):,}"),
         ("run_s", f"{result.run_s:.2f}"),
@@ -169,9 +110,7 @@ def summary(result: BacktestResult, heard: HeardTrades, account: AccountConfig) 
 
 
 def _statistics(report: Report, account: AccountConfig) -> list[tuple[str, str]]:
-    def money(cents: int) -> str:
-        return f"{cents / 10**account.currency_digits:,.{account.currency_digits}f} {account.currency}"
-
+    money = partial(_money, account=account)
     return [
         ("trades", f"{report.trades:,}"),
         ("won", f"{report.won:,}"),
@@ -185,6 +124,23 @@ def _statistics(report: Report, account: AccountConfig) -> list[tuple[str, str]]
         ("largest loss", money(report.largest_loss_cents)),
         *((f"closed by {reason}", f"{count:,}") for reason, count in report.exits.items()),
     ]
+
+
+def _money(cents: int, account: AccountConfig) -> str:
+    return f"{cents / 10**account.currency_digits:,.{account.currency_digits}f} {account.currency}"
+
+
+def _held(heard: HeardTrades) -> list[Held]:
+    """With the volume at the end: of a position that was closed in parts, what it floated before is left out."""
+    closed = [
+        Held(one.symbol, one.direction, one.volume_steps, one.entry_points, one.opened_utc_ms, one.closed_utc_ms, one.net_cents)
+        for one in heard.closed
+    ]
+    still = [
+        Held(one.symbol, one.direction, one.volume_steps, one.entry_points, one.opened_utc_ms, None, 0)
+        for one in heard.opened.values()
+    ]
+    return [*closed, *still]
 
 
 def _trade(closed: PositionClosed, spec: SymbolSpec) -> Trade:

@@ -9,7 +9,7 @@ import msgspec
 
 from evenkeel.adapters.replay.every_tick import EveryTick
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.commands.backtest.report import TradeListener
+from evenkeel.commands.backtest.trades import TradeListener
 from evenkeel.commands.bench.account import START_UTC_MS, STARTED, SYMBOLS, all_children, saw, terminal, world_of
 from evenkeel.commands.bench.figures import Aim, BenchFailed, Figure, monotonic_ns, warmed_up
 from evenkeel.commands.bench.hosts import SENDER

@@ -19,7 +19,8 @@ from evenkeel.adapters.history import Recorded
 from evenkeel.commands import backtest
 from evenkeel.commands.backtest.plan import Input, Plan, ResultLost, plan_of, recorded, write
 from evenkeel.commands.backtest.replay import prepared, replayed
-from evenkeel.commands.backtest.report import TradeListener, result_of, summary
+from evenkeel.commands.backtest.report import result_of, summary
+from evenkeel.commands.backtest.trades import TradeListener
 from evenkeel.config.load import packaged
 from evenkeel.messages.entry import Lineage
 from evenkeel.messages.market import Direction
@@ -29,7 +30,7 @@ from evenkeel.messages.system import ChildDown
 MONDAY_UTC_MS = 1_767_571_200_000
 QUICK = "ma_cross:fast=2,slow=3"
 RESULT_KEYS = ["symbol", "ticks", "bars", "crossed_dropped", "repeats_dropped", "trades", "open", "net_cents"]
-RESULT_KEYS += ["run_s", "total_s", "peak_mb", "journal_sha256"]
+RESULT_KEYS += ["run_s", "total_s", "peak_mb", "journal_sha256", "equity_drawdown_max_cents", "days"]
 TRADE_KEYS = ["ticket", "direction", "open_utc_ms", "open_price", "close_utc_ms", "close_price", "reason"]
 TRADE_KEYS += ["volume_lots", "profit_cents", "symbol"]
 
@@ -105,6 +106,37 @@ def test_the_result_holds_each_trade_with_prices_as_decimals(ticks: Path) -> Non
     assert (found["symbol"], found["ticks"], found["bars"]) == ("EURUSD", 1_200, 199)
     assert found["total_s"] >= found["run_s"] > 0
     assert found["peak_mb"] > 10
+
+
+def test_each_day_is_told_with_its_trades_and_its_last_equity(ticks: Path) -> None:
+    found = result(ticks)
+    [day] = found["days"]
+    assert (day["date"], day["trades"], day["net_cents"]) == ("2026-01-05", len(found["trades"]), found["net_cents"])
+    assert 0 < abs(day["equity_cents"] - 1_000_000 - found["net_cents"]) < 5_000, "what is open floats"
+    assert found["equity_drawdown_max_cents"] > 0
+
+
+def test_several_files_are_replayed_in_one_order_of_time(ticks: Path, tmp_path: Path) -> None:
+    other = csv_file(tmp_path / "other.csv", [(time + 3, bid + 0.2, ask + 0.2) for time, bid, ask in zigzag(900)])
+    found = result(ticks, "--ticks", str(other), "--symbol", "EURUSD", "--symbol", "GBPUSD")
+    assert (found["symbol"], found["ticks"], found["bars"]) == ("EURUSD,GBPUSD", 2_100, 199 + 149)
+    assert {trade["symbol"] for trade in found["trades"]} == {"EURUSD", "GBPUSD"}
+    opens = [trade["close_utc_ms"] for trade in found["trades"]]
+    assert opens == sorted(opens)
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        (("--symbol", "EURUSD", "--symbol", "GBPUSD"), ("2 for 1 files", "EURUSD, GBPUSD")),
+        (("--symbol", "EURUSD", "--symbol", "EURUSD"), ("--symbol EURUSD", "2 times")),
+    ],
+)
+def test_files_and_symbols_must_pair(
+    ticks: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    said = refusal(capsys, ticks, *more)
+    assert all(word in said for word in words)
 
 
 def test_crossed_quotes_and_repeats_are_counted_and_ticks_are_all_rows(tmp_path: Path) -> None:
@@ -225,9 +257,9 @@ def test_progress_is_told_in_rising_shares(ticks: Path) -> None:
 
 def test_money_is_shown_in_the_digits_of_the_account(ticks: Path) -> None:
     plan = quick_plan()
-    done = replayed(prepared(plan, read := sources(ticks)))
-    counts = [source.counts for source in read]
-    found = result_of(done.heard, plan.specs, counts, bars=done.bars, run_s=done.run_s, journal_sha256=done.journal_sha256)
+    given = prepared(plan, sources(ticks))
+    done = replayed(given)
+    found = result_of(given, done)
     yen = msgspec.structs.replace(plan.config.account, currency="JPY", currency_digits=0)
     net = f"{found.net_cents:,} JPY"
     assert net in summary(found, done.heard, yen)

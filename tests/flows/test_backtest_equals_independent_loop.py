@@ -70,10 +70,8 @@ def csv_of(rows: list[Row], folder: Path, digits: int) -> Path:
 def backtest(path: Path, case: Case) -> BacktestResult:
     strategy = f"ma_cross:fast={case.fast},slow={case.slow},timeframe={case.timeframe}"
     plan = plan_of(config_path=None, symbols=[case.symbol], strategy=strategy, digits=case.digits)
-    sources = recorded(plan, [Input("ticks", path)])
-    done = replayed(prepared(plan, sources))
-    counts = [source.counts for source in sources]
-    return result_of(done.heard, plan.specs, counts, bars=done.bars, run_s=done.run_s, journal_sha256=done.journal_sha256)
+    given = prepared(plan, recorded(plan, [Input("ticks", path)]))
+    return result_of(given, replayed(given))
 
 
 def plain_loop(rows: list[Row], case: Case) -> independent_loop.LoopResult:

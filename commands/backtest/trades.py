@@ -1,0 +1,70 @@
+"""The trades of a back-test, heard while it runs."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from evenkeel.messages.broker_gateway import OrderRejected
+from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.system import ChildDown, Message
+from evenkeel.runtime.edge import At
+
+
+class HeardTrades(msgspec.Struct):
+    """`opened` by ticket is what is open now; `refused` counts by reason; `crashes` are the children's, one line each."""
+
+    closed: list[PositionClosed] = []
+    opened: dict[int, PositionOpened] = {}
+    refused: dict[str, int] = {}
+    crashes: list[str] = []
+
+
+class TradeListener:
+    """Stands where a live run has its reporter: hears of trades, says nothing."""
+
+    poll_s: float | None = None
+
+    def __init__(self) -> None:
+        self.state = HeardTrades()
+
+    def remember(self, message: Message) -> None:
+        match message:
+            case PositionOpened():
+                self.state.opened[message.ticket] = message
+            case PositionPriced():
+                self._correct(message.ticket, entry_points=message.entry_points, volume_steps=message.volume_steps)
+            case PositionReduced():
+                self._correct(message.ticket, volume_steps=message.volume_steps)
+            case PositionClosed():
+                self.state.opened.pop(message.ticket, None)
+                self.state.closed.append(message)
+            case OrderDenied():
+                self._count(message.reason.value)
+            case OrderRejected():
+                self._count(f"by the broker, {message.code}")
+            case ChildDown():
+                self.state.crashes.append(f"{message.child} crashed: {message.error}")
+            case _:
+                pass  # whatever else a reporter hears is no part of a result
+
+    def act(self, message: Message, at: At) -> Sequence[Message]:
+        return ()
+
+    def resume(self, now_utc_ms: int) -> Sequence[Message]:
+        return ()
+
+    def poll(self, now_utc_ms: int) -> Sequence[Message]:
+        """Never called: it sees nothing by itself."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _correct(self, ticket: int, **facts: int) -> None:
+        opened = self.state.opened.get(ticket)
+        if opened is not None:
+            self.state.opened[ticket] = msgspec.structs.replace(opened, **facts)
+
+    def _count(self, refusal: str) -> None:
+        self.state.refused[refusal] = self.state.refused.get(refusal, 0) + 1
