@@ -12,7 +12,6 @@ from evenkeel.cli import main
 from evenkeel.commands.bench import replay, replay_input
 from evenkeel.commands.bench.figures import NS_PER_MS, BenchFailed, latencies, rates
 from evenkeel.commands.bench.floors import supervisor_import
-from evenkeel.commands.bench.replay_input import synthetic
 from evenkeel.commands.bench.trade import trade_costs
 
 FIGURES = [
@@ -135,28 +134,3 @@ def test_an_import_is_measured_against_a_bare_interpreter() -> None:
     found = supervisor_import(rounds=1)
     assert found.values["bare_median_s"] > 0
     assert found.aim is not None
-
-
-REPLAY_WITH_AIM = {
-    *("replay.job.run", "replay.job.start_to_result", "replay.job.peak"),
-    *("replay.on_bar", "replay.on_tick", "replay.trade", "replay.trade.flat", "replay.import"),
-}
-
-
-@pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Its figures on a small file; a journal that differs tick by tick would have ended it with status 1."""
-    folder = tmp_path_factory.mktemp("bench_replay")
-    ticks, out = folder / "ticks.parquet", folder / "figures.json"
-    synthetic(ticks, rows=20_000)
-    assert main(["bench", "replay", "--ticks", str(ticks), "--rounds", "1", "--json", str(out)]) == 0
-    found: dict[str, Any] = msgspec.json.decode(out.read_bytes())
-    return {figure["name"]: figure for figure in found["figures"]}
-
-
-def test_a_replay_is_measured_jumping_and_tick_by_tick(replayed: dict[str, Any]) -> None:
-    assert {"replay.job.run", "replay.job.every_tick", "replay.guarded", "replay.floor"} <= replayed.keys()
-
-
-def test_the_aims_of_a_replay_stand_beside_their_figures(replayed: dict[str, Any]) -> None:
-    assert {name for name, figure in replayed.items() if figure["aim"] is not None} >= REPLAY_WITH_AIM
