@@ -4,6 +4,7 @@
 """
 
 from fractions import Fraction
+from functools import cache
 from typing import NamedTuple
 
 from evenkeel.messages.market import Direction, Quote, Side, SymbolSpec, Watch
@@ -61,8 +62,14 @@ def emergency_distance(emergency_r: float, stop_distance_points: int, spec: Symb
     The risk of 1 R is the stop distance alone, so costs bring the level nearer. At least one point.
     """
     cost_points = cost_cents_per_lot * spec.worth.denominator / spec.worth.numerator
-    distance = -Fraction(str(emergency_r)) * stop_distance_points - cost_points
+    distance = -_exactly(emergency_r) * stop_distance_points - cost_points
     return max(1, -(-distance.numerator // distance.denominator))
+
+
+@cache
+def _exactly(configured: float) -> Fraction:
+    """The decimal that a person wrote. There are few, and reading one takes as long as all the rest of a trade's levels."""
+    return Fraction(str(configured))
 
 
 def exit_reason(direction: Direction, levels: Levels, quote: Quote) -> ExitReason | None:
