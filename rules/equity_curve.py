@@ -60,12 +60,14 @@ def equity_curve(
 
 def _moves(held: Held, spec: SymbolSpec, minutes: Bars) -> Iterator[tuple[Column, Column]]:
     """Times, and by how much equity moves at each: at the M1 closes while it is held, then at its close."""
-    ends = minutes.open_utc_ms[:-1] + PERIOD_MS["M1"]
-    first = int(ends.searchsorted(held.opened_utc_ms, side="right"))
-    last = len(ends) if held.closed_utc_ms is None else int(ends.searchsorted(held.closed_utc_ms, side="right"))
-    floating = _floating_cents(held, spec, minutes.cut(first, max(first, last)))
+    opens = minutes.open_utc_ms[:-1]
+    first = int(opens.searchsorted(held.opened_utc_ms - PERIOD_MS["M1"], side="right"))
+    last = len(opens)
+    if held.closed_utc_ms is not None:
+        last = max(first, int(opens.searchsorted(held.closed_utc_ms - PERIOD_MS["M1"], side="right")))
+    floating = _floating_cents(held, spec, minutes.cut(first, last))
     if len(floating):
-        yield ends[first:last], np.diff(floating, prepend=0)
+        yield opens[first:last] + PERIOD_MS["M1"], np.diff(floating, prepend=0)
     if held.closed_utc_ms is not None:
         before = int(floating[-1]) if len(floating) else 0
         yield np.array([held.closed_utc_ms]), np.array([held.net_cents - before])
