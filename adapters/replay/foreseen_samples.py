@@ -19,7 +19,7 @@ class ForeseenSamples:
 
     def __init__(self, config: CircuitBreakerConfig, minutes: Mapping[str, Bars], specs: Mapping[str, SymbolSpec]) -> None:
         self._config, self._minutes = config, minutes
-        self._every_ms = round(config.sample_s * 1000)
+        self._every_ms = max(1, round(config.sample_s * 1000))
         self._usual = {symbol: usual_spreads(bars, specs[symbol].typical_spread_points) for symbol, bars in minutes.items()}
         self._times_utc_ms: dict[str, list[int]] = {symbol: [] for symbol in minutes}
 

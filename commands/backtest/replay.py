@@ -90,11 +90,11 @@ def replayed(
     ChildCrashed: a crash is mended as in a live run, but a back-test has no right to one.
     """
     journal = journal or DigestJournal()
-    began_s = monotonic_s()
+    began_s, heard = monotonic_s(), HeardTrades()
     try:
         stretches = merged(given.sources)
         first = next(stretches)
-        host, serve = _set_up(given, int(first.time_utc_ms[0]), journal, every_tick=every_tick)
+        host, serve = _set_up(given, int(first.time_utc_ms[0]), journal, heard, every_tick=every_tick)
         host.say(NAME, [StartTrading(NAME, NAME)])
         served = 0
         for stretch in chain([first], stretches):
@@ -105,7 +105,6 @@ def replayed(
     except ChildExhausted as error:
         raise ChildCrashed(str(error)) from error
     run_s = monotonic_s() - began_s + given.made_s
-    heard: HeardTrades = host.child("reporter").state
     if heard.crashes:
         raise ChildCrashed("\n".join(heard.crashes))
     _, strategy = given.plan.strategy
@@ -114,7 +113,7 @@ def replayed(
 
 
 def _set_up(
-    given: Prepared, start_utc_ms: int, journal: DigestJournal, *, every_tick: bool
+    given: Prepared, start_utc_ms: int, journal: DigestJournal, heard: HeardTrades, *, every_tick: bool
 ) -> tuple[SteppedHost, Callable[[Stretch], None]]:
     """The booted host, and what serves it a stretch of quotes."""
     plan, clock, board = given.plan, ManualClock(start_utc_ms), QuoteBoard()
@@ -124,7 +123,7 @@ def _set_up(
     child = f"strategy/{name}"
     strategies = {symbol: make_strategy(config, spec) for symbol, spec in plan.specs.items()}
     looks_at_ticks = any(isinstance(one, TickStrategy) for one in strategies.values())
-    more = {"reporter": TradeListener}
+    more = {"reporter": partial(TradeListener, heard)}
     if every_tick:
         host = stepped_run(world, clock, _started(given), journal, more)
         one_by_one = EveryTick(host, terminal, tick_strategies=[child] if looks_at_ticks else [])

@@ -20,31 +20,36 @@ class HeardTrades(msgspec.Struct):
     crashes: list[str] = []
 
 
+class Nothing(msgspec.Struct):
+    """A state that is never written down: what a replay has heard is worth nothing after a crash."""
+
+
 class TradeListener:
-    """Stands where a live run has its reporter: hears of trades, says nothing."""
+    """Stands where a live run has its reporter: hears of trades, writes them into `heard`, says nothing."""
 
     poll_s: float | None = None
 
-    def __init__(self) -> None:
-        self.state = HeardTrades()
+    def __init__(self, heard: HeardTrades) -> None:
+        self.state = Nothing()
+        self.heard = heard
 
     def remember(self, message: Message) -> None:
         match message:
             case PositionOpened():
-                self.state.opened[message.ticket] = message
+                self.heard.opened[message.ticket] = message
             case PositionPriced():
                 self._correct(message.ticket, entry_points=message.entry_points, volume_steps=message.volume_steps)
             case PositionReduced():
                 self._correct(message.ticket, volume_steps=message.volume_steps)
             case PositionClosed():
-                self.state.opened.pop(message.ticket, None)
-                self.state.closed.append(message)
+                self.heard.opened.pop(message.ticket, None)
+                self.heard.closed.append(message)
             case OrderDenied():
                 self._count(message.reason.value)
             case OrderRejected():
                 self._count(f"by the broker, {message.code}")
             case ChildDown():
-                self.state.crashes.append(f"{message.child} crashed: {message.error}")
+                self.heard.crashes.append(f"{message.child} crashed: {message.error}")
             case _:
                 pass  # whatever else a reporter hears is no part of a result
 
@@ -62,9 +67,9 @@ class TradeListener:
         """Nothing to let go of."""
 
     def _correct(self, ticket: int, **facts: int) -> None:
-        opened = self.state.opened.get(ticket)
+        opened = self.heard.opened.get(ticket)
         if opened is not None:
-            self.state.opened[ticket] = msgspec.structs.replace(opened, **facts)
+            self.heard.opened[ticket] = msgspec.structs.replace(opened, **facts)
 
     def _count(self, refusal: str) -> None:
-        self.state.refused[refusal] = self.state.refused.get(refusal, 0) + 1
+        self.heard.refused[refusal] = self.heard.refused.get(refusal, 0) + 1

@@ -9,7 +9,7 @@ import msgspec
 
 from evenkeel.adapters.replay.every_tick import EveryTick
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.commands.backtest.trades import TradeListener
+from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
 from evenkeel.commands.bench.account import START_UTC_MS, STARTED, SYMBOLS, all_children, saw, terminal, world_of
 from evenkeel.commands.bench.figures import Aim, BenchFailed, Figure, monotonic_ns, warmed_up
 from evenkeel.commands.bench.hosts import SENDER
@@ -67,15 +67,15 @@ def _costs_us() -> Iterator[float]:
             continue
         quiet = 0
         spent_ns[symbol] += took_ns
-        if len(listener.state.closed) > closed:
-            closed = len(listener.state.closed)
+        if len(listener.heard.closed) > closed:
+            closed = len(listener.heard.closed)
             yield spent_ns[symbol] / _NS_PER_US
             spent_ns[symbol] = 0
 
 
 def _booted() -> tuple[SteppedHost, EveryTick, TradeListener]:
     clock, broker = ManualClock(START_UTC_MS), terminal(SimulatedTerminal)
-    listener = TradeListener()
+    listener = TradeListener(HeardTrades())
     specs = all_children(world_of(broker, clock), {"reporter": lambda: listener})
     publisher = Publisher(routes=route_table(specs), codec=CODEC, clock=clock, journal=None)
     host = SteppedHost(specs, publisher=publisher, clock=clock)

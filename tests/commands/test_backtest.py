@@ -20,7 +20,7 @@ from evenkeel.commands import backtest
 from evenkeel.commands.backtest.plan import Input, Plan, ResultLost, plan_of, recorded, write
 from evenkeel.commands.backtest.replay import prepared, replayed
 from evenkeel.commands.backtest.report import result_of, summary
-from evenkeel.commands.backtest.trades import TradeListener
+from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
 from evenkeel.config.load import packaged
 from evenkeel.messages.entry import Lineage
 from evenkeel.messages.market import Direction
@@ -391,7 +391,7 @@ def test_trading_that_the_configuration_keeps_off_is_refused_with_status_4(
 
 
 def test_an_open_trade_has_the_price_of_its_deal_and_the_volume_that_is_left() -> None:
-    listener = TradeListener()
+    listener = TradeListener(HeardTrades())
     opened = PositionOpened(7, "EURUSD", 1, Direction.BUY, 10, 110_000, 0, 0, 0, 0, 0, Lineage("strategy", "ma_cross"))
     for message in (
         opened,
@@ -399,13 +399,13 @@ def test_an_open_trade_has_the_price_of_its_deal_and_the_volume_that_is_left() -
         PositionReduced(7, "EURUSD", 1, 4, 110_100, 60, ExitReason.PERSON),
     ):
         listener.remember(message)
-    assert listener.state.opened == {7: msgspec.structs.replace(opened, entry_points=110_003, volume_steps=4)}
+    assert listener.heard.opened == {7: msgspec.structs.replace(opened, entry_points=110_003, volume_steps=4)}
 
 
 def test_a_crash_of_a_child_is_not_passed_over() -> None:
-    listener = TradeListener()
+    listener = TradeListener(HeardTrades())
     listener.remember(ChildDown("position/EURUSD", 1, 1, "ValueError: no"))
-    assert listener.state.crashes == ["position/EURUSD crashed: ValueError: no"]
+    assert listener.heard.crashes == ["position/EURUSD crashed: ValueError: no"]
 
 
 def test_the_command_line_can_ask_for_the_flags_without_loading_what_the_work_needs() -> None:
