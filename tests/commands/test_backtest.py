@@ -173,6 +173,13 @@ def test_other_strategies_of_the_configuration_do_not_trade(ticks: Path, tmp_pat
     assert result(ticks, "--config", str(config))["journal_sha256"] == result(ticks)["journal_sha256"]
 
 
+@pytest.mark.parametrize("form", [(), ("--every-tick",)])
+def test_a_quote_is_as_old_as_its_time_says(ticks: Path, tmp_path: Path, form: tuple[str, ...]) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text(packaged("plain.toml").read_text() + "\n[limits]\nquote_age_s_max = 5\n")
+    assert result(ticks, "--config", str(config), *form)["trades"] == result(ticks)["trades"]
+
+
 def test_json_to_stdout_is_the_json_alone(ticks: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert backtest.run(arguments(ticks, "--json", "-")) == 0
     said = capsys.readouterr()
