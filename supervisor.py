@@ -15,7 +15,8 @@ from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
 from evenkeel.adapters.gate import Gate
-from evenkeel.adapters.market_feed import MarketFeed, QuoteSource, SampleAfter, every_multiple
+from evenkeel.adapters.market_feed import MarketFeed
+from evenkeel.adapters.market_feed_state import QuoteSource, SampleAfter, every_multiple
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.strategy.edge import StrategyEdge
 from evenkeel.adapters.strategy.making import make_strategy

@@ -7,10 +7,19 @@ was published brings the same state back, and what was not published is found ag
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
-import msgspec
-
+from evenkeel.adapters.market_feed_state import (
+    FeedState,
+    QuoteSource,
+    SampleAfter,
+    Sampling,
+    SymbolFeed,
+    clean,
+    every_multiple,
+    longer_than_m1,
+    quote_of,
+)
 from evenkeel.adapters.quote_board import BoardQuote, QuoteBoard, Tick
 from evenkeel.messages.market import (
     ArmWatches,
@@ -31,7 +40,6 @@ from evenkeel.rules.bands import Band
 from evenkeel.rules.bars import (
     NEVER_UTC_MS,
     PERIOD_MS,
-    OpenBar,
     OpenMinute,
     bar_of,
     closed,
@@ -41,8 +49,8 @@ from evenkeel.rules.bars import (
     with_minute,
     with_minutes,
 )
-from evenkeel.rules.spreads import Spreads, baseline_points, record, record_all
-from evenkeel.rules.watches import Watches, arm, band_of, crossed, disarm, disarm_reached
+from evenkeel.rules.spreads import baseline_points, record, record_all
+from evenkeel.rules.watches import arm, band_of, crossed, disarm, disarm_reached
 from evenkeel.runtime.edge import At
 
 if TYPE_CHECKING:  # arrays are for replays: a live run does without numpy
@@ -55,57 +63,6 @@ LATE_AFTER_MS: Final = 2_000
 """A bar that a missed quote closed is late when that quote is so old by the run's clock: nobody trades on it any more."""
 _OLD_MINUTE_MS: Final = 2 * PERIOD_MS["M1"]
 _NS_PER_MS: Final = 1_000_000
-
-
-SampleAfter = Callable[[str, str, int, int], int]
-"""Of an owner, a symbol and `every_ms`: the first time to sample at after the given one (owner, symbol, time, every)."""
-
-
-def every_multiple(owner: str, symbol: str, utc_ms: int, every_ms: int) -> int:
-    return multiple_after(utc_ms, every_ms)
-
-
-class QuoteSource(Protocol):
-    """Where quotes come from on the threaded host. In market time it moves the run's clock to each quote it gives."""
-
-    def take(self) -> tuple[str, Quote] | None:
-        """The next quote that is due, with its symbol; None when none is. Each symbol's quotes in order, each once."""
-        ...
-
-    def wait_s(self) -> float:
-        """How long until a quote may be due; 0.0 when one may be due at once."""
-        ...
-
-
-class Sampling(msgspec.Struct):
-    """One owner's samples: at the multiples of `every_ms`. `due_utc_ms` 0: the first quote decides where to begin."""
-
-    every_ms: int
-    due_utc_ms: int = 0
-
-
-class SymbolFeed(msgspec.Struct):
-    """What is kept of one symbol; the open M1 bar is not here, it is read again from the history.
-
-    `bars` are the open longer bars, of closed minutes. `minute_utc_ms` is the start of the minute after the last closed M1
-    bar, `quote` the newest quote that was said; None before the first.
-    """
-
-    spec: SymbolSpec
-    watches: Watches = msgspec.field(default_factory=Watches)
-    samples: dict[str, Sampling] = {}
-    bars: dict[str, OpenBar] = {}
-    spreads: Spreads = msgspec.field(default_factory=Spreads)
-    minute_utc_ms: int | None = None
-    quote: Quote | None = None
-    is_stale: bool = False
-    crossed_dropped: int = 0
-    repeats_dropped: int = 0
-    backwards_dropped: int = 0
-
-
-class FeedState(msgspec.Struct):
-    symbols: dict[str, SymbolFeed]
 
 
 class MarketFeed:
@@ -131,7 +88,7 @@ class MarketFeed:
         self.state = FeedState({symbol: SymbolFeed(spec) for symbol, spec in specs.items()})
         self.next_sample_utc_ms = NEVER_UTC_MS
         self._specs = specs
-        self._longer = {symbol: _longer_than_m1(names) for symbol, names in timeframes.items()}
+        self._longer = {symbol: longer_than_m1(names) for symbol, names in timeframes.items()}
         self._board = board
         self._history = history
         self._source = source
@@ -377,7 +334,7 @@ class MarketFeed:
                         owner=owner,
                         symbol=symbol,
                         spec_id=feed.spec.spec_id,
-                        quote=_quote_of(newest),
+                        quote=quote_of(newest),
                         age_ms=due_utc_ms - newest.time_utc_ms if self._source is None else self._age_ms(newest),
                         spread_median_points=baseline_points(feed.spreads, due_utc_ms, feed.spec.typical_spread_points),
                     ),
@@ -409,13 +366,13 @@ class MarketFeed:
 
     def _catch_up(self, symbol: str, now_utc_ms: int) -> list[Message]:
         feed, on_board = self.state.symbols[symbol], self._board.served(symbol)
-        served = feed.quote if on_board is None else _quote_of(on_board)
+        served = feed.quote if on_board is None else quote_of(on_board)
         if served is None:
             return []
         minute_utc_ms = feed.minute_utc_ms
         if minute_utc_ms is None:
             minute_utc_ms = period_start_utc_ms(served.time_utc_ms, "M1")
-        quotes = list(_clean(self._history(symbol, minute_utc_ms) or ()))
+        quotes = list(clean(self._history(symbol, minute_utc_ms) or ()))
         said: list[Message] = []
         if feed.watches.armed and (not quotes or quotes[0].time_utc_ms > served.time_utc_ms):
             known_utc_ms = quotes[0].time_utc_ms if quotes else now_utc_ms
@@ -449,20 +406,3 @@ class MarketFeed:
             monotonic_ns = self._monotonic_ns() - max(0, age_ms) * _NS_PER_MS
             self._board.put(symbol, quote.time_utc_ms, quote.bid_points, quote.ask_points, monotonic_ns)
             self._board.hold(symbol, served)
-
-
-def _quote_of(row: BoardQuote) -> Quote:
-    return Quote(row.time_utc_ms, row.bid_points, row.ask_points)
-
-
-def _longer_than_m1(timeframes: Sequence[str]) -> list[str]:
-    return sorted((name for name in set(timeframes) if name != "M1"), key=PERIOD_MS.__getitem__)
-
-
-def _clean(quotes: Sequence[Quote]) -> Iterator[Quote]:
-    """Without repeats of the row before and without crossed quotes, as they were served the first time."""
-    before = None
-    for quote in quotes:
-        if quote != before and quote.bid_points <= quote.ask_points:
-            yield quote
-        before = quote

@@ -14,7 +14,7 @@ import msgspec
 
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.lmdb_journal import LmdbJournal
-from evenkeel.adapters.market_feed import QuoteSource
+from evenkeel.adapters.market_feed_state import QuoteSource
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.commands.bench.hosts import SENDER, threaded_host
