@@ -60,7 +60,12 @@ def answered(answer: int, what: str) -> int:
 
 def foreseen(strategy: BarStrategy, bars: "Bars") -> "Signals":
     """What a new strategy answers at each of `bars`: asked once where it can be, else bar by bar. Raises StrategyBroken."""
-    answers = strategy.signals(bars) if isinstance(strategy, VectorisedStrategy) else streamed(strategy, bars)
+    if not isinstance(strategy, VectorisedStrategy):
+        return streamed(strategy, bars)
+    try:
+        answers = strategy.signals(bars)
+    except Exception as error:
+        raise StrategyBroken(f"signals: {type(error).__name__}: {error}") from error
     return _checked(answers, bars.open_utc_ms, "signals")
 
 
@@ -83,9 +88,10 @@ def _collected(answers: Iterable[int], time_utc_ms: "Column", what: str) -> "Sig
     import numpy as np
 
     try:
-        return _checked(np.fromiter(answers, np.int64, count=len(time_utc_ms)), time_utc_ms, what)
-    except (TypeError, OverflowError) as error:
-        raise StrategyBroken(f"{what}: answered something else than -1, 0 or 1: {error}") from error
+        found = np.fromiter(answers, np.int64, count=len(time_utc_ms))
+    except Exception as error:
+        raise StrategyBroken(f"{what}: {type(error).__name__}: {error}") from error
+    return _checked(found, time_utc_ms, what)
 
 
 def _checked(answers: "NDArray[np.int64] | Signals", time_utc_ms: "Column", what: str) -> "Signals":

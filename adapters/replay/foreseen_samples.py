@@ -22,18 +22,20 @@ class ForeseenSamples:
         self._every_ms = max(1, round(config.sample_s * 1000))
         self._usual = {symbol: usual_spreads(bars, specs[symbol].typical_spread_points) for symbol, bars in minutes.items()}
         self._times_utc_ms: dict[str, list[int]] = {symbol: [] for symbol in minutes}
+        self._ends_utc_ms: dict[str, int] = {}
 
     def look(self, symbol: str, quotes: Quotes, end_utc_ms: int) -> None:
         """Look at the symbol's quotes of a stretch that ends at that time; what comes later is not known yet."""
-        times_utc_ms = self._times_utc_ms[symbol]
+        still = self._times_utc_ms[symbol]
+        still = still[bisect_left(still, self._ends_utc_ms.get(symbol, 0)) :]  # no quote has come since that would sample then
+        found: list[int] = []
         if len(quotes.row):
             spread_points = quotes.ask_points - quotes.bid_points
             found = wide_samples(
                 self._config, self._every_ms, quotes.time_utc_ms, spread_points, self._minutes[symbol], self._usual[symbol]
             )
-            still = times_utc_ms[bisect_left(times_utc_ms, int(quotes.time_utc_ms[0])) :]
-            times_utc_ms = sorted({*still, *found})
-        self._times_utc_ms[symbol] = sorted({*times_utc_ms, multiple_after(end_utc_ms, self._every_ms)})
+        self._times_utc_ms[symbol] = sorted({*still, *found, multiple_after(end_utc_ms, self._every_ms)})
+        self._ends_utc_ms[symbol] = end_utc_ms
 
     def after(self, owner: str, symbol: str, utc_ms: int, every_ms: int) -> int:
         """For the feed: the next time after `utc_ms` at which `owner` is sampled."""

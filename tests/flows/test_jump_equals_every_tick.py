@@ -136,6 +136,16 @@ def test_two_symbols_in_one_order_of_time(tmp_path: Path, seed: int, profile: st
     assert {closed.symbol for closed in found.heard.closed} == {"EURUSD", "GBPUSD"}
 
 
+def test_one_symbol_ends_while_samples_of_the_other_are_still_to_come(tmp_path: Path) -> None:
+    """They fall into the silence between two stretches, and the breaker trips on one of them."""
+    files = [
+        ("EURUSD", csv_of(rows_of(1067, 2526, calm=2), tmp_path / "eurusd.csv")),
+        ("GBPUSD", csv_of(rows_of(1074, 2779, 125_000, calm=3), tmp_path / "gbpusd.csv")),
+    ]
+    _, bodies = both(files, "ma_cross:fast=1,slow=2,timeframe=H1", config_of(tmp_path, "plain"))
+    assert any(hold.who == "circuit_breaker" for hold in said(bodies, HoldPlaced))
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=some.integers(0, 10**9),

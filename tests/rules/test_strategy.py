@@ -66,6 +66,21 @@ def test_an_answer_bar_by_bar_that_is_none_is_refused():
         answered(7, "here")
 
 
+def test_what_a_users_own_code_does_wrong_is_one_line():
+    class Broken(Rising):
+        def on_bar(self, bar):
+            return bar.volume
+
+    class BrokenOnce(Rising):
+        def signals(self, bars):
+            return bars.volume
+
+    with pytest.raises(StrategyBroken, match="on_bar: AttributeError: 'Bar' object has no attribute 'volume'"):
+        streamed(Broken(), BARS)
+    with pytest.raises(StrategyBroken, match="signals: AttributeError: 'Bars' object has no attribute 'volume'"):
+        foreseen(BrokenOnce(), BARS)
+
+
 def test_quotes_are_shown_in_order_and_each_once():
     strategy, column = Higher(), np.array([5, 6, 6, 7], np.int64)
     assert foreseen_ticks(strategy, column, column, column).tolist() == [0, 1, 0, 1]
