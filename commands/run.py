@@ -13,7 +13,7 @@ from loguru import logger
 
 from evenkeel.adapters import logs
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
-from evenkeel.adapters.simulated.book import BookUnreadable
+from evenkeel.adapters.simulated.server.book import BookUnreadable
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.strategy.making import StrategyUnusable
 from evenkeel.commands import exit_codes

@@ -28,7 +28,7 @@ FAULTS = FaultScript(
 COMMANDS: dict[int, Message] = {
     60: PauseTrading("pause-1", "test"),
     80: ResumeTrading("resume-1", "test"),
-    120: CloseTicket("close-1", "test", 1005),
+    120: CloseTicket("close-1", "test", 1009),
     150: KillTrading("kill-1", "test", 1, flatten=True),
     175: RearmTrading("rearm-1", "test"),
     176: StartTrading("start-2", "test"),

@@ -38,8 +38,8 @@ class Host(Protocol):
 
 
 class EveryTick:
-    """`tick_strategies` are the children that look at every quote. `wake_utc_ms` is when the next timer or sample is due: the
-    first quote from then on has more to do than its price says.
+    """`tick_strategies` are the children that look at every quote. `wake_utc_ms` is when the next timer or sample is due, or
+    something at the broker: the first quote from then on has more to do than its price says.
     """
 
     def __init__(self, host: Host, terminal: SimulatedTerminal, *, tick_strategies: Sequence[str] = ()) -> None:
@@ -85,7 +85,7 @@ class EveryTick:
     def _next_wake_utc_ms(self) -> int:
         timer: int | None = self._host.child(CLOCK).next_due_utc_ms()
         sample: int = self._host.child(FEED).next_sample_utc_ms
-        return min(_NEVER if timer is None else timer, sample)
+        return min(_NEVER if timer is None else timer, sample, self._terminal.due_utc_ms)
 
     def _fire(self, time_utc_ms: int, row: int) -> None:
         self._host.advance_to(time_utc_ms)

@@ -25,7 +25,7 @@ class FaultKind(StrEnum):
 
 
 class Call(StrEnum):
-    """The calls of the port that can go wrong."""
+    """The calls that can go wrong. `PENDING` places, changes or removes a pending order; `QUOTES` reads ticks or bars."""
 
     OPEN = "open"
     CLOSE = "close"
@@ -33,6 +33,10 @@ class Call(StrEnum):
     POSITIONS = "positions"
     DEALS = "deals"
     ACCOUNT = "account"
+    PENDING = "pending"
+    ORDERS = "orders"
+    QUOTES = "quotes"
+    SYMBOLS = "symbols"
 
 
 _SENT: Final = frozenset({Call.OPEN, Call.CLOSE, Call.SET_STOPS})

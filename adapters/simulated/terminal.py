@@ -1,52 +1,53 @@
-"""The simulated terminal behind the Broker port: a hedging account with Instant execution, in this process.
+"""The simulated terminal behind the Broker port, in this process: a hedging account with Instant execution.
 
-It keeps its own stops, targets and stop-out, as a broker does, and fails as it is told to (faults.py). It has no latency, no
-pending orders, no netting, no swap and no sessions: the market is open whenever a quote comes.
+A thin face of the trade server (server/), for replays and demonstrations: without latency, lag, sessions or swap. Everything
+else that a server does is shown by the other face, the module `MetaTrader5`. It fails as it is told to (faults.py).
 """
 
 import threading
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from enum import IntEnum
 from pathlib import Path
 from typing import Final, assert_never
 
 import msgspec
 
 from evenkeel.adapters.broker import Answer
-from evenkeel.adapters.simulated.book import Book, Price, ProfitCents
+from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind, FaultScript
+from evenkeel.adapters.simulated.server import records
+from evenkeel.adapters.simulated.server.book import Why
+from evenkeel.adapters.simulated.server.server import TradeServer
+from evenkeel.adapters.simulated.server.spec_money import ProfitCents, SpecMoney, terms_of
+from evenkeel.adapters.simulated.server.terms import AccountTerms, Assumptions
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerPosition,
     CloseRequest,
     Deal,
+    DealEntry,
     DealReason,
     OpenRequest,
     Outcome,
     StopRequest,
 )
 from evenkeel.messages.market import DailyRange, Direction, Quote, SymbolSpec
-from evenkeel.rules.bands import SHUT, Band
+from evenkeel.rules.bands import Band
 
 _ANY_POINTS: Final = 1 << 62
-
-
-class Retcode(IntEnum):
-    """The broker's numbers, as MetaTrader 5 says them."""
-
-    REQUOTE = 10004
-    DONE = 10009
-    INVALID = 10013
-    INVALID_VOLUME = 10014
-    INVALID_PRICE = 10015
-    INVALID_STOPS = 10016
-    NO_MONEY = 10019
-    PRICE_OFF = 10021
-    NO_CHANGES = 10025
-    POSITION_CLOSED = 10036
-    INVALID_CLOSE_VOLUME = 10038
+_TYPES: Final = {Direction.BUY: mt5.ORDER_TYPE_BUY, Direction.SELL: mt5.ORDER_TYPE_SELL}
+_OPPOSITE: Final = {mt5.POSITION_TYPE_BUY: mt5.ORDER_TYPE_SELL, mt5.POSITION_TYPE_SELL: mt5.ORDER_TYPE_BUY}
+_DIRECTIONS: Final = {mt5.DEAL_TYPE_BUY: Direction.BUY, mt5.DEAL_TYPE_SELL: Direction.SELL}
+_REASONS: Final = {
+    mt5.DEAL_REASON_CLIENT: DealReason.CLIENT,
+    mt5.DEAL_REASON_MOBILE: DealReason.CLIENT,
+    mt5.DEAL_REASON_WEB: DealReason.CLIENT,
+    mt5.DEAL_REASON_EXPERT: DealReason.EXPERT,
+    mt5.DEAL_REASON_SL: DealReason.STOP,
+    mt5.DEAL_REASON_TP: DealReason.TARGET,
+    mt5.DEAL_REASON_SO: DealReason.STOP_OUT,
+}
 
 
 class SimulatedTerminal:
@@ -75,52 +76,52 @@ class SimulatedTerminal:
         keep_ticks: int = 20_000,
     ) -> None:
         self._specs, self._daily, self._recorded_ticks = specs, daily, recorded_ticks
-        self._currency, self._currency_digits, self._leverage = currency, currency_digits, leverage
-        self._keep_ticks = keep_ticks if recorded_ticks is None else 0
-        self._book = Book(
-            specs,
-            profit_cents,
-            start_balance_cents=start_balance_cents,
+        account = AccountTerms(
+            currency=currency,
+            currency_digits=currency_digits,
             leverage=leverage,
-            store=store,
-            keep_ticks=self._keep_ticks,
+            start_balance_cents=start_balance_cents,
+            orders_max=0,
         )
-        self._prices = self._book.prices
+        self._server = TradeServer(
+            account,
+            {symbol: terms_of(spec, currency) for symbol, spec in specs.items()},
+            Assumptions(),
+            money=lambda prices: SpecMoney(specs, profit_cents, leverage),
+            store=store,
+            keep_ticks=keep_ticks if recorded_ticks is None else 0,
+        )
+        self._prices, self._book = self._server.prices, self._server.book
         self._lock = threading.Lock()
         self._faults, self._calls = faults or FaultScript(), Counter[Call]()
         self._late: list[_LateRequest] = []
         self._history_quotes_left, self._history_shown_ticket = 0, 0
         self._arm()
 
-    def on_quote(self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> bool:
-        """The new quote of `symbol`; True when it made a deal.
+    @property
+    def due_utc_ms(self) -> int:
+        """When something happens at the server without a price; at the first quote from then on."""
+        return self._server.next_due_utc_ms
 
-        Stops and targets that it reaches are executed at its own price, never at their level. Inside the symbol's band
-        nothing can happen: that path is kept to a few operations, for a replay sends every quote of a year through it.
-        """
+    def on_quote(self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> bool:
+        """The new quote of `symbol`; True when it made a deal. See TradeServer."""
         with self._lock:
-            self._book.now_utc_ms = time_utc_ms
-            try:
-                price = self._prices[symbol]
-            except KeyError:
-                price = self._prices[symbol] = Price(Quote(time_utc_ms, bid_points, ask_points), self._keep_ticks)
-            price.time_utc_ms, price.bid_points, price.ask_points = time_utc_ms, bid_points, ask_points
-            if price.ticks is not None:
-                price.ticks.append((time_utc_ms, bid_points, ask_points))
-            if price.bid_floor < bid_points < price.bid_ceiling and price.ask_floor < ask_points < price.ask_ceiling:
-                return False
-            return self._serve(symbol)
+            if not self._server.count_every_quote:
+                return self._server.on_quote(symbol, time_utc_ms, bid_points, ask_points)
+            ticket_before = self._book.kept.last_deal_ticket
+            self._server.on_quote(symbol, time_utc_ms, bid_points, ask_points)
+            self._execute_late(symbol)
+            self._history_quotes_left = max(0, self._history_quotes_left - 1)
+            self._arm()
+            return self._book.kept.last_deal_ticket != ticket_before
 
     def band(self, symbol: str) -> Band:
         """Strictly inside which a quote of `symbol` changes nothing here; shut before its first quote."""
-        price = self._prices.get(symbol)
-        return SHUT if price is None else Band(price.bid_floor, price.bid_ceiling, price.ask_floor, price.ask_ceiling)
+        return self._server.band(symbol)
 
     def pass_over(self, symbol: str, time_utc_ms: int, bid_points: int, ask_points: int) -> None:
         """The newest of quotes that all lay inside the band: for a replay that jumps. The others leave no trace."""
-        price = self._prices[symbol]
-        self._book.now_utc_ms = max(self._book.now_utc_ms, time_utc_ms)
-        price.time_utc_ms, price.bid_points, price.ask_points = time_utc_ms, bid_points, ask_points
+        self._server.pass_over(symbol, time_utc_ms, bid_points, ask_points)
 
     def open_position(self, request: OpenRequest, magic: int) -> Answer:
         at_any_price = msgspec.structs.replace(request, deviation_points=_ANY_POINTS)
@@ -138,7 +139,7 @@ class SimulatedTerminal:
         with self._lock:
             fault = self._fault(Call.POSITIONS)
             if fault is None:
-                return tuple(self._book.positions.values())
+                return tuple(map(self._shown, self._book.positions.values()))
             return None if fault.kind is FaultKind.UNREADABLE else ()
 
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
@@ -146,20 +147,22 @@ class SimulatedTerminal:
             if self._fault(Call.DEALS) is not None:
                 return None
             if not self._history_quotes_left:
-                self._history_shown_ticket = self._book.last_deal_ticket
-            return self._book.history(after_ticket, self._history_shown_ticket)
+                self._history_shown_ticket = self._book.kept.last_deal_ticket
+            deals = self._book.deals_between(after_ticket, self._history_shown_ticket)
+            return tuple(self._told(deal) for deal in deals if deal.symbol)
 
     def account(self) -> AccountRead | None:
         with self._lock:
             if self._fault(Call.ACCOUNT) is not None:
                 return None
+            state, terms = self._server.state(), self._server.account
             return AccountRead(
-                balance_cents=self._book.balance_cents,
-                equity_cents=self._book.equity_cents(),
-                margin_cents=self._book.margin_cents(),
-                currency=self._currency,
-                currency_digits=self._currency_digits,
-                leverage=self._leverage,
+                balance_cents=state.balance_cents,
+                equity_cents=state.equity_cents,
+                margin_cents=state.margin_cents,
+                currency=terms.currency,
+                currency_digits=terms.currency_digits,
+                leverage=terms.leverage,
             )
 
     def symbol(self, name: str) -> SymbolSpec | None:
@@ -168,7 +171,7 @@ class SimulatedTerminal:
     def quote(self, symbol: str) -> Quote | None:
         with self._lock:
             price = self._prices.get(symbol)
-            return None if price is None else price.quote()
+            return None if price is None else Quote(price.time_utc_ms, price.bid_points, price.ask_points)
 
     def ticks(self, symbol: str, from_utc_ms: int) -> Sequence[Quote] | None:
         """What the terminal has of them: they may begin later than `from_utc_ms`."""
@@ -188,25 +191,28 @@ class SimulatedTerminal:
     def person_opens(
         self, symbol: str, direction: Direction, volume_steps: int, *, stop_points: int = 0, target_points: int = 0
     ) -> int:
-        """A person opens by hand at the current quote: a foreign position, magic 0. Its ticket; nothing is checked."""
+        """A person opens by hand at the current quote: a foreign position, magic 0. Its ticket; raises ValueError."""
+        request = records.Request(
+            mt5.TRADE_ACTION_DEAL,
+            symbol,
+            volume_steps,
+            self._prices[symbol].entry_points(direction is Direction.BUY),
+            sl_points=stop_points,
+            tp_points=target_points,
+            type=_TYPES[direction],
+            reason=mt5.ORDER_REASON_CLIENT,
+        )
         with self._lock:
-            position = self._book.enter(
-                symbol,
-                direction,
-                volume_steps,
-                stop_points=stop_points,
-                target_points=target_points,
-                magic=0,
-                reason=DealReason.CLIENT,
-            )
+            result = self._server.send(request)
+            if not result.is_done:
+                raise ValueError(f"{result.retcode}: {result.detail}")
             self._arm()
-            return position.ticket
+            return result.order
 
     def person_closes(self, ticket: int) -> None:
         """A person closes `ticket` by hand at the current quote. Raises KeyError when it is gone."""
         with self._lock:
-            position = self._book.positions[ticket]
-            self._book.leave(position, volume_steps=position.volume_steps, magic=0, reason=DealReason.CLIENT)
+            self._server.close_at_market(self._book.positions[ticket], Why(reason=mt5.DEAL_REASON_CLIENT))
             self._arm()
 
     def _send(
@@ -222,7 +228,7 @@ class SimulatedTerminal:
     def _fail(self, fault: Fault, symbol: str, execute: Callable[[], Answer], late: Callable[[], Answer]) -> Answer:
         match fault.kind:
             case FaultKind.REQUOTE:
-                return _refused(Retcode.REQUOTE, "requote, by script")
+                return _refused(mt5.TRADE_RETCODE_REQUOTE, "requote, by script")
             case FaultKind.REJECT:
                 return _refused(fault.code, "refused, by script")
             case FaultKind.LOST_BEFORE:
@@ -248,85 +254,44 @@ class SimulatedTerminal:
         return None
 
     def _open(self, request: OpenRequest, magic: int) -> Answer:
-        refusal = self._refusal_to_open(request)
-        if refusal is not None:
-            return refusal
-        position = self._book.enter(
-            request.symbol,
-            request.direction,
-            request.volume_steps,
-            stop_points=request.stop_points,
-            target_points=request.target_points,
-            magic=magic,
-            reason=DealReason.EXPERT,
-        )
-        return _done(position.ticket, position.open_points, position.volume_steps)
-
-    def _refusal_to_open(self, request: OpenRequest) -> Answer | None:
-        """The first rule that the order breaks, roughly in the order in which a terminal looks (metatrader5.md 2.5)."""
-        spec, price, steps = self._specs.get(request.symbol), self._prices.get(request.symbol), request.volume_steps
+        spec = self._specs.get(request.symbol)
         if spec is None or spec.spec_id != request.spec_id:
-            return _refused(Retcode.INVALID, f"no symbol {request.symbol} with specification {request.spec_id}")
-        if not spec.volume_min_steps <= steps <= spec.volume_max_steps:
-            return _refused(Retcode.INVALID_VOLUME, f"{steps} steps, not {spec.volume_min_steps} to {spec.volume_max_steps}")
-        if request.price_points <= 0:
-            return _refused(Retcode.INVALID_PRICE, f"a price of {request.price_points} points")
-        if price is None:
-            return _refused(Retcode.PRICE_OFF, f"no quote of {request.symbol} yet")
-        if not self._levels_may_stand(request, request.direction):
-            return _wrong_levels(request, price)
-        if abs(price.entry_points(request.direction) - request.price_points) > request.deviation_points:
-            return _refused(Retcode.REQUOTE, f"{request.price_points} give or take {request.deviation_points} at {price}")
-        needed_cents = self._book.margin_for_cents(spec, steps)
-        free_cents = self._book.equity_cents() - self._book.margin_cents()
-        if needed_cents > free_cents:
-            return _refused(Retcode.NO_MONEY, f"needs {needed_cents} cents of margin, {free_cents} are free")
-        return None
+            return _refused(mt5.TRADE_RETCODE_INVALID, f"no symbol {request.symbol} with specification {request.spec_id}")
+        sent = records.Request(
+            mt5.TRADE_ACTION_DEAL,
+            request.symbol,
+            request.volume_steps,
+            request.price_points,
+            sl_points=request.stop_points,
+            tp_points=request.target_points,
+            deviation=request.deviation_points,
+            type=_TYPES[request.direction],
+            magic=magic,
+        )
+        return _answer(self._server.send(sent))
 
     def _close(self, request: CloseRequest, volume_steps: int, magic: int) -> Answer:
-        position = self._book.positions.get(request.ticket)
-        if position is None:
-            return _refused(Retcode.POSITION_CLOSED, f"no position {request.ticket}")
-        if position.symbol != request.symbol:
-            return _refused(Retcode.INVALID, f"position {request.ticket} is in {position.symbol}, not {request.symbol}")
-        if volume_steps > position.volume_steps:
-            return _refused(Retcode.INVALID_CLOSE_VOLUME, f"{volume_steps} steps of {position.volume_steps}")
-        volume_min_steps = self._specs[position.symbol].volume_min_steps
-        if volume_steps < volume_min_steps and volume_steps != position.volume_steps:
-            return _refused(Retcode.INVALID_VOLUME, f"{volume_steps} steps, at least {volume_min_steps} or all")
-        close_points = self._book.leave(position, volume_steps=volume_steps, magic=magic, reason=DealReason.EXPERT)
-        return _done(request.ticket, close_points, volume_steps)
+        position, price = self._book.positions.get(request.ticket), self._prices.get(request.symbol)
+        sent = records.Request(
+            mt5.TRADE_ACTION_DEAL,
+            request.symbol,
+            volume_steps,
+            1 if price is None else price.exit_points(position is None or position.is_buy),
+            type=mt5.ORDER_TYPE_SELL if position is None else _OPPOSITE[position.type],
+            magic=magic,
+            position=request.ticket,
+        )
+        return _answer(self._server.send(sent), ticket=request.ticket)
 
     def _set_stops(self, request: StopRequest) -> Answer:
-        position = self._book.positions.get(request.ticket)
-        if position is None:
-            return _refused(Retcode.POSITION_CLOSED, f"no position {request.ticket}")
-        if position.symbol != request.symbol:
-            return _refused(Retcode.INVALID, f"position {request.ticket} is in {position.symbol}, not {request.symbol}")
-        if (request.stop_points, request.target_points) == (position.stop_points, position.target_points):
-            return Answer(Outcome.ACCEPTED, request.ticket, code=Retcode.NO_CHANGES.value, detail="no changes")
-        if not self._levels_may_stand(request, position.direction):
-            return _wrong_levels(request, self._prices[request.symbol])
-        self._book.set_levels(position, stop_points=request.stop_points, target_points=request.target_points)
-        return _done(request.ticket)
-
-    def _levels_may_stand(self, request: OpenRequest | StopRequest, direction: Direction) -> bool:
-        return self._prices[request.symbol].allows(
-            direction,
-            stop_points=request.stop_points,
-            target_points=request.target_points,
-            stops_level_points=self._specs[request.symbol].stops_level_points,
+        sent = records.Request(
+            mt5.TRADE_ACTION_SLTP,
+            request.symbol,
+            sl_points=request.stop_points,
+            tp_points=request.target_points,
+            position=request.ticket,
         )
-
-    def _serve(self, symbol: str) -> bool:
-        """A quote outside the band: the broker's own exits first, then requests that come late, then the stop-out."""
-        ticket_before = self._book.last_deal_ticket
-        self._book.take_exits(symbol)
-        self._execute_late(symbol)
-        self._book.stop_out()
-        self._history_quotes_left = max(0, self._history_quotes_left - 1)
-        self._arm()
-        return self._book.last_deal_ticket != ticket_before
+        return _answer(self._server.send(sent), ticket=request.ticket)
 
     def _execute_late(self, symbol: str) -> None:
         for request in [waiting for waiting in self._late if waiting.symbol == symbol]:
@@ -336,11 +301,43 @@ class SimulatedTerminal:
                 request.execute()
 
     def _arm(self) -> None:
-        """After any change. While something waits for quotes to pass, every band is shut, so that each one is counted."""
-        self._book.arm_bands()
-        if self._late or self._history_quotes_left:
-            for price in self._prices.values():
-                price.shut_band()
+        """After any change. While something waits for quotes to pass, each one is counted."""
+        counts = bool(self._late or self._history_quotes_left)
+        if counts or self._server.count_every_quote:
+            self._server.count_every_quote = counts
+            self._server.arm()
+
+    def _shown(self, position: records.Position) -> BrokerPosition:
+        return BrokerPosition(
+            ticket=position.ticket,
+            symbol=position.symbol,
+            spec_id=self._specs[position.symbol].spec_id,
+            direction=_DIRECTIONS[position.type],
+            volume_steps=position.volume_steps,
+            open_points=position.open_cost,
+            stop_points=position.sl_points,
+            target_points=position.tp_points,
+            magic=position.magic,
+            opened_utc_ms=position.time_utc_ms,
+        )
+
+    def _told(self, deal: records.Deal) -> Deal:
+        return Deal(
+            deal_ticket=deal.ticket,
+            position_ticket=deal.position_id,
+            symbol=deal.symbol,
+            spec_id=self._specs[deal.symbol].spec_id,
+            direction=_DIRECTIONS[deal.type],
+            entry=DealEntry.IN if deal.entry == mt5.DEAL_ENTRY_IN else DealEntry.OUT,
+            volume_steps=deal.volume_steps,
+            price_points=deal.price_cost,
+            profit_cents=deal.profit_cents,
+            commission_cents=deal.commission_cents,
+            swap_cents=deal.swap_cents,
+            magic=deal.magic,
+            reason=_REASONS.get(deal.reason, DealReason.OTHER),
+            time_utc_ms=deal.time_utc_ms,
+        )
 
 
 class _LateRequest:
@@ -348,13 +345,20 @@ class _LateRequest:
         self.symbol, self.quotes_left, self.execute = symbol, quotes_left, execute
 
 
-def _done(ticket: int, price_points: int = 0, volume_steps: int = 0) -> Answer:
-    return Answer(Outcome.ACCEPTED, ticket, price_points, volume_steps, Retcode.DONE.value, "request executed")
+def _answer(result: records.Result, *, ticket: int = 0) -> Answer:
+    if result.is_done:
+        return Answer(
+            Outcome.ACCEPTED,
+            ticket or result.order,
+            result.price_points,
+            result.volume_steps,
+            result.retcode,
+            "request executed",
+        )
+    if result.retcode == mt5.TRADE_RETCODE_NO_CHANGES:
+        return Answer(Outcome.ACCEPTED, ticket, code=result.retcode, detail="no changes")
+    return _refused(result.retcode, result.detail)
 
 
 def _refused(code: int, detail: str) -> Answer:
-    return Answer(Outcome.REJECTED, code=int(code), detail=detail)
-
-
-def _wrong_levels(request: OpenRequest | StopRequest, price: Price) -> Answer:
-    return _refused(Retcode.INVALID_STOPS, f"stop {request.stop_points}, target {request.target_points} at {price}")
+    return Answer(Outcome.REJECTED, code=code, detail=detail)

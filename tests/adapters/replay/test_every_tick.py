@@ -43,6 +43,8 @@ class NotingFeed:
 class NotingHost:
     """The stepped host's part, and the simulated terminal's; timers are instants."""
 
+    due_utc_ms = 2**62
+
     def __init__(self) -> None:
         self.log: list[str] = []
         self.clock = ManualClock()
