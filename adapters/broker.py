@@ -31,8 +31,9 @@ class Answer(NamedTuple):
 
 
 class Broker(Protocol):
-    def open_position(self, request: OpenRequest, magic: int) -> Answer:
-        """Send a market order once."""
+    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+        """Send a market order once. Number and kill epoch of the intent are for whoever has a gate of its own: it may answer
+        VOID."""
         ...
 
     def close_position(self, request: CloseRequest, volume_steps: int, magic: int) -> Answer:

@@ -8,9 +8,7 @@ ControlError
 *Accepted* is not *done*: a command waits at most `wait_ms` for its end; `Follow` asks for it later.
 """
 
-import contextlib
 import os
-import selectors
 import socket
 import threading
 from collections.abc import Callable
@@ -26,20 +24,14 @@ from evenkeel.adapters.control_frames import (
     Deadline,
     FrameError,
     greet_as_client,
-    greet_as_server,
     receive_frame,
     send_frame,
 )
-from evenkeel.adapters.state_folder import ENDPOINT_NAME
+from evenkeel.adapters.frame_server import Endpoint, FrameServer
 
-CONNECTIONS_MAX: Final = 16
 COMMANDS_REMEMBERED_MAX: Final = 1024
 WAIT_MS_MAX: Final = 30_000
-GREETING_S: Final = 2.0
-IDLE_S: Final = 10.0
 HANDLER_S: Final = WAIT_MS_MAX / 1000 + 5.0
-STOP_S: Final = 2.0
-_ACCEPT_RETRY_S: Final = 0.1
 
 CommandId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9-]{1,64}\Z")]
 By = Annotated[str, Meta(pattern=r"\A[\w .:@/\\+-]{1,64}\Z")]
@@ -173,15 +165,6 @@ class Malformed(_Words, frozen=True):
 ControlReply = Accepted | Done | Refused | Told | Pong | Malformed
 
 
-class _Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the supervisor listens and the secret of this run. `pid` is only a hint: it may be another namespace's."""
-
-    address: str
-    token: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
-    started_utc_ms: int
-
-
 _encoder = msgspec.msgpack.Encoder()
 # The union, always: a decoder of one tagged struct takes a message without its tag.
 _request_decoder: msgspec.msgpack.Decoder[ControlRequest] = msgspec.msgpack.Decoder(ControlRequest)
@@ -204,16 +187,16 @@ def ask(endpoint_file: Path, request: ControlRequest, timeout_s: float) -> Contr
             raise NoAnswer(f"the supervisor was asked, its answer is unknown: {error}", sent=True) from error
 
 
-def _endpoint_in(endpoint_file: Path) -> _Endpoint:
+def _endpoint_in(endpoint_file: Path) -> Endpoint:
     try:
-        return msgspec.json.decode(endpoint_file.read_bytes(), type=_Endpoint)
+        return msgspec.json.decode(endpoint_file.read_bytes(), type=Endpoint)
     except FileNotFoundError as error:
         raise NotRunning(f"no supervisor runs here: there is no {endpoint_file}") from error
     except (OSError, ValueError) as error:
         raise NotRunning(f"{endpoint_file} cannot be used: {error}") from error
 
 
-def _connection_to(endpoint: _Endpoint, deadline: Deadline) -> socket.socket:
+def _connection_to(endpoint: Endpoint, deadline: Deadline) -> socket.socket:
     try:
         return system.connect(endpoint.address, deadline.remaining_s())
     except (TimeoutError, BlockingIOError) as error:  # a stopped process: its queue of connections is full
@@ -222,7 +205,7 @@ def _connection_to(endpoint: _Endpoint, deadline: Deadline) -> socket.socket:
         raise NotRunning(f"nobody listens at {endpoint.address}: {error}") from error
 
 
-def _greet(connection: socket.socket, endpoint: _Endpoint, deadline: Deadline) -> None:
+def _greet(connection: socket.socket, endpoint: Endpoint, deadline: Deadline) -> None:
     try:
         greet_as_client(connection, endpoint.token, deadline)
     except (OSError, FrameError) as error:
@@ -249,89 +232,28 @@ class ControlServer:
         build: str,
         force_tcp: bool = False,
     ) -> None:
-        self.endpoint_file = folder / ENDPOINT_NAME
-        self._socket_file = folder / "socket"
         self._handler = handler
         self._pong = Pong(pid=os.getpid(), started_utc_ms=started_utc_ms, build=build)
-        self._force_tcp = force_tcp
-        self._token = os.urandom(32).hex()
         self._replies = _Replies()
-        self._lock = threading.Lock()
-        self._connections: dict[socket.socket, threading.Thread] = {}
-        self._stopping = threading.Event()
-        self._life = threading.Lock()
-        self._acceptor: threading.Thread | None = None
+        self._server = FrameServer(
+            folder,
+            lambda body: _framed(self._reply_to(body)),
+            name="control",
+            started_utc_ms=started_utc_ms,
+            force_tcp=force_tcp,
+        )
+
+    @property
+    def endpoint_file(self) -> Path:
+        return self._server.endpoint_file
 
     def start(self) -> None:
-        """Listen, then write the endpoint file: who sees it can connect. Raises FolderNotPrivate or OSError.
-
-        After `stop` it does nothing: another thread may have ended it before it began.
-        """
-        with self._life:
-            if self._stopping.is_set():
-                return
-            system.private_folder(self._socket_file.parent)
-            listener, address = system.listen(self._socket_file, force_tcp=self._force_tcp)
-            endpoint = _Endpoint(address, self._token, self._pong.pid, self._pong.started_utc_ms)
-            system.write_durably(self.endpoint_file, msgspec.json.encode(endpoint))
-            self._wake, woken = socket.socketpair()
-            self._acceptor = threading.Thread(target=self._accept, args=(listener, woken), name="control", daemon=True)
-            self._acceptor.start()
+        """See FrameServer."""
+        self._server.start()
 
     def stop(self) -> None:
-        """Take no more requests, let those in hand answer, end within twice STOP_S. Never called by the handler."""
-        with self._life:
-            self._stopping.set()
-            if self._acceptor is None:
-                return
-            self.endpoint_file.unlink(missing_ok=True)
-            self._socket_file.unlink(missing_ok=True)
-            self._wake.close()
-            self._acceptor.join(STOP_S)
-        deadline = Deadline(STOP_S)
-        with self._lock:
-            open_ones = list(self._connections.items())
-        for connection, _ in open_ones:
-            with contextlib.suppress(OSError):  # it may have hung up
-                connection.shutdown(socket.SHUT_RD)
-        for _, thread in open_ones:
-            with contextlib.suppress(TimeoutError):  # a handler that hangs is left behind: its thread is a daemon
-                thread.join(deadline.remaining_s())
-
-    def _accept(self, listener: socket.socket, woken: socket.socket) -> None:
-        with listener, woken, selectors.DefaultSelector() as selector:
-            selector.register(listener, selectors.EVENT_READ)
-            selector.register(woken, selectors.EVENT_READ)
-            while not self._stopping.is_set():
-                selector.select()
-                if self._stopping.is_set():
-                    return
-                try:
-                    self._admit(listener.accept()[0])
-                except (OSError, RuntimeError):  # out of descriptors or threads: may neither end nor spin this loop
-                    self._stopping.wait(_ACCEPT_RETRY_S)
-
-    def _admit(self, connection: socket.socket) -> None:
-        thread = threading.Thread(target=self._serve, args=(connection,), name="control connection", daemon=True)
-        with self._lock:
-            if len(self._connections) >= CONNECTIONS_MAX:
-                connection.close()
-                return
-            thread.start()
-            self._connections[connection] = thread
-
-    def _serve(self, connection: socket.socket) -> None:
-        try:
-            greet_as_server(connection, self._token, Deadline(GREETING_S))
-            while True:
-                reply = self._reply_to(receive_frame(connection, Deadline(IDLE_S)))
-                send_frame(connection, _framed(reply), Deadline(IDLE_S))
-        except (OSError, FrameError):
-            pass  # hung up, silent, or not one of us: there is nobody to tell
-        finally:
-            with self._lock:
-                del self._connections[connection]
-            connection.close()
+        """See FrameServer. Never called by the handler."""
+        self._server.stop()
 
     def _reply_to(self, body: bytes) -> ControlReply:
         try:

@@ -2,13 +2,24 @@
 
 1. The kill epoch, read from where `evenkeel kill` writes it, and the mode word. 2. An intent number above the last one
 admitted for its resource. 3. One unresolved open per resource. A resource is (symbol, slot).
+
+The same code stands before the simulated terminal of a replay and in the terminal host, there with a file behind it.
 """
 
+from pathlib import Path
+
+import msgspec
+
+from evenkeel.adapters.os import write_durably
 from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.operator import Mode
 
 Resource = tuple[str, int]
+
+
+class GateDamaged(Exception):
+    """The file is not what a gate writes: nobody knows what was admitted. A person looks at the account, then removes it."""
 
 
 class Gate:
@@ -49,3 +60,51 @@ class Gate:
     def resolve(self, intent_id: int) -> None:
         """The answer was definite, or the broker's records have settled the question."""
         self._unresolved = {resource: held for resource, held in self._unresolved.items() if held != intent_id}
+
+
+class _Admitted(msgspec.Struct, array_like=True):
+    symbol: str
+    slot: int
+    last_intent_id: int
+    unresolved_intent_id: int = 0
+
+
+class DurableGate(Gate):
+    """A gate that survives its own process: what it admits is on disk before the call leaves.
+
+    Raises GateDamaged when the file cannot be read, OSError when it cannot be written: then nothing may leave.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        for row in _read(path):
+            self._admitted[row.symbol, row.slot] = row.last_intent_id
+            if row.unresolved_intent_id:
+                self._unresolved[row.symbol, row.slot] = row.unresolved_intent_id
+
+    @property
+    def unresolved(self) -> frozenset[int]:
+        return frozenset(self._unresolved.values())
+
+    def admit(self, call: CallTerminal, request: OpenRequest) -> None:
+        super().admit(call, request)
+        self._write()
+
+    def resolve(self, intent_id: int) -> None:
+        if intent_id in self._unresolved.values():
+            super().resolve(intent_id)
+            self._write()
+
+    def _write(self) -> None:
+        rows = [_Admitted(*resource, last, self._unresolved.get(resource, 0)) for resource, last in self._admitted.items()]
+        write_durably(self._path, msgspec.json.encode(rows))
+
+
+def _read(path: Path) -> list[_Admitted]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[_Admitted])
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise GateDamaged(f"{path}: {error}") from error

@@ -217,7 +217,8 @@ class TerminalEdge:
         if refusal is not None:
             return [self._void(open_.call, refusal)]
         self._gate.admit(open_.call, open_.request)
-        answer = self._broker.open_position(open_.request, open_.call.magic)
+        call = open_.call
+        answer = self._broker.open_position(open_.request, call.magic, intent_id=call.intent_id, epoch=call.epoch)
         if answer.outcome is Outcome.ACCEPTED and not answer.ticket:
             answer = answer._replace(outcome=Outcome.PENDING)  # done, it says, but not yet what (metatrader5 2.2)
         return [self._answer(open_.call, answer), *self.news()]

@@ -182,6 +182,32 @@ class SymbolConfig(_Table, frozen=True):
     daily_atr_points: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
 
 
+class TerminalConfig(_Table, frozen=True):
+    """The terminal host. `kind` "simulated" needs no broker; "mt5" is the official package, on Windows or under Wine.
+
+    Of "mt5": `path` is the terminal's program, `login` and `server` must match what it says; a real account is refused unless
+    its number stands in `real_login`. `address` "HOST:PORT" is a host on another machine, with certificates pinned on both
+    sides (files). `account_file` and `play` are of the simulated one.
+    """
+
+    kind: Literal["simulated", "mt5"] = "simulated"
+    path: Annotated[str, Meta(max_length=250)] = ""
+    login: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    server: Annotated[str, Meta(max_length=250)] | None = None
+    real_login: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    call_timeout_s: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    supervisor_silent_s: Seconds = 5.0
+    requests_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = 120
+    requests_for_closes_ratio: Ratio = 0.5
+    address: Annotated[str, Meta(pattern=r"\A([A-Za-z0-9.:_-]{1,200}:[0-9]{1,5})?\Z")] = ""
+    certificate: Annotated[str, Meta(max_length=500)] = ""
+    private_key: Annotated[str, Meta(max_length=500)] = ""
+    peer_certificate: Annotated[str, Meta(max_length=500)] = ""
+    key_file: Annotated[str, Meta(max_length=500)] = ""
+    account_file: Annotated[str, Meta(max_length=500)] = ""
+    play: Annotated[str, Meta(max_length=64)] = ""
+
+
 class SimulatedConfig(_Table, frozen=True):
     """The simulated terminal and the synthetic market of `evenkeel run` and `demo`. `speed` is market time over real time."""
 
@@ -203,6 +229,7 @@ class Config(_Table, frozen=True):
     broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
     strategy: dict[Name, SomeStrategyConfig] = {}
     symbols: dict[Name, SymbolConfig] = {}
+    terminal: TerminalConfig = TerminalConfig()
     simulated: SimulatedConfig = SimulatedConfig()
 
 

@@ -56,6 +56,9 @@ class DenialReason(StrEnum):
     EPOCH = "epoch"
     QUOTE_AGE = "quote_age"
     NOT_DURABLE = "not_durable"
+    SUPERVISOR_SILENT = "supervisor_silent"
+    REQUEST_BUDGET = "request_budget"
+    ACCOUNT_MISMATCH = "account_mismatch"
     REPEATED = "repeated"
 
 

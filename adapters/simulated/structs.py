@@ -4,7 +4,6 @@ They are tuples with named fields, `n_fields`, `n_sequence_fields`, `n_unnamed_f
 `_make` or `_replace`, and they cannot be pickled: they claim to come from `builtins` (metatrader5.md 1.7).
 """
 
-import pickle
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from typing import Any, ClassVar, Final
@@ -29,7 +28,7 @@ class StructSequence(tuple[Any, ...]):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._asdict().items())})"
 
     def __reduce__(self) -> Any:
-        raise pickle.PicklingError(f"cannot pickle {type(self).__name__}: builtins has no such type")
+        raise TypeError(f"cannot pickle {type(self).__name__}: builtins has no such type")
 
     def _asdict(self) -> dict[str, Any]:
         return dict(zip(self.__match_args__, self, strict=True))

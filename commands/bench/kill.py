@@ -36,7 +36,7 @@ class UnwillingTerminal(SimulatedTerminal):
 
     opened_ns = 0
 
-    def open_position(self, request: OpenRequest, magic: int) -> Answer:
+    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
         self.opened_ns = monotonic_ns()
         return Answer(Outcome.REJECTED, code=10006, detail="rejected by the benchmark")
 

@@ -17,7 +17,6 @@ import pytest
 
 from evenkeel.adapters.control_channel import (
     COMMANDS_REMEMBERED_MAX,
-    CONNECTIONS_MAX,
     Accepted,
     Ask,
     Close,
@@ -51,6 +50,7 @@ from evenkeel.adapters.control_frames import (
     receive_frame,
     send_frame,
 )
+from evenkeel.adapters.frame_server import CONNECTIONS_MAX
 from evenkeel.adapters.os import FolderNotPrivate, connect, listen
 
 Handler = Callable[[HandledRequest], ControlReply]

@@ -1,0 +1,385 @@
+"""MetaTrader 5 behind the Broker port, over the official package or the simulated one.
+
+One call at a time, by one thread at a time: the package has one connection and one last error for the process. Reads that fail
+are None; an order whose answer is missing is UNKNOWN; nothing is sent a second time here.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from loguru import logger
+
+from evenkeel.adapters.broker import Answer
+from evenkeel.adapters.mt5 import constants as mt5
+from evenkeel.adapters.mt5 import translate
+from evenkeel.adapters.mt5.module import DEAD, Expected, Identity, NotConnected, Package, connect, identity_of, mismatch
+from evenkeel.adapters.mt5.server_time import OffsetUnknown, ServerTime
+from evenkeel.adapters.mt5.translate import Trading, Untranslatable
+from evenkeel.messages.broker_gateway import (
+    AccountRead,
+    BrokerPosition,
+    CloseRequest,
+    Deal,
+    OpenRequest,
+    Outcome,
+    StopRequest,
+)
+from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
+
+DAY_MS: Final = 86_400_000
+HISTORY_DAYS_FIRST: Final = 30
+TICKS_AT_ONCE: Final = 2_000
+CLOSE_DEVIATION_POINTS: Final = 100_000
+"""A close is never refused for its price where the execution would allow that (it must get out)."""
+RECONNECT_AFTER_S: Final = 5.0
+WORTH_MOVED: Final = 0.01
+"""The worth of a point follows the rates; so much of a change is new terms."""
+
+
+class Mt5Broker:
+    """Implements `adapters.broker.Broker`. `now_utc_ms` is real UTC. `commission_cents` by symbol: the package tells none.
+
+    Identity is checked at each connection; while `refusal` says something, nothing that opens is sent.
+    """
+
+    def __init__(
+        self,
+        package: Package,
+        expected: Expected,
+        server_time: ServerTime,
+        *,
+        path: str = "",
+        timeout_ms: int = 60_000,
+        now_utc_ms: Callable[[], int],
+        monotonic_s: Callable[[], float],
+        commission_cents: Mapping[str, int] = {},
+    ) -> None:
+        self._package, self._expected, self._server_time = package, expected, server_time
+        self._path, self._timeout_ms, self._now_utc_ms, self._monotonic_s = path, timeout_ms, now_utc_ms, monotonic_s
+        self._commission_cents = commission_cents
+        self._lock = threading.RLock()
+        self._specs: dict[str, SymbolSpec] = {}
+        self._trading: dict[str, Trading] = {}
+        self._tickets: dict[int, tuple[int, bool, int]] = {}
+        self._deals_from_utc_ms: int | None = None
+        self._last_spec_id = 0
+        self._tried_s: float | None = None
+        self.identity: Identity | None = None
+        self.refusal: str | None = "not connected yet"
+
+    # -- connection -----------------------------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Raises NotConnected. A wrong account is connected all the same: `refusal` says why nothing is opened there."""
+        with self._lock:
+            self._tried_s = self._monotonic_s()
+            connect(self._package, path=self._path, timeout_ms=self._timeout_ms)
+            self.identity = identity_of(self._package)
+            self.refusal = mismatch(self.identity, self._expected)
+            if self.refusal is not None:
+                logger.error("no orders: {}", self.refusal)
+
+    def check_identity(self) -> str | None:
+        """Why nothing may be opened, asked anew: somebody may have logged the terminal in elsewhere."""
+        with self._lock:
+            identity = identity_of(self._package)
+            if identity is None:
+                self._died()
+                self.refusal = "the terminal does not say which account it is on"
+            else:
+                self.identity, self.refusal = identity, mismatch(identity, self._expected)
+            return self.refusal
+
+    def _died(self) -> bool:
+        """After a failed call: is the connection gone? Then it is made again, at most every five seconds."""
+        code, text = self._package.last_error()
+        if code not in DEAD:
+            return False
+        self.refusal = f"the connection to the terminal is lost: ({code}) {text}"
+        now_s = self._monotonic_s()
+        if self._tried_s is None or now_s - self._tried_s >= RECONNECT_AFTER_S:
+            try:
+                self.connect()
+            except NotConnected as error:
+                logger.warning("the terminal cannot be reached: {}", error)
+        return True
+
+    # -- orders ---------------------------------------------------------------------------------------------------------
+
+    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+        with self._lock:
+            if self.check_identity() is not None:
+                return Answer(Outcome.VOID, detail=self.refusal or "")
+            spec, trading = self._specs.get(request.symbol), self._trading.get(request.symbol)
+            if spec is None or trading is None or spec.spec_id != request.spec_id:
+                return Answer(Outcome.VOID, detail=f"{request.symbol}: no terms with the number {request.spec_id}")
+            try:
+                sent = translate.open_request(request, magic, spec, trading, f"ek{intent_id or magic % 10**12}")
+            except Untranslatable as error:
+                return Answer(Outcome.VOID, detail=str(error))
+            return self._send(sent, spec)
+
+    def close_position(self, request: CloseRequest, volume_steps: int, magic: int) -> Answer:
+        with self._lock:
+            spec, trading = self._terms_of(request.symbol), self._trading.get(request.symbol)
+            held = self._tickets.get(request.ticket)
+            if spec is None or trading is None or held is None:
+                return Answer(
+                    Outcome.UNKNOWN, detail=f"position {request.ticket} or its terms cannot be read; nothing was sent"
+                )
+            ticket, is_buy, now_points = held
+            sent = translate.close_request(
+                request,
+                volume_steps,
+                magic,
+                spec,
+                trading,
+                ticket=ticket,
+                is_buy=is_buy,
+                price_points=now_points,
+                deviation_points=CLOSE_DEVIATION_POINTS,
+            )
+            answer = self._send(sent, spec)
+            return answer._replace(ticket=request.ticket) if answer.outcome is Outcome.ACCEPTED else answer
+
+    def set_stops(self, request: StopRequest) -> Answer:
+        with self._lock:
+            spec = self._terms_of(request.symbol)
+            if request.ticket not in self._tickets:
+                self.positions()
+            held = self._tickets.get(request.ticket)
+            if spec is None:
+                return Answer(Outcome.UNKNOWN, detail=f"the terms of {request.symbol} cannot be read; nothing was sent")
+            if held is None:
+                return Answer(
+                    Outcome.REJECTED, code=mt5.TRADE_RETCODE_POSITION_CLOSED, detail=f"no position {request.ticket} is seen"
+                )
+            answer = self._send(translate.stop_request(request, spec, ticket=held[0]), spec)
+            return answer._replace(ticket=request.ticket) if answer.outcome is Outcome.ACCEPTED else answer
+
+    def _send(self, sent: Mapping[str, Any], spec: SymbolSpec) -> Answer:
+        """Once. What comes back without a result was perhaps carried out."""
+        result = self._package.order_send(dict(sent))
+        if result is None:
+            code, text = self._package.last_error()
+            self._died()
+            if code in (mt5.RES_E_INVALID_PARAMS, mt5.RES_E_AUTO_TRADING_DISABLED):  # refused before anything was sent
+                return Answer(Outcome.REJECTED, code=code, detail=text)
+            return Answer(Outcome.UNKNOWN, code=code, detail=text)
+        outcome = translate.outcome_of(result.retcode)
+        if outcome is not Outcome.ACCEPTED:
+            return Answer(outcome, code=result.retcode, detail=result.comment)
+        try:
+            done_points = translate.near_points(result.price, spec.digits)
+            done_steps = translate.steps(result.volume, spec.steps_per_lot)
+        except Untranslatable as error:
+            return Answer(Outcome.ACCEPTED, result.order, code=result.retcode, detail=str(error))
+        return Answer(Outcome.ACCEPTED, result.order, done_points, done_steps, result.retcode, result.comment)
+
+    # -- readings -------------------------------------------------------------------------------------------------------
+
+    def positions(self) -> Sequence[BrokerPosition] | None:
+        with self._lock:
+            rows = self._package.positions_get()
+            if rows is None or rows is False:
+                self._died()
+                return None
+            if not self._is_linked():
+                return None  # a terminal that just lost or found its broker may show an empty list
+            try:
+                found = [self._position(row) for row in rows]
+            except (Untranslatable, OffsetUnknown, KeyError) as error:
+                logger.warning("positions cannot be read: {}", error)
+                return None
+            if any(one is None for one in found):
+                return None
+            return sorted((one for one in found if one is not None), key=lambda one: one.ticket)
+
+    def _position(self, row: Any) -> BrokerPosition | None:
+        spec = self._terms_of(row.symbol)
+        if spec is None:
+            return None
+        now_points = translate.near_points(row.price_current, spec.digits)
+        self._tickets[row.identifier] = (row.ticket, row.type == mt5.POSITION_TYPE_BUY, now_points)
+        return translate.position_of(row, spec, opened_utc_ms=self._server_time.utc_ms(row.time_msc))
+
+    def deals(self, after_ticket: int) -> Sequence[Deal] | None:
+        """Asked a day beyond now, because the server's clock may be ahead, and a day before the newest deal that was seen."""
+        with self._lock:
+            now_utc_ms = self._now_utc_ms()
+            if not self._server_time.is_known or self.identity is None:
+                return None
+            from_utc_ms = self._deals_from_utc_ms or now_utc_ms - HISTORY_DAYS_FIRST * DAY_MS
+            rows = self._package.history_deals_get(
+                self._server_time.server_s(from_utc_ms), self._server_time.server_s(now_utc_ms + DAY_MS)
+            )
+            if rows is None or rows is False:
+                self._died()
+                return None
+            found: list[Deal] = []
+            try:
+                for row in sorted(rows, key=lambda row: row.ticket):
+                    if row.ticket <= after_ticket or not row.symbol:
+                        continue
+                    spec = self._terms_of(row.symbol)
+                    if spec is None:
+                        return None
+                    deal = translate.deal_of(
+                        row,
+                        spec,
+                        currency_digits=self.identity.currency_digits,
+                        time_utc_ms=self._server_time.utc_ms(row.time_msc),
+                    )
+                    if deal is not None:
+                        found.append(deal)
+            except Untranslatable as error:
+                logger.warning("the history cannot be read: {}", error)
+                return None
+            newest = max((self._server_time.utc_ms(row.time_msc) for row in rows), default=None)
+            if newest is not None:
+                self._deals_from_utc_ms = max(self._deals_from_utc_ms or 0, newest - 2 * DAY_MS)
+            return found
+
+    def account(self) -> AccountRead | None:
+        with self._lock:
+            info = self._package.account_info()
+            if info is None:
+                self._died()
+                return None
+            digits = info.currency_digits
+            try:
+                return AccountRead(
+                    balance_cents=translate.cents(info.balance, digits),
+                    equity_cents=translate.cents(info.equity, digits),
+                    margin_cents=translate.cents(info.margin, digits),
+                    currency=info.currency,
+                    currency_digits=digits,
+                    leverage=info.leverage,
+                )
+            except Untranslatable:
+                return None
+
+    def symbol(self, name: str) -> SymbolSpec | None:
+        """The terms as they are now; another number where they differ from those before."""
+        with self._lock:
+            if self.identity is None:
+                return None
+            info = self._package.symbol_info(name)
+            if info is not None and not info.visible and self._package.symbol_select(name, True):
+                info = self._package.symbol_info(name)
+            if info is None:
+                self._died()
+                return None
+            try:
+                spec = translate.spec_of(
+                    info,
+                    spec_id=self._last_spec_id + 1,
+                    currency_digits=self.identity.currency_digits,
+                    commission_cents_per_lot=self._commission_cents.get(name, 0),
+                )
+            except (Untranslatable, ZeroDivisionError) as error:
+                logger.warning("{}: {}", name, error)
+                return None
+            self._trading[name] = Trading(info.trade_exemode, info.filling_mode)
+            known = self._specs.get(name)
+            if known is not None and _same_terms(known, spec):
+                return known
+            self._last_spec_id += 1
+            self._specs[name] = spec
+            return spec
+
+    def remember_specs(self, specs: Mapping[str, SymbolSpec]) -> None:
+        """Numbers that were given out before this process began."""
+        with self._lock:
+            self._specs.update(specs)
+            self._last_spec_id = max([self._last_spec_id, *(spec.spec_id for spec in specs.values())])
+
+    def _terms_of(self, name: str) -> SymbolSpec | None:
+        return self._specs[name] if name in self._specs and name in self._trading else self.symbol(name)
+
+    def quote(self, symbol: str) -> Quote | None:
+        with self._lock:
+            spec, tick = self._terms_of(symbol), self._package.symbol_info_tick(symbol)
+            if tick is None:
+                self._died()
+                return None
+            self._server_time.observe(tick.time_msc, self._now_utc_ms())
+            if spec is None or not tick.time_msc or not self._server_time.is_known:
+                return None
+            return self._quote(tick.time_msc, tick.bid, tick.ask, spec)
+
+    def ticks(self, symbol: str, from_utc_ms: int) -> Sequence[Quote] | None:
+        """In order, repeats included as the terminal has them; asked in pieces, from the whole second on."""
+        with self._lock:
+            spec = self._terms_of(symbol)
+            if spec is None or not self._server_time.is_known:
+                return None
+            found: list[Quote] = []
+            from_s, count = self._server_time.server_s(from_utc_ms), TICKS_AT_ONCE
+            while True:
+                rows = self._package.copy_ticks_from(symbol, from_s, count, mt5.COPY_TICKS_INFO)
+                if rows is None:
+                    self._died()
+                    return None
+                times, bids, asks = rows["time_msc"].tolist(), rows["bid"].tolist(), rows["ask"].tolist()
+                last_s = times[-1] // 1000 if times else from_s
+                whole = len(times) < count
+                for time_msc, bid, ask in zip(times, bids, asks, strict=True):
+                    if not whole and time_msc // 1000 == last_s:
+                        break  # the rest of this second comes with the next piece
+                    quote = self._quote(time_msc, bid, ask, spec)
+                    if quote is not None and quote.time_utc_ms >= from_utc_ms:
+                        found.append(quote)
+                if whole:
+                    return found
+                if last_s == from_s:
+                    count *= 2  # more ticks in one second than were asked for
+                else:
+                    from_s, count = last_s, TICKS_AT_ONCE
+
+    def daily_ranges(self, symbol: str, count: int) -> Sequence[DailyRange] | None:
+        """The bar that is forming is left out."""
+        with self._lock:
+            spec = self._terms_of(symbol)
+            if spec is None:
+                return None
+            rows = self._package.copy_rates_from_pos(symbol, mt5.TIMEFRAME_D1, 1, count)
+            if rows is None:
+                self._died()
+                return None
+            bars = zip(rows["high"].tolist(), rows["low"].tolist(), rows["close"].tolist(), strict=True)
+            try:
+                return [DailyRange(*(translate.near_points(one, spec.digits) for one in bar)) for bar in bars]
+            except Untranslatable:
+                return None
+
+    def _quote(self, time_msc: int, bid: float, ask: float, spec: SymbolSpec) -> Quote | None:
+        """None for what is no price."""
+        try:
+            bid_points, ask_points = translate.near_points(bid, spec.digits), translate.near_points(ask, spec.digits)
+        except Untranslatable:
+            return None
+        if bid_points <= 0 or ask_points <= 0:
+            return None
+        return Quote(self._server_time.utc_ms(time_msc), bid_points, ask_points)
+
+    def _is_linked(self) -> bool:
+        terminal = self._package.terminal_info()
+        return terminal is not None and bool(terminal.connected)
+
+
+def _same_terms(known: SymbolSpec, now: SymbolSpec) -> bool:
+    """Nothing changed but what follows the price: the worth of a point within a hundredth, spread and notional."""
+    before, after = known.worth.numerator / known.worth.denominator, now.worth.numerator / now.worth.denominator
+    if abs(after - before) > WORTH_MOVED * before:
+        return False
+    floating = {
+        "spec_id": known.spec_id,
+        "worth": known.worth,
+        "notional_cents_per_lot": known.notional_cents_per_lot,
+        "typical_spread_points": known.typical_spread_points,
+    }
+    moved = abs(now.notional_cents_per_lot - known.notional_cents_per_lot) > known.notional_cents_per_lot // 5
+    return not moved and msgspec.structs.replace(now, **floating) == known
