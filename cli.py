@@ -22,6 +22,8 @@ COMMANDS: Final = (
     Command("backtest", "backtest", "replay recorded quotes through the same actors"),
     Command("check-strategy", "check_strategy", "does a strategy look ahead, and are its two forms one"),
     Command("run", "run", "start the supervisor of an account"),
+    Command("terminal", "terminal", "start the process that owns the terminal, or list what the simulated one can play"),
+    Command("doctor", "doctor", "what is missing for a terminal, and what it says of itself"),
     Command("status", "status", "how the supervisor is doing"),
     Command("positions", "positions", "what is open"),
     Command("start", "order", "turn trading on"),

@@ -35,6 +35,10 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._end_ns = _clock.monotonic_ns() + int(seconds * 1e9)
 
+    @property
+    def is_over(self) -> bool:
+        return _clock.monotonic_ns() >= self._end_ns
+
     def remaining_s(self) -> float:
         """More than 0; raises TimeoutError afterwards."""
         remaining_ns = self._end_ns - _clock.monotonic_ns()

@@ -31,6 +31,11 @@ class Gate:
         self._admitted: dict[Resource, int] = {}
         self._unresolved: dict[Resource, int] = {}
 
+    @property
+    def unresolved(self) -> frozenset[int]:
+        """Intents that left and whose answer was not definite."""
+        return frozenset(tuple(self._unresolved.values()))
+
     def shut(self, command_id: str) -> None:
         """No open passes until the command has been answered, by which time `mode` says what it came to."""
         self._shut_by.add(command_id)
@@ -82,10 +87,6 @@ class DurableGate(Gate):
             self._admitted[row.symbol, row.slot] = row.last_intent_id
             if row.unresolved_intent_id:
                 self._unresolved[row.symbol, row.slot] = row.unresolved_intent_id
-
-    @property
-    def unresolved(self) -> frozenset[int]:
-        return frozenset(self._unresolved.values())
 
     def admit(self, call: CallTerminal, request: OpenRequest) -> None:
         super().admit(call, request)

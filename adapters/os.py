@@ -7,6 +7,7 @@ StateError
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -125,6 +126,12 @@ def locked_within(path: Path, patience_s: float) -> Iterator[bool]:
             time.sleep(_POLL_S)
             held = _try_lock(file)
         yield held
+
+
+def kill_process(pid: int) -> None:
+    """End it at once, without asking it; nothing when it is gone already."""
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)  # Windows ends it either way
 
 
 def supports_unix_sockets() -> bool:

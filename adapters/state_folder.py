@@ -38,13 +38,16 @@ class StateFolder:
         self.endpoint = self.control / ENDPOINT_NAME
         self.logs = self.folder / "logs"
         self.simulated = self.folder / "simulated"
+        self.terminal = self.folder / "terminal"
+        self.terminal_kill = self.terminal / "kill"
         self.lock = self.folder / "lock"
         self.kill_epoch = self.folder / "kill-epoch"
         self._installation = self.folder / "installation"
 
     def create(self) -> None:
         """Make the folders, for this user alone; raises FolderNotPrivate or OSError. Done again it changes nothing."""
-        for folder in (self.folder, self.journal, self.view, self.control, self.logs, self.simulated):
+        folders = (self.folder, self.journal, self.view, self.control, self.logs, self.simulated, self.terminal)
+        for folder in (*folders, self.terminal_kill):
             private_folder(folder)
 
     def installation_id(self) -> int:

@@ -1,20 +1,22 @@
-"""A live system on the simulated terminal: everything that `run` and `demo` start, and nothing that they show."""
+"""A live system: everything that `run` and `demo` start, and nothing that they show."""
 
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 from loguru import logger
 
+from evenkeel.adapters.broker import Broker
 from evenkeel.adapters.build import build_id
 from evenkeel.adapters.control import ControlEdge
 from evenkeel.adapters.control_channel import ControlServer
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
 from evenkeel.adapters.lmdb_journal import LmdbJournal
+from evenkeel.adapters.market_feed_state import QuoteSource
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.reporter import Reporter
 from evenkeel.adapters.simulated.market import SimulatedSource, SyntheticMarket
@@ -44,21 +46,37 @@ class Market(NamedTuple):
     is_live: bool
 
 
+class Source(QuoteSource, Protocol):
+    @property
+    def ended(self) -> bool:
+        """Nothing comes any more."""
+        ...
+
+
+class Outside(NamedTuple):
+    """What a live system stands on: a broker, its terms, a clock and quotes. `config` with what the outside makes of it."""
+
+    config: Config
+    specs: Mapping[str, SymbolSpec]
+    broker: Broker
+    clock: Clock
+    source: Source
+    close: Callable[[], None] = lambda: None
+
+
 class LiveSystem:
     """One account's processes-worth of parts. The caller holds the account's lock.
 
-    `market` is made when the terminal is there, for it goes on where the terminal's last quotes are. Errors: BookUnreadable,
-    JournalError, StateError, BootFailed.
+    `outside` is made when the journal is open, for it goes on where the journal ends. Errors: BookUnreadable, JournalError,
+    StateError, BootFailed, HostDidNotStart.
     """
 
     def __init__(
         self,
         config: Config,
         folder: StateFolder,
-        market: Callable[["LiveSystem"], Market],
+        outside: Callable[["LiveSystem"], Outside],
         *,
-        symbols: Iterable[str] = (),
-        digits: int | None = None,
         force_tcp: bool = False,
         on_fatal: Callable[[str], None],
     ) -> None:
@@ -66,8 +84,6 @@ class LiveSystem:
         self.ended = threading.Event()
         self.stop_asked_by: str | None = None
         self.journal_failure: str | None = None
-        self._symbols = tuple(symbols) or symbols_of(config)
-        self.specs = {name: spec_for(name, config, digits=digits, spec_id=at) for at, name in enumerate(self._symbols, 1)}
         self.kill_epoch = KillEpoch(folder.kill_epoch)
         calendar = config.trading_calendar
         self._journal = LmdbJournal.open(
@@ -77,35 +93,20 @@ class LiveSystem:
         self._on_fatal = on_fatal
         self.board = QuoteBoard()
         self.gate = Gate()
-        daily: dict[str, Sequence[DailyRange]] = {}
-        self.terminal = simulated_terminal(config, self.specs, daily, folder.simulated / "book")
         self._identity = identity(config)
         self.config = config
-        chosen = market(self)
-        self.config = config if chosen.is_live else _with_real_expiry(config, chosen.speed)
-        daily.update(chosen.daily)
-        quotes = iter(chosen.quotes)
-        first = list(itertools.islice(quotes, 1))
-        self.clock: Clock = SystemClock() if chosen.is_live else MarketClock(first[0][1].time_utc_ms if first else 0)
-        self.source = SimulatedSource(
-            itertools.chain(first, quotes),
-            self.terminal,
-            speed=chosen.speed,
-            clock=self.clock if isinstance(self.clock, MarketClock) else None,
-            monotonic_ns=self.clock.monotonic_ns,
-        )
-        self.run = self._live_run(force_tcp)
+        self._outside = outside(self)
+        self.config, self.specs, self.broker, self.clock, self.source, _ = self._outside
+        try:
+            self.run = self._live_run(force_tcp)
+        except BaseException:
+            self._outside.close()
+            raise
 
     @property
     def last_utc_ms(self) -> int:
         """The run's clock at the last record of the journal, 0 for a new one."""
         return next((record.time_utc_ms for record in self._journal.read(self._journal.last_seq)), 0)
-
-    @property
-    def last_quotes(self) -> dict[str, Quote]:
-        """The newest quote of each symbol that the terminal remembers from before."""
-        quotes = {name: self.terminal.quote(name) for name in self.specs}
-        return {name: quote for name, quote in quotes.items() if quote is not None}
 
     def boot(self) -> None:
         self.run.boot()
@@ -119,11 +120,12 @@ class LiveSystem:
         """End in order; returns children that did not end in time."""
         late = self.run.stop(reason, STOP_DEADLINE_S)
         self._view.close()
+        self._outside.close()
         return late
 
     def is_flat_or_protected(self) -> bool:
         """Every open position has a stop at the broker; false when that cannot be read."""
-        positions = self.terminal.positions()
+        positions = self.broker.positions()
         return positions is not None and all(position.stop_points for position in positions)
 
     def _live_run(self, force_tcp: bool) -> LiveRun:
@@ -140,12 +142,12 @@ class LiveSystem:
         world = World(
             config=self.config,
             specs=self.specs,
-            broker=self.terminal,
+            broker=self.broker,
             clock=self.clock,
             board=self.board,
             gate=self.gate,
-            history=self.terminal.ticks,
-            kill_epoch=self._epoch,
+            history=self.broker.ticks,
+            kill_epoch=self.epoch,
             source=self.source,
             journal=self._journal,
             reading_every_ms=round(self.config.broker_gateway.reconcile_s * 1000),
@@ -180,7 +182,8 @@ class LiveSystem:
             on_journal_failed=self._journal_failed,
         )
 
-    def _epoch(self) -> int:
+    def epoch(self) -> int:
+        """The kill epoch on disk."""
         kill = self.kill_epoch.read()
         return NEVER_EPOCH if kill == UNREADABLE else kill.epoch
 
@@ -222,10 +225,51 @@ def simulated_terminal(
     )
 
 
-def synthetic_market(system: LiveSystem, *, speed: float, start_utc_ms: int, is_live: bool) -> Market:
+def inside(
+    market: Callable[["LiveSystem", "Inside"], Market], *, symbols: Iterable[str] = (), digits: int | None = None
+) -> Callable[[LiveSystem], Outside]:
+    """The simulated terminal in this process, for market time and recorded quotes. The book lies in the account's folder."""
+
+    def outside(system: LiveSystem) -> Outside:
+        config, names = system.config, tuple(symbols) or symbols_of(system.config)
+        specs = {name: spec_for(name, config, digits=digits, spec_id=at) for at, name in enumerate(names, 1)}
+        daily: dict[str, Sequence[DailyRange]] = {}
+        terminal = simulated_terminal(config, specs, daily, system.folder.simulated / "book")
+        chosen = market(system, Inside(specs, terminal))
+        daily.update(chosen.daily)
+        quotes = iter(chosen.quotes)
+        first = list(itertools.islice(quotes, 1))
+        clock: Clock = SystemClock() if chosen.is_live else MarketClock(first[0][1].time_utc_ms if first else 0)
+        source = SimulatedSource(
+            itertools.chain(first, quotes),
+            terminal,
+            speed=chosen.speed,
+            clock=clock if isinstance(clock, MarketClock) else None,
+            monotonic_ns=clock.monotonic_ns,
+        )
+        expiring = config if chosen.is_live else _with_real_expiry(config, chosen.speed)
+        return Outside(expiring, specs, terminal, clock, source)
+
+    return outside
+
+
+class Inside(NamedTuple):
+    """What a market inside is made for."""
+
+    specs: Mapping[str, SymbolSpec]
+    terminal: SimulatedTerminal
+
+    @property
+    def last_quotes(self) -> dict[str, Quote]:
+        """The newest quote of each symbol that the terminal remembers from before."""
+        quotes = {name: self.terminal.quote(name) for name in self.specs}
+        return {name: quote for name, quote in quotes.items() if quote is not None}
+
+
+def synthetic_market(system: LiveSystem, inside: Inside, *, speed: float, start_utc_ms: int, is_live: bool) -> Market:
     """The seeded market of the configuration from `start_utc_ms` on, or from where the journal ends, near the last quotes."""
     start_utc_ms = max(start_utc_ms, system.last_utc_ms + 1)
-    config, specs, last = system.config, system.specs, system.last_quotes
+    config, specs = system.config, inside.specs
     prices = {name: round((typical_price(name, config) or 1) * 10**spec.digits) for name, spec in specs.items()}
     every_ms = round(config.simulated.quote_every_s * 1000)
     market = SyntheticMarket(
@@ -235,7 +279,7 @@ def synthetic_market(system: LiveSystem, *, speed: float, start_utc_ms: int, is_
         quote_every_ms=every_ms,
         typical_price_points=prices,
     )
-    for name, quote in last.items():
+    for name, quote in inside.last_quotes.items():
         market.resume(name, quote)
     market.skip_to(start_utc_ms)
     return Market(market, {name: tuple(market.daily(name)) for name in specs}, speed, is_live)

@@ -1,4 +1,8 @@
-"""`evenkeel run`: the supervisor of one account, until somebody stops it. Here: the simulated terminal."""
+"""`evenkeel run`: the supervisor of one account, until somebody stops it.
+
+The terminal lives in a process of its own, which this one starts. Only recorded quotes (--ticks) and market time (--speed) are
+served by a simulated terminal in this process, because there the clock follows the prices.
+"""
 
 import argparse
 import os
@@ -16,9 +20,11 @@ from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_
 from evenkeel.adapters.simulated.server.book import BookUnreadable
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.strategy.making import StrategyUnusable
+from evenkeel.adapters.terminal_host.keeper import HostDidNotStart
 from evenkeel.commands import exit_codes
 from evenkeel.commands.check_strategy import unfit
-from evenkeel.commands.live import LiveSystem, Market, not_before, symbols_of, synthetic_market
+from evenkeel.commands.hosted import hosted
+from evenkeel.commands.live import Inside, LiveSystem, Market, Outside, inside, not_before, symbols_of, synthetic_market
 from evenkeel.config.load import ConfigInvalid, load
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import Quote
@@ -52,13 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return exit_codes.CONFIG_INVALID
     try:
-        market, symbols = _market(arguments, config)
+        outside, symbols = _outside(arguments, config)
         _require_fit_strategies(arguments, config, symbols)
         folder = StateFolder(state_root(), config.account.name)
         folder.create()
         with AccountLock(folder.lock):
             logs.set_up(folder.logs)
-            system = LiveSystem(config, folder, market, symbols=symbols, digits=arguments.digits, on_fatal=die)
+            system = LiveSystem(config, folder, outside, on_fatal=die)
             return _serve(system)
     except AlreadyRunning as error:
         print(f"account {config.account.name}: {error}", file=sys.stderr)
@@ -69,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (_StrategyRefused, StrategyBroken) as error:
         print(error, file=sys.stderr)
         return exit_codes.REFUSED
-    except (StateError, BookUnreadable, JournalError, BootFailed, OSError) as error:
+    except (StateError, BookUnreadable, JournalError, BootFailed, HostDidNotStart, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
 
@@ -125,25 +131,29 @@ def _serve(system: LiveSystem) -> int:
     return exit_codes.FAILED if late else exit_codes.OK
 
 
-def _market(arguments: argparse.Namespace, config: Config) -> tuple[Callable[[LiveSystem], Market], tuple[str, ...]]:
+def _outside(arguments: argparse.Namespace, config: Config) -> tuple[Callable[[LiveSystem], Outside], tuple[str, ...]]:
     speed = config.simulated.speed if arguments.speed is None else arguments.speed
     if not 0 < speed <= 100_000:
         raise _InputUnusable(f"--speed {speed}: not between 0 and 100000")
     symbols = (arguments.symbol,) if arguments.symbol else symbols_of(config)
     if arguments.ticks is not None:
-        return _recorded(arguments, config, symbols, speed), symbols
+        return inside(_recorded(arguments, config, symbols, speed), symbols=symbols, digits=arguments.digits), symbols
     if not symbols:
         raise _InputUnusable("no strategy names a symbol: add symbols to a [strategy.NAME] table, or say --symbol")
-    is_live = speed == 1.0
-    return (
-        lambda system: synthetic_market(system, speed=speed, start_utc_ms=SystemClock().now_utc_ms(), is_live=is_live),
-        symbols,
-    )
+    if speed == 1.0:
+        return hosted(symbols, config_file=arguments.config), symbols
+    if config.terminal.kind != "simulated":
+        raise _InputUnusable(f"--speed {speed}: a real terminal has only real time")
+
+    def synthetic(system: LiveSystem, made: Inside) -> Market:
+        return synthetic_market(system, made, speed=speed, start_utc_ms=SystemClock().now_utc_ms(), is_live=False)
+
+    return inside(synthetic, symbols=symbols, digits=arguments.digits), symbols
 
 
 def _recorded(
     arguments: argparse.Namespace, config: Config, symbols: tuple[str, ...], speed: float
-) -> Callable[[LiveSystem], Market]:
+) -> Callable[[LiveSystem, Inside], Market]:
     from evenkeel.adapters.history import HistoryUnreadable, TickFile, merged  # numpy, only for recorded quotes
 
     if len(symbols) != 1:
@@ -162,4 +172,4 @@ def _recorded(
             for _, name, *price in stretch.in_order():
                 yield name, Quote(*price)
 
-    return lambda system: Market(not_before(quotes(), system.last_utc_ms), {}, speed, is_live=False)
+    return lambda system, _: Market(not_before(quotes(), system.last_utc_ms), {}, speed, is_live=False)

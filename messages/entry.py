@@ -59,6 +59,7 @@ class DenialReason(StrEnum):
     SUPERVISOR_SILENT = "supervisor_silent"
     REQUEST_BUDGET = "request_budget"
     ACCOUNT_MISMATCH = "account_mismatch"
+    TERMINAL_DOWN = "terminal_down"
     REPEATED = "repeated"
 
 

@@ -6,6 +6,7 @@ are None; an order whose answer is missing is UNKNOWN; nothing is sent a second 
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from evenkeel.adapters.mt5 import translate
 from evenkeel.adapters.mt5.module import DEAD, Expected, Identity, NotConnected, Package, connect, identity_of, mismatch
 from evenkeel.adapters.mt5.server_time import OffsetUnknown, ServerTime
 from evenkeel.adapters.mt5.translate import Trading, Untranslatable
+from evenkeel.adapters.os import write_durably
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerPosition,
@@ -26,6 +28,7 @@ from evenkeel.messages.broker_gateway import (
     Outcome,
     StopRequest,
 )
+from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
 
 DAY_MS: Final = 86_400_000
@@ -55,16 +58,18 @@ class Mt5Broker:
         now_utc_ms: Callable[[], int],
         monotonic_s: Callable[[], float],
         commission_cents: Mapping[str, int] = {},
+        spec_store: Path | None = None,
     ) -> None:
         self._package, self._expected, self._server_time = package, expected, server_time
         self._path, self._timeout_ms, self._now_utc_ms, self._monotonic_s = path, timeout_ms, now_utc_ms, monotonic_s
         self._commission_cents = commission_cents
         self._lock = threading.RLock()
-        self._specs: dict[str, SymbolSpec] = {}
+        self._spec_store = spec_store
+        self._specs: dict[str, SymbolSpec] = _read_specs(spec_store)
         self._trading: dict[str, Trading] = {}
         self._tickets: dict[int, tuple[int, bool, int]] = {}
         self._deals_from_utc_ms: int | None = None
-        self._last_spec_id = 0
+        self._last_spec_id = max((spec.spec_id for spec in self._specs.values()), default=0)
         self._tried_s: float | None = None
         self.identity: Identity | None = None
         self.refusal: str | None = "not connected yet"
@@ -79,7 +84,13 @@ class Mt5Broker:
             self.identity = identity_of(self._package)
             self.refusal = mismatch(self.identity, self._expected)
             if self.refusal is not None:
-                logger.error("no orders: {}", self.refusal)
+                logger.error("no new positions: {}", self.refusal)
+            else:
+                logger.info("login {} at {}: ready", *self.who())
+
+    def who(self) -> tuple[int, str]:
+        """Login and server, as the terminal last said them."""
+        return (0, "") if self.identity is None else (self.identity.login, self.identity.server)
 
     def check_identity(self) -> str | None:
         """Why nothing may be opened, asked anew: somebody may have logged the terminal in elsewhere."""
@@ -111,14 +122,15 @@ class Mt5Broker:
     def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
         with self._lock:
             if self.check_identity() is not None:
-                return Answer(Outcome.VOID, detail=self.refusal or "")
+                return Answer(Outcome.VOID, detail=DenialReason.ACCOUNT_MISMATCH.value)
             spec, trading = self._specs.get(request.symbol), self._trading.get(request.symbol)
             if spec is None or trading is None or spec.spec_id != request.spec_id:
-                return Answer(Outcome.VOID, detail=f"{request.symbol}: no terms with the number {request.spec_id}")
+                return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
             try:
                 sent = translate.open_request(request, magic, spec, trading, f"ek{intent_id or magic % 10**12}")
             except Untranslatable as error:
-                return Answer(Outcome.VOID, detail=str(error))
+                logger.error("{} cannot be traded: {}", request.symbol, error)
+                return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
             return self._send(sent, spec)
 
     def close_position(self, request: CloseRequest, volume_steps: int, magic: int) -> Answer:
@@ -186,8 +198,8 @@ class Mt5Broker:
             if rows is None or rows is False:
                 self._died()
                 return None
-            if not self._is_linked():
-                return None  # a terminal that just lost or found its broker may show an empty list
+            if not self._is_linked() or self.check_identity() is not None:
+                return None  # not linked to its broker it may show an empty list, on another account somebody else's
             try:
                 found = [self._position(row) for row in rows]
             except (Untranslatable, OffsetUnknown, KeyError) as error:
@@ -209,7 +221,7 @@ class Mt5Broker:
         """Asked a day beyond now, because the server's clock may be ahead, and a day before the newest deal that was seen."""
         with self._lock:
             now_utc_ms = self._now_utc_ms()
-            if not self._server_time.is_known or self.identity is None:
+            if not self._server_time.is_known or self.check_identity() is not None or self.identity is None:
                 return None
             from_utc_ms = self._deals_from_utc_ms or now_utc_ms - HISTORY_DAYS_FIRST * DAY_MS
             rows = self._package.history_deals_get(
@@ -288,13 +300,9 @@ class Mt5Broker:
                 return known
             self._last_spec_id += 1
             self._specs[name] = spec
+            if self._spec_store is not None:  # numbers stay the same for ever: the journal speaks of them
+                write_durably(self._spec_store, msgspec.json.encode(self._specs))
             return spec
-
-    def remember_specs(self, specs: Mapping[str, SymbolSpec]) -> None:
-        """Numbers that were given out before this process began."""
-        with self._lock:
-            self._specs.update(specs)
-            self._last_spec_id = max([self._last_spec_id, *(spec.spec_id for spec in specs.values())])
 
     def _terms_of(self, name: str) -> SymbolSpec | None:
         return self._specs[name] if name in self._specs and name in self._trading else self.symbol(name)
@@ -368,6 +376,13 @@ class Mt5Broker:
     def _is_linked(self) -> bool:
         terminal = self._package.terminal_info()
         return terminal is not None and bool(terminal.connected)
+
+
+def _read_specs(store: Path | None) -> dict[str, SymbolSpec]:
+    """Raises OSError or ValueError when the file is damaged: numbers must not be given out twice."""
+    if store is None or not store.exists():
+        return {}
+    return msgspec.json.decode(store.read_bytes(), type=dict[str, SymbolSpec])
 
 
 def _same_terms(known: SymbolSpec, now: SymbolSpec) -> bool:

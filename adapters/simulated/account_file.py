@@ -73,13 +73,14 @@ class AccountFile(_Table, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A file, with its symbols made whole."""
+    """A file, with its symbols made whole. `rates` are worths in the account's currency where no symbol exchanges one."""
 
     account: AccountTerms
     assumptions: Assumptions
     terminal: TerminalTerms
     market: MarketTerms
     symbols: dict[str, SymbolTerms]
+    rates: dict[str, float] = {}
 
 
 def _pair(name: str, price: str, spread: int, *, digits: int = 5, swaps: tuple[float, float] = (-6.2, 1.1)) -> SymbolTerms:

@@ -130,7 +130,12 @@ class Session:
         self.login, self.server_name = opened.account.login, opened.account.server
         empty = msgspec.structs.replace(opened.account, start_balance_cents=0)
         self.server = TradeServer(
-            empty, opened.symbols, opened.assumptions, store=self._store, keep_ticks=opened.terminal.ticks_kept
+            empty,
+            opened.symbols,
+            opened.assumptions,
+            store=self._store,
+            keep_ticks=opened.terminal.ticks_kept,
+            rates=opened.rates,
         )
         self.selected = {name for name in opened.symbols if name not in opened.terminal.unselected}
         self.rates = {name: Rates(opened.terminal.maxbars) for name in opened.symbols}

@@ -333,12 +333,11 @@ class TradeCalls:
         points = [order.price_points, order.sl_points, order.tp_points]
         points += [price.entry_points(order.is_buy) if price else 0, order.stoplimit_points]
         volumes = [order.volume_steps / terms.steps_per_lot, order.volume_left_steps / terms.steps_per_lot]
-        position_id = order.position_id or (order.ticket if order.state == mt5.ORDER_STATE_FILLED else 0)
         return structs.TradeOrder(
             [
                 *(order.ticket, setup_ms // 1000, setup_ms, done_ms // 1000, done_ms, expires_s),
                 *(order.type, order.type_time, order.type_filling, order.state),
-                *(order.magic, position_id, order.position_by_id, order.reason),
+                *(order.magic, order.position_id, order.position_by_id, order.reason),
                 *volumes,
                 *(_price(one, terms.digits) for one in points),
                 *(order.symbol, order.comment, ""),

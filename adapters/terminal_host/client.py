@@ -6,7 +6,7 @@ keeper hears of it.
 
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from evenkeel.adapters.broker import Answer
@@ -21,6 +21,7 @@ from evenkeel.messages.broker_gateway import (
     Outcome,
     StopRequest,
 )
+from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
 
 R = TypeVar("R", bound=verbs.Reply)
@@ -146,17 +147,14 @@ class HostedBroker:
         found = self._read(verbs.ReadDays(symbol, count), verbs.Days)
         return None if found is None else found.days
 
-    def remember_specs(self, specs: Mapping[str, SymbolSpec]) -> None:
-        """Raises LinkDown or ReplyLost."""
-        self._reads.ask(verbs.RememberSpecs(tuple(specs.values())))
-
     def _ordered(self, asked: verbs.Open | verbs.Close | verbs.SetStops) -> Answer:
         """What certainly did not leave is VOID for an open and REJECTED for the others, which may be tried anew."""
         try:
             replied = self._orders.ask(asked)
         except LinkDown as error:
-            outcome = Outcome.VOID if isinstance(asked, verbs.Open) else Outcome.REJECTED
-            return Answer(outcome, detail=f"no terminal host: {error}")
+            if isinstance(asked, verbs.Open):
+                return Answer(Outcome.VOID, detail=DenialReason.TERMINAL_DOWN.value)
+            return Answer(Outcome.REJECTED, detail=f"no terminal host: {error}")
         except ReplyLost as error:
             return Answer(Outcome.UNKNOWN, detail=f"the terminal host did not answer: {error}")
         if isinstance(replied, verbs.Answered):

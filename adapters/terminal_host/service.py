@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, assert_never
 
 from loguru import logger
@@ -13,7 +13,6 @@ from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.messages.broker_gateway import CallTerminal, Outcome
 from evenkeel.messages.entry import DenialReason
-from evenkeel.messages.market import SymbolSpec
 
 _FINAL: Final = (Outcome.ACCEPTED, Outcome.REJECTED, Outcome.VOID)
 
@@ -22,8 +21,6 @@ class HostedTerminal(Broker, Protocol):
     """The broker inside the host; `refusal` says why nothing may be opened, None: it may."""
 
     refusal: str | None
-
-    def remember_specs(self, specs: Mapping[str, SymbolSpec]) -> None: ...
 
     def check_identity(self) -> str | None: ...
 
@@ -46,16 +43,26 @@ class TerminalService:
         *,
         epoch_on_disk: Callable[[], int],
         monotonic_s: Callable[[], float],
-        silent_s: float,
+        silent_limit_s: float,
         build: str,
         on_leave: Callable[[], None],
     ) -> None:
         self._terminal, self._gate, self._budget = terminal, gate, budget
-        self._epoch_on_disk, self._monotonic_s, self._silent_s = epoch_on_disk, monotonic_s, silent_s
+        self._epoch_on_disk, self._monotonic_s, self._silent_limit_s = epoch_on_disk, monotonic_s, silent_limit_s
         self._build, self._on_leave = build, on_leave
         self._lock = threading.Lock()
         self._told_epoch = 0
-        self._beat_s: float | None = None
+        self._beat_s, self._has_beaten = monotonic_s(), False
+
+    @property
+    def silent_s(self) -> float:
+        """Since the supervisor's last beat, or since the beginning."""
+        return self._monotonic_s() - self._beat_s
+
+    def alone(self, work: Callable[[], None]) -> None:
+        """Do it while no verb uses the terminal."""
+        with self._lock:
+            work()
 
     def reply(self, body: bytes) -> bytes:
         """For the frame server: whatever comes, an answer goes."""
@@ -63,7 +70,7 @@ class TerminalService:
             asked = verbs.verb(body)
         except (ValueError, RecursionError) as error:
             return verbs.encode(verbs.Malformed(str(error)[:500]))
-        return self._framed(asked, verbs.KillNow | verbs.Beat | verbs.Hello | verbs.Leave)
+        return self._framed(asked)
 
     def kill_reply(self, body: bytes) -> bytes:
         """For the kill port, where only that is understood."""
@@ -75,7 +82,7 @@ class TerminalService:
             return verbs.encode(verbs.Malformed("the kill port takes nothing but a kill"))
         return verbs.encode(self._killed(asked))
 
-    def _framed(self, asked: verbs.Verb, _unlocked: object) -> bytes:
+    def _framed(self, asked: verbs.Verb) -> bytes:
         try:
             return verbs.encode(self._answer(asked))
         except Exception:  # noqa: BLE001 - the edge of the process: a fault behind one verb must not end the channel
@@ -133,9 +140,6 @@ class TerminalService:
             case verbs.ReadDays(symbol, count):
                 days = terminal.daily_ranges(symbol, count)
                 return verbs.Unreadable() if days is None else verbs.Days(tuple(days))
-            case verbs.RememberSpecs(specs):
-                terminal.remember_specs({spec.symbol: spec for spec in specs})
-                return verbs.Beaten(self._told_epoch, "")
             case verbs.Hello() | verbs.Beat() | verbs.KillNow() | verbs.Leave():
                 raise AssertionError(f"{asked} needs no terminal")
             case _:
@@ -166,16 +170,15 @@ class TerminalService:
         reason = self._gate.refusal(call, asked.request, max(self._epoch_on_disk(), self._told_epoch))
         if reason is not None:
             return reason.value
-        if self._beat_s is None or self._monotonic_s() - self._beat_s > self._silent_s:
+        if not self._has_beaten or self.silent_s > self._silent_limit_s:
             return DenialReason.SUPERVISOR_SILENT.value
         if not self._budget.allows_open():
             return DenialReason.REQUEST_BUDGET.value
-        mismatch = self._terminal.check_identity()
-        return None if mismatch is None else f"{DenialReason.ACCOUNT_MISMATCH.value}: {mismatch}"
+        return None if self._terminal.check_identity() is None else DenialReason.ACCOUNT_MISMATCH.value
 
     def _beaten(self, beat: verbs.Beat) -> verbs.Beaten:
         """Never waits for the terminal, so a hung call does not silence it."""
-        self._beat_s = self._monotonic_s()
+        self._beat_s, self._has_beaten = self._monotonic_s(), True
         self._gate.mode = beat.mode
         self._told_epoch = max(self._told_epoch, beat.epoch)
         for intent_id in self._gate.unresolved:

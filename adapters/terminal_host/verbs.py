@@ -100,12 +100,6 @@ class ReadDays(_Words, frozen=True):
     count: Count
 
 
-class RememberSpecs(_Words, frozen=True):
-    """Terms as the journal has them, so that their numbers stay."""
-
-    specs: Annotated[tuple[SymbolSpec, ...], Meta(max_length=1_000)]
-
-
 class KillNow(_Words, frozen=True):
     """At the kill port: nothing that was decided under a lower epoch is opened from now on. Answered by Beaten."""
 
@@ -129,7 +123,6 @@ Verb = (
     | ReadQuote
     | ReadTicks
     | ReadDays
-    | RememberSpecs
     | KillNow
     | Leave
 )

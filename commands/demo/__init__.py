@@ -27,7 +27,7 @@ from evenkeel.adapters.reporter import told
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.demo.stage import Line, Moment, PlainLines, Stage, counted, signed
-from evenkeel.commands.live import LiveSystem, synthetic_market
+from evenkeel.commands.live import Inside, LiveSystem, Market, inside, synthetic_market
 from evenkeel.config.load import load, packaged
 from evenkeel.messages.codec import decode
 from evenkeel.messages.entry import OrderDenied
@@ -269,10 +269,14 @@ def _demo(scratch: Path, seconds: float) -> int:
     folder.create()
     logs.set_up(folder.logs, console_level="CRITICAL")
     sys.setswitchinterval(0.0005)  # shorter waits for the interpreter's lock, as in a real run
+
+    def synthetic(system: LiveSystem, made: Inside) -> Market:
+        return synthetic_market(system, made, speed=config.simulated.speed, start_utc_ms=START_UTC_MS, is_live=False)
+
     system = LiveSystem(
         config,
         folder,
-        lambda made: synthetic_market(made, speed=config.simulated.speed, start_utc_ms=START_UTC_MS, is_live=False),
+        inside(synthetic),
         on_fatal=lambda reason: system.ask_stop(reason),
     )
     try:

@@ -113,6 +113,7 @@ class Book:
             deal = self._take(held, volume_steps, price_points, 1, order.ticket, why, mt5.DEAL_ENTRY_OUT)
         else:
             deal = self._reverse(held, order, volume_steps, price_points, why)
+        order.position_id = self.kept.deals[-1].position_id
         return Filled(order.ticket, deal, price_points)
 
     def leave(self, position: Position, volume_steps: int, why: Why, *, order_ticket: int = 0) -> Filled:

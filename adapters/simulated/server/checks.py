@@ -323,7 +323,9 @@ class Checks:
             return refused(self._assumptions.same_side_close_code, f"position {held.ticket} is on the same side")
         if request.volume_steps > held.volume_steps:
             return refused(mt5.TRADE_RETCODE_INVALID_CLOSE_VOLUME, f"{request.volume_steps} steps of {held.volume_steps}")
-        if any(order.position_id == held.identifier for order in self._book.orders.values()):
+        if any(
+            order.position_id == held.identifier and order.is_buy is not held.is_buy for order in self._book.orders.values()
+        ):
             return refused(mt5.TRADE_RETCODE_CLOSE_ORDER_EXIST, f"position {held.ticket} is being closed")
         if self.account.fifo_close and held.ticket != self._oldest(held):
             return refused(mt5.TRADE_RETCODE_FIFO_CLOSE, f"position {self._oldest(held)} is older")

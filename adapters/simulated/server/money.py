@@ -56,11 +56,17 @@ class Money(Protocol):
 
 
 class RateMoney:
-    """`prices` are the server's own and live: rates follow them."""
+    """`prices` are the server's own and live: rates follow them. `rates` stand in for currencies that no symbol exchanges."""
 
     def __init__(
-        self, account: AccountTerms, symbols: Mapping[str, SymbolTerms], prices: Mapping[str, Price], hedged: str
+        self,
+        account: AccountTerms,
+        symbols: Mapping[str, SymbolTerms],
+        prices: Mapping[str, Price],
+        hedged: str,
+        rates: Mapping[str, float] = {},
     ) -> None:
+        self._rates = rates
         self._account, self._symbols, self._prices, self._hedged = account, symbols, prices, hedged
         self._cents = 10**account.currency_digits
         self._pairs = {(one.currency_base, one.currency_profit): one.name for one in reversed(list(symbols.values()))}
@@ -136,7 +142,7 @@ class RateMoney:
         """Who gains sells the currency, who loses has to buy it."""
         path = self._path(currency)
         if path is None:
-            return None
+            return (_ppm(self._rates[currency]), _PPM) if currency in self._rates else None
         numerator, denominator = 1, 1
         for name in path:
             price, terms = self._prices.get(name), self._symbols[name]

@@ -45,13 +45,14 @@ class TradeServer:
         money: Callable[[Mapping[str, Price]], Money] | None = None,
         store: Path | None = None,
         keep_ticks: int = 0,
+        rates: Mapping[str, float] = {},
     ) -> None:
         self.account, self.assumptions = account, assumptions
         self.symbols: dict[str, SymbolTerms] = dict(symbols)
         self.prices: dict[str, Price] = {}
         self.clock = ServerClock(assumptions.server_zone)
         self.money: Money = (
-            money(self.prices) if money else RateMoney(account, self.symbols, self.prices, assumptions.hedged_margin)
+            money(self.prices) if money else RateMoney(account, self.symbols, self.prices, assumptions.hedged_margin, rates)
         )
         self._keep_ticks = keep_ticks
         self.book = Book(account, self.symbols, self.prices, self.money, assumptions, store=store)

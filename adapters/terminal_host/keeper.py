@@ -1,0 +1,182 @@
+"""Keeps a terminal host running: starts it, tells it that the supervisor lives, kills one that hangs, starts it again.
+
+A host that somebody else started for the account (`evenkeel terminal`, or on another machine) is used and not ended.
+"""
+
+import contextlib
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from loguru import logger
+
+from evenkeel.adapters import os as system
+from evenkeel.adapters.control_frames import Deadline
+from evenkeel.adapters.frame_server import Endpoint
+from evenkeel.adapters.terminal_host import verbs
+from evenkeel.adapters.terminal_host.client import Connect, HostLink, LinkDown, ReplyLost
+
+BEAT_S: Final = 1.0
+START_S: Final = 30.0
+RESTART_FIRST_S: Final = 0.5
+RESTART_MAX_S: Final = 30.0
+LEAVE_S: Final = 3.0
+MISSED_BEATS_MAX: Final = 5
+
+
+class HostDidNotStart(Exception):
+    """One line: what the host said last, or that it said nothing."""
+
+
+def local_connect(endpoint_file: Path) -> Connect:
+    """To the host that wrote this file, whichever that is now."""
+
+    def connect(deadline: Deadline) -> tuple[socket.socket, str]:
+        try:
+            endpoint = msgspec.json.decode(endpoint_file.read_bytes(), type=Endpoint)
+        except (OSError, ValueError) as error:
+            raise LinkDown(f"{endpoint_file}: {error}") from error
+        return system.connect(endpoint.address, deadline.remaining_s()), endpoint.token
+
+    return connect
+
+
+class HostKeeper:
+    """`command` starts a host; None: there is one elsewhere. `beat` says what the supervisor has to say, each second."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        command: Sequence[str] | None,
+        *,
+        beat: Callable[[], verbs.Beat],
+        log: Path,
+        endpoint: Path | None = None,
+        beat_timeout_s: float = 2.0,
+    ) -> None:
+        self._command, self._beat, self._log, self._beat_timeout_s = command, beat, log, beat_timeout_s
+        self._endpoint = endpoint
+        self._link = HostLink(connect, beat_timeout_s)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._hangs = threading.Event()
+        self._ending = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="terminal host keeper", daemon=True)
+        self._lock = threading.Lock()
+        self.starts = 0
+        self.refusal = "not connected yet"
+
+    def start(self) -> None:
+        """Returns when a host answers. Raises HostDidNotStart."""
+        deadline = Deadline(START_S)
+        while not self._beaten():
+            if self._process is None and self._command is not None:
+                self._spawn()
+            if self._process is not None and self._process.poll() is not None:
+                raise HostDidNotStart(f"the terminal host ended with status {self._process.returncode}: {self._last_words()}")
+            try:
+                self._wake.wait(min(0.05, deadline.remaining_s()))
+            except TimeoutError:
+                raise HostDidNotStart(f"no terminal host answers: {self._last_words()}") from None
+        self._thread.start()
+
+    def hung(self, what: str) -> None:
+        """A call had no answer in its time: the host is killed and started again. From any thread."""
+        logger.error("the terminal host hangs: {}", what)
+        self._hangs.set()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the host that was started here; another one is left alone."""
+        self._ending.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(LEAVE_S)
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(LinkDown, ReplyLost):
+                self._link.ask(verbs.Leave())
+            try:
+                self._process.wait(LEAVE_S)
+            except subprocess.TimeoutExpired:
+                self._kill()
+        self._link.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the host that was started here."""
+        return None if self._process is None else self._process.pid
+
+    def _keep(self) -> None:
+        """A host may be silent for its start, then for MISSED_BEATS_MAX beats."""
+        pause_s, silent_until = RESTART_FIRST_S, Deadline(START_S)
+        while not self._ending.is_set():
+            if self._hangs.is_set():
+                self._hangs.clear()
+                self._kill()
+            if self._process is not None and self._process.poll() is not None:
+                logger.error("the terminal host ended with status {}; a new one starts", self._process.returncode)
+                self._ending.wait(pause_s)
+                pause_s = min(RESTART_MAX_S, pause_s * 2)
+                if not self._ending.is_set():
+                    self._spawn()
+                silent_until = Deadline(START_S)
+            elif self._beaten():
+                pause_s, silent_until = RESTART_FIRST_S, Deadline(MISSED_BEATS_MAX * BEAT_S)
+            elif silent_until.is_over:
+                logger.error("the terminal host does not answer")
+                self._kill()
+                silent_until = Deadline(START_S)
+            self._wake.wait(BEAT_S)
+            self._wake.clear()
+
+    def _beaten(self) -> bool:
+        try:
+            replied = self._link.ask(self._beat())
+        except (LinkDown, ReplyLost):
+            return False
+        if isinstance(replied, verbs.Beaten):
+            if replied.refusal != self.refusal and replied.refusal:
+                logger.warning("the terminal refuses new positions: {}", replied.refusal)
+            self.refusal = replied.refusal
+            return True
+        return False
+
+    def _spawn(self) -> None:
+        assert self._command is not None
+        with open(self._log, "ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self.starts += 1
+
+    def _kill(self) -> None:
+        """The one that was started here, or the one that an earlier supervisor left behind."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+            return
+        pid = self._stranger()
+        if pid is not None:
+            system.kill_process(pid)
+            self._spawn()
+
+    def _stranger(self) -> int | None:
+        if self._endpoint is None or self._command is None:
+            return None
+        try:
+            pid = msgspec.json.decode(self._endpoint.read_bytes(), type=Endpoint).pid
+        except (OSError, ValueError):
+            return None
+        return pid if system.process_lives(pid) else None
+
+    def _last_words(self) -> str:
+        try:
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return "it left no log"
+        return lines[-1][:300] if lines else "it said nothing"

@@ -1,0 +1,101 @@
+"""The outside of a live system whose terminal lives in another process: keeper, links, and what they are told."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from evenkeel.adapters.control_frames import Deadline
+from evenkeel.adapters.mt5.quotes import PolledSource
+from evenkeel.adapters.state_folder import ENDPOINT_NAME
+from evenkeel.adapters.terminal_host import verbs
+from evenkeel.adapters.terminal_host.client import Connect, HostedBroker, HostLink
+from evenkeel.adapters.terminal_host.keeper import HostDidNotStart, HostKeeper, local_connect
+from evenkeel.commands.live import LiveSystem, Outside
+from evenkeel.config.schema import Config
+from evenkeel.messages.market import SymbolSpec
+from evenkeel.runtime.clock import SystemClock, monotonic_s
+
+TERMS_S: Final = 60.0
+"""How long the terminal may take until it tells the terms of every symbol."""
+READ_S: Final = 15.0
+ALONE_S: Final = 60.0
+"""A host whose supervisor died ends by itself after that, unless a new one has come."""
+_LOOK_AGAIN_S: Final = 0.25
+
+
+def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[LiveSystem], Outside]:
+    """For real time: the host of this machine is started where none runs, one on another machine is used as it is."""
+
+    def outside(system: LiveSystem) -> Outside:
+        config, folder = system.config, system.folder
+        connect, command = _host_of(config, folder.terminal / ENDPOINT_NAME, config_file)
+        brokers: list[HostedBroker] = []
+
+        def beat() -> verbs.Beat:
+            answered = brokers[0].answered_intent_id if brokers else 0
+            unresolved = tuple(sorted(system.gate.unresolved))[:1000]
+            return verbs.Beat(system.gate.mode, min(system.epoch(), 2**62), answered, unresolved)
+
+        endpoint = folder.terminal / ENDPOINT_NAME
+        keeper = HostKeeper(connect, command, beat=beat, log=folder.terminal / "host.log", endpoint=endpoint)
+
+        def link(timeout_s: float) -> HostLink:
+            return HostLink(connect, timeout_s, keeper.hung)
+
+        links = [link(config.terminal.call_timeout_s), link(READ_S), link(READ_S)]
+        brokers += [HostedBroker(links[0], links[1]), HostedBroker(links[0], links[2])]
+        keeper.start()
+        try:
+            specs = _terms(brokers[0], symbols, keeper)
+        except HostDidNotStart:
+            keeper.stop()
+            raise
+
+        def close() -> None:
+            for one in links:
+                one.close()
+            keeper.stop()
+
+        clock = SystemClock()
+        return Outside(config, specs, brokers[0], clock, PolledSource(brokers[1], symbols, monotonic_s), close)
+
+    return outside
+
+
+def _host_of(config: Config, endpoint: Path, config_file: Path | None) -> tuple[Connect, Sequence[str] | None]:
+    """How to reach it, and what starts it; None where it is on another machine. Raises HostDidNotStart."""
+    if not config.terminal.address:
+        command = [sys.executable, "-m", "evenkeel.cli", "terminal", "--account", config.account.name]
+        command += ["--alone-s", f"{ALONE_S:g}", *(["--config", str(config_file)] if config_file else [])]
+        return local_connect(endpoint), command
+    from evenkeel.adapters.terminal_host.pinned import PinInvalid, connector
+    from evenkeel.commands.terminal import pins_of
+
+    try:
+        if not config.terminal.key_file:
+            raise PinInvalid("set [terminal] key_file: the key that the host drew")
+        return connector(config.terminal.address, pins_of(config.terminal), Path(config.terminal.key_file)), None
+    except PinInvalid as error:
+        raise HostDidNotStart(f"[terminal] address {config.terminal.address}: {error}") from error
+
+
+def _terms(broker: HostedBroker, symbols: Sequence[str], keeper: HostKeeper) -> dict[str, SymbolSpec]:
+    """Of every symbol; without them nothing can be sized. Raises HostDidNotStart."""
+    from time import sleep
+
+    deadline, specs = Deadline(TERMS_S), dict[str, SymbolSpec]()
+    while True:
+        for name in symbols:
+            if name not in specs and (spec := broker.symbol(name)) is not None and broker.quote(name) is not None:
+                specs[name] = spec
+        missing = [name for name in symbols if name not in specs]
+        if not missing:
+            return {name: specs[name] for name in symbols}
+        try:
+            sleep(min(_LOOK_AGAIN_S, deadline.remaining_s()))
+        except TimeoutError:
+            why = f" ({keeper.refusal})" if keeper.refusal else ""
+            raise HostDidNotStart(
+                f"the terminal tells no terms or no quote of {', '.join(missing)}{why}; see evenkeel doctor"
+            ) from None
