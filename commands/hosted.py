@@ -44,7 +44,7 @@ def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[Liv
             return HostLink(connect, timeout_s, keeper.hung)
 
         links = [link(config.terminal.call_timeout_s), link(READ_S), link(READ_S)]
-        brokers += [HostedBroker(links[0], links[1]), HostedBroker(links[0], links[2])]
+        brokers += [HostedBroker(links[0], links[1], beat=beat), HostedBroker(links[0], links[2])]
         keeper.start()
         try:
             specs = _terms(brokers[0], symbols, keeper)

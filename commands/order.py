@@ -15,11 +15,12 @@ from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters.control_channel import Accepted, ControlReply, Done, NoAnswer, NotRunning, NotTheSupervisor, Refused
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.os import StateError, state_root
-from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.commands import exit_codes
 
 WAIT_MS: Final = 3_000
 ANSWER_S: Final = 5.0
+KILL_PORT_S: Final = 1.0
 _SIMPLE: Final[dict[str, type[channel.Start | channel.Pause | channel.Resume | channel.Rearm | channel.Stop]]] = {
     "start": channel.Start,
     "pause": channel.Pause,
@@ -30,13 +31,17 @@ _SIMPLE: Final[dict[str, type[channel.Start | channel.Pause | channel.Resume | c
 
 
 class Outcome(msgspec.Struct):
-    """What `--json` prints. `end` is accepted, done, refused, not_running or unknown."""
+    """What `--json` prints. `end` is accepted, done, refused, not_running or unknown.
+
+    Of a kill `confirmed_by` tells who goes by the epoch now: "supervisor", "terminal host".
+    """
 
     command: str
     command_id: str
     end: str
     detail: str
     epoch: int | None = None
+    confirmed_by: tuple[str, ...] | None = None
     v: int = 1
 
 
@@ -83,16 +88,37 @@ def _kill(folder: StateFolder, command_id: str, *, flatten: bool) -> tuple[Outco
     if not folder.folder.is_dir():
         raise FileNotFoundError(f"no account {folder.folder.name!r} here: {folder.folder} does not exist")
     kill = KillEpoch(folder.kill_epoch).raise_epoch("flatten" if flatten else "close_only")
+    at_host = _host_confirms(folder, kill.epoch)
     request = channel.Kill(command_id=command_id, by=_who(), wait_ms=WAIT_MS, epoch=kill.epoch, flatten=flatten)
     outcome, status = _asked(folder.endpoint, "kill", request)
     outcome.epoch = kill.epoch
-    if outcome.end == "done":
+    by_supervisor = outcome.end == "done"
+    outcome.confirmed_by = (*(["supervisor"] * by_supervisor), *(["terminal host"] * at_host))
+    host = "the terminal host confirmed" if at_host else "no terminal host confirmed"
+    if by_supervisor:
+        outcome.detail = f"{outcome.detail}; {host}"
         return outcome, status
     outcome.detail = (
-        f"epoch {kill.epoch} is on disk, so no new position can be opened; no host confirmed ({outcome.detail})"
+        f"epoch {kill.epoch} is on disk, so no new position can be opened; {host}; no supervisor confirmed ({outcome.detail})"
         + ("; open positions are closed when a supervisor runs again" if flatten else "")
     )
     return outcome, status
+
+
+def _host_confirms(folder: StateFolder, epoch: int) -> bool:
+    """At the kill port of the process that owns the terminal, which answers while everything else hangs."""
+    from evenkeel.adapters.terminal_host import verbs
+    from evenkeel.adapters.terminal_host.client import HostLink, LinkDown, ReplyLost
+    from evenkeel.adapters.terminal_host.keeper import local_connect
+
+    link = HostLink(local_connect(folder.terminal_kill / ENDPOINT_NAME), KILL_PORT_S)
+    try:
+        replied = link.ask(verbs.KillNow(epoch))
+    except (LinkDown, ReplyLost):
+        return False
+    finally:
+        link.close()
+    return isinstance(replied, verbs.Beaten) and replied.epoch >= epoch
 
 
 def _asked(endpoint: Path, command: str, request: channel.Command) -> tuple[Outcome, int]:

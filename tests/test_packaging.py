@@ -67,7 +67,8 @@ def test_two_modules_stand_at_the_root() -> None:
 
 def test_the_wheel_holds_the_product_and_nothing_else(wheel_files: dict[str, str]) -> None:
     sources = {file for folder in folders_of_python() for file in folder.glob("*.py")}
-    shipped = sources | {ROOT / "py.typed"} | set((ROOT / "config").glob("*.toml"))
+    data = {*(ROOT / "config").glob("*.toml"), *(ROOT / "adapters/simulated/packs").glob("*.toml")}
+    shipped = sources | {ROOT / "py.typed"} | data
     product = {name for name in wheel_files if ".dist-info/" not in name}
     assert product == {f"evenkeel/{file.relative_to(ROOT).as_posix()}" for file in shipped}
 

@@ -94,6 +94,8 @@ class MetaTrader5Like:
             path = arguments[0] if arguments else keywords.get("path", "")
             if not isinstance(path, str) or utf16_units(path) > _PATH_UNITS_MAX:
                 raise invalid("Invalid 1st unnamed argument" if arguments else 'Invalid "path" argument')
+            if "timeout" in keywords:
+                whole(keywords["timeout"], "timeout", "u32")
             credentials = self._credentials(keywords)
             self.session.disconnect()
             try:

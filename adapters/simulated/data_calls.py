@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.simulated import structs
-from evenkeel.adapters.simulated.arguments import Refused, fixed, invalid, matches, text
+from evenkeel.adapters.simulated.arguments import TEXT_UNITS_MAX, Refused, fixed, invalid, matches, text, utf16_units
 from evenkeel.adapters.simulated.faults import Call
 from evenkeel.adapters.simulated.rates import PERIOD_S, Bar
 from evenkeel.adapters.simulated.server.terms import SymbolTerms
@@ -85,7 +85,7 @@ class DataCalls:
         if self._session.known_build < SYMBOLS_NEED_BUILD:
             self._session.error = _OLD_BUILD
             return None
-        return self._session.run("symbols_total", None, lambda: len(self._session.server.symbols))
+        return self._session.run("symbols_total", None, lambda: len(self._listed()))
 
     def symbols_get(self, *arguments: Any, **keywords: Any) -> Any:
         if self._session.known_build < SYMBOLS_NEED_BUILD:
@@ -101,9 +101,12 @@ class DataCalls:
             return False
 
         def body() -> Any:
-            return tuple(self._symbol_info(one) for one in self._session.server.symbols.values() if matches(mask, one.name))
+            return tuple(self._symbol_info(one) for one in self._listed() if matches(mask, one.name))
 
         return self._session.run("symbols_get", None, body, call=Call.SYMBOLS)
+
+    def _listed(self) -> list[SymbolTerms]:
+        return [terms for terms in self._session.server.symbols.values() if terms.name not in self._session.removed]
 
     def symbol_info(self, *arguments: Any) -> Any:
         def body() -> Any:
@@ -120,9 +123,10 @@ class DataCalls:
                 raise Refused(*CALL_FAILED)
             if price is None:
                 return structs.Tick([0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0])
-            server_ms = self._session.server.clock.server_ms(price.time_utc_ms)
+            quote = self._session.shown.get(name) or (price.time_utc_ms, price.bid_points, price.ask_points)
+            server_ms = self._session.server.clock.server_ms(quote[0])
             size, digits = 10**terms.digits, terms.digits
-            bid, ask = round(price.bid_points / size, digits), round(price.ask_points / size, digits)
+            bid, ask = round(quote[1] / size, digits), round(quote[2] / size, digits)
             return structs.Tick([server_ms // 1000, bid, ask, 0.0, 0, server_ms, _BOTH_CHANGED, 0.0])
 
         return self._session.run("symbol_info_tick", None, body, call=Call.QUOTES)
@@ -163,7 +167,7 @@ class DataCalls:
         return self._session.run("market_book_get", None, body)
 
     def _book_call(self, name: str, arguments: tuple[Any, ...], change: Any) -> bool | None:
-        if len(arguments) != 1 or not isinstance(arguments[0], str):
+        if len(arguments) != 1 or not isinstance(arguments[0], str) or utf16_units(arguments[0]) > TEXT_UNITS_MAX:
             self._session.error = (mt5.RES_E_INVALID_PARAMS, "Invalid arguments")
             return None
 
@@ -262,7 +266,7 @@ class DataCalls:
 
     def _known(self, name: str) -> SymbolTerms:
         terms = self._session.server.symbols.get(name)
-        if terms is None:
+        if terms is None or name in self._session.removed:
             raise Refused(*_NOT_FOUND)
         return terms
 
@@ -282,14 +286,14 @@ class DataCalls:
             "select": selected,
             "visible": selected,
             "time": server_s,
-            "digits": terms.digits,
-            "spread": spread,
+            "digits": terms.digits if terms.shown_digits is None else terms.shown_digits,
+            "spread": spread // terms.points_per_shown,
             "spread_float": True,
             "ticks_bookdepth": _DEPTH if terms.liquidity_steps else 0,
             "trade_calc_mode": terms.calc_mode,
             "trade_mode": terms.trade_mode,
-            "trade_stops_level": terms.stops_level_points,
-            "trade_freeze_level": terms.freeze_level_points,
+            "trade_stops_level": terms.stops_level_points // terms.points_per_shown,
+            "trade_freeze_level": terms.freeze_level_points // terms.points_per_shown,
             "trade_exemode": terms.execution,
             "swap_mode": terms.swap_mode,
             "swap_rollover3days": terms.swap_triple_day,
@@ -300,7 +304,7 @@ class DataCalls:
             "order_gtc_mode": terms.gtc_mode,
             **dict.fromkeys(("bid", "bidhigh", "bidlow"), bid),
             **dict.fromkeys(("ask", "askhigh", "asklow"), ask),
-            "point": round(1 / size, terms.digits),
+            "point": round(terms.points_per_shown / size, terms.digits),
             "trade_tick_value": self._tick_value(terms, gain=True),
             "trade_tick_value_profit": self._tick_value(terms, gain=True),
             "trade_tick_value_loss": self._tick_value(terms, gain=False),
@@ -309,7 +313,7 @@ class DataCalls:
             "trade_liquidity_rate": float(terms.liquidity_rate),
             "volume_min": terms.volume_min_steps / terms.steps_per_lot,
             "volume_max": terms.volume_max_steps / terms.steps_per_lot,
-            "volume_step": 1 / terms.steps_per_lot,
+            "volume_step": terms.volume_step_steps / terms.steps_per_lot,
             "volume_limit": terms.volume_limit_steps / terms.steps_per_lot,
             "swap_long": float(terms.swap_long),
             "swap_short": float(terms.swap_short),
@@ -326,6 +330,8 @@ class DataCalls:
 
     def _tick_value(self, terms: SymbolTerms, *, gain: bool) -> float:
         """Of one lot in the account's currency; 0.0 while there is nothing to exchange it by."""
+        if terms.shown_tick_value is not None:
+            return terms.shown_tick_value
         price = self._session.server.prices.get(terms.name)
         if price is None:
             return 0.0

@@ -45,7 +45,8 @@ class MarketEvent(_Table, frozen=True):
 
 
 class BrokerEvent(_Table, frozen=True):
-    """What somebody does at the server or the terminal at `at_s`. `value` is cents, lots, points or a number, by kind."""
+    """What somebody does at the server or the terminal at `at_s`. `value` is cents, lots, points or a number, by kind; moved
+    stops go so many points away from the price. `digits` may only become fewer."""
 
     kind: Literal[
         "deposit",

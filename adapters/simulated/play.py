@@ -20,14 +20,14 @@ from evenkeel.messages.market import Quote
 _TERM_NAMES: Final = {
     "trade_mode": "trade_mode",
     "execution": "execution",
-    "digits": "digits",
+    "digits": "shown_digits",
     "contract_size": "contract_size",
     "stops_level": "stops_level_points",
     "freeze_level": "freeze_level_points",
     "filling_mask": "filling_mask",
-    "volume_step": "steps_per_lot",
+    "volume_step": "volume_step_steps",
     "margin_ratio": "margin_ratio",
-    "tick_value": "tick_value",
+    "tick_value": "shown_tick_value",
     "liquidity": "liquidity_steps",
 }
 _OPERATIONS: Final = {
@@ -40,7 +40,11 @@ _OPERATIONS: Final = {
 _BY_PERSON: Final = Why(reason=mt5.DEAL_REASON_CLIENT)
 
 
-def played(quotes: Iterator[Quoted], events: Sequence[MarketEvent], opened_utc_ms: int) -> Iterator[Quoted]:
+Arriving = tuple[int, str, Quote]
+"""When a quote arrives (UTC milliseconds), its symbol, and the quote with the stamp that it bears."""
+
+
+def played(quotes: Iterator[Quoted], events: Sequence[MarketEvent], opened_utc_ms: int) -> Iterator[Arriving]:
     """The quotes as the events bend them, each after those before it in the list."""
     last: dict[str, Quote] = {}
     for name, original in quotes:
@@ -49,9 +53,9 @@ def played(quotes: Iterator[Quoted], events: Sequence[MarketEvent], opened_utc_m
         shown = [original]
         for event in mine:
             shown = _bent(event, shown, elapsed_s, last.get(name))
-        for quote in shown:
+        for at, quote in enumerate(shown):
             last[name] = quote
-            yield name, quote
+            yield original.time_utc_ms + (at if len(shown) > 2 else 0), name, quote
 
 
 def _bent(event: MarketEvent, quotes: list[Quote], elapsed_s: float, last: Quote | None) -> list[Quote]:
@@ -139,9 +143,11 @@ def do(event: BrokerEvent, server: TradeServer) -> None:
                 server.book.leave(position, max(1, position.volume_steps // 2) if half else position.volume_steps, reason)
     elif event.kind in ("person_removes_stops", "person_moves_stops"):
         for position in list(server.book.positions.values()):
-            away = round(float(event.value)) * position.sign if event.kind == "person_moves_stops" else 0
-            level = position.sl_points - away if away and position.sl_points else 0
-            server.book.set_levels(position, level, 0 if level == 0 else position.tp_points)
+            if event.kind == "person_removes_stops":
+                server.book.set_levels(position, 0, 0)
+            elif position.sl_points:
+                away_points = round(float(event.value)) * position.sign
+                server.book.set_levels(position, position.sl_points - away_points, position.tp_points)
     server.arm()
 
 
@@ -149,11 +155,12 @@ def _change_terms(event: BrokerEvent, server: TradeServer) -> None:
     for name in [event.symbol] if event.symbol else list(server.symbols):
         terms, field = server.symbols[name], _TERM_NAMES[event.kind]
         value = float(event.value)
-        if event.kind == "volume_step":
-            value = 1 / value
-        elif event.kind == "liquidity":
+        if event.kind in ("volume_step", "liquidity"):
             value = value * terms.steps_per_lot
         server.replace_terms(_with(terms, field, value if event.kind in ("margin_ratio", "tick_value") else round(value)))
+        if event.kind == "digits":  # fewer decimals: prices are kept as they are, but only some of them are prices
+            coarse = server.symbols[name]
+            server.replace_terms(_with(coarse, "tick_size_points", coarse.points_per_shown))
 
 
 def _with(terms: SymbolTerms, field: str, value: float | int) -> SymbolTerms:

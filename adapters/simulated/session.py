@@ -18,9 +18,9 @@ from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.simulated.account_file import Opened, default_account, read_account
 from evenkeel.adapters.simulated.arguments import Pending, Refused
 from evenkeel.adapters.simulated.faults import Call
-from evenkeel.adapters.simulated.feeds import Quoted, quotes_of
+from evenkeel.adapters.simulated.feeds import quotes_of
 from evenkeel.adapters.simulated.packs import BrokerEvent, CallEvent, Pack, pack
-from evenkeel.adapters.simulated.play import Deeds, Troubles, do, played
+from evenkeel.adapters.simulated.play import Arriving, Deeds, Troubles, do, played
 from evenkeel.adapters.simulated.rates import Rates
 from evenkeel.adapters.simulated.server.records import Position
 from evenkeel.adapters.simulated.server.server import TradeServer
@@ -113,9 +113,9 @@ class Session:
         if self._opened is None:
             opened = self._given or (read_account(Path(path)) if path.endswith(".toml") else default_account())
             self._open(opened)
+        self._advance()
         self.is_initialized = True
         self.known_build = self.terminal.build
-        self._advance()
 
     def disconnect(self) -> None:
         self.is_initialized = False
@@ -140,6 +140,8 @@ class Session:
         self.selected = {name for name in opened.symbols if name not in opened.terminal.unselected}
         self.rates = {name: Rates(opened.terminal.maxbars) for name in opened.symbols}
         self._seeded: set[str] = set()
+        self.removed: set[str] = set()
+        self.shown: dict[str, tuple[int, int, int]] = {}
         self._troubles = Troubles(scenario.call if scenario else (), opened.market.seed)
         self._deeds = Deeds(scenario.broker if scenario else ())
         self._later: list[tuple[int, Callable[[], None]]] = []
@@ -148,7 +150,7 @@ class Session:
         self._began_utc_ms = self._clock.now_utc_ms()
         start_utc_ms = self._began_utc_ms - _WARM_UP_MS
         checks = self.server.checks
-        self._quotes: Iterator[Quoted] = played(
+        self._quotes: Iterator[Arriving] = played(
             quotes_of(
                 opened.market,
                 opened.symbols,
@@ -180,26 +182,38 @@ class Session:
         """Real seconds until there is news; None at the end of a recorded market."""
         if self._next is None:
             return None
-        return max(0.0, (self._next[1].time_utc_ms - self.now_utc_ms) / 1000 / self.market.speed)
+        return max(0.0, (self._next[0] - self.now_utc_ms) / 1000 / self.market.speed)
 
     def _advance(self) -> None:
         """Let happen what has become due since the last call."""
         now_utc_ms, server = self.now_utc_ms, self.server
-        while self._next is not None and self._next[1].time_utc_ms <= now_utc_ms:
-            name, quote = self._next
-            self._deeds_before(quote.time_utc_ms)
-            self.quoted(name, quote.time_utc_ms, quote.bid_points, quote.ask_points)
+        while self._next is not None and self._next[0] <= now_utc_ms:
+            arrives_utc_ms, name, quote = self._next
             self._next = next(self._quotes, None)
+            self._deeds_before(arrives_utc_ms)
+            self.quoted(name, arrives_utc_ms, quote.bid_points, quote.ask_points, stamped_utc_ms=quote.time_utc_ms)
         self._deeds_before(now_utc_ms)
         if server.assumptions.visible_lag_ms:
             self.snapshot()
 
-    def quoted(self, name: str, time_utc_ms: int, bid_points: int, ask_points: int) -> None:
-        """One quote, to the server and into the bars. Prices of 0 reach the terminal, never the server's book."""
-        server = self.server
+    def quoted(
+        self, name: str, time_utc_ms: int, bid_points: int, ask_points: int, *, stamped_utc_ms: int | None = None
+    ) -> None:
+        """One quote, to the server and into the bars, with the stamp that it bears. Prices of 0 are shown by the terminal, and
+        never reach the server's book; a terminal without its broker shows what it had."""
+        server, terms = self.server, self.server.symbols[name]
+        stamp_utc_ms = time_utc_ms if stamped_utc_ms is None else stamped_utc_ms
         if bid_points <= 0 or ask_points <= 0:
+            self.shown[name] = (stamp_utc_ms, bid_points, ask_points)
             return
-        server.on_quote(name, max(time_utc_ms, 0), bid_points, ask_points)
+        if terms.tick_size_points > 1:
+            bid_points -= bid_points % terms.tick_size_points
+            ask_points += -ask_points % terms.tick_size_points
+        server.on_quote(name, time_utc_ms, bid_points, ask_points)
+        if self.connected:
+            self.shown.pop(name, None)
+        if stamp_utc_ms != time_utc_ms:
+            server.restamp(name, stamp_utc_ms)
         offset_ms = server.clock.offset_ms(time_utc_ms)
         self.rates[name].add((time_utc_ms + offset_ms) // 1000, bid_points, ask_points - bid_points)
 
@@ -222,6 +236,11 @@ class Session:
                 self.algo_button = bool(value)
             case "connected":
                 self.connected = bool(value)
+                prices = {} if self.connected else self.server.prices
+                self.shown = {name: (one.time_utc_ms, one.bid_points, one.ask_points) for name, one in prices.items()}
+            case "spec_removed":
+                self.removed.add(event.symbol)
+                do(event, self.server)
             case "api_disabled":
                 self.api_disabled = bool(value)
             case "login":
@@ -229,8 +248,9 @@ class Session:
             case "server_name":
                 self.server_name = str(value)
             case "restart":
-                self.is_initialized = False
-                raise Refused(*LOST_CONNECTION)
+                if self.is_initialized:
+                    self.is_initialized = False
+                    raise Refused(*LOST_CONNECTION)
             case "trade_allowed" | "trade_expert":
                 self._change_account(event.kind, bool(value))
             case "trade_mode_of_account":
@@ -239,6 +259,9 @@ class Session:
                 self._change_account("margin_mode", int(float(value)))
             case "history_lag_ms" | "visible_lag_ms":
                 self.server.assumptions = msgspec.structs.replace(self.server.assumptions, **{event.kind: round(float(value))})
+                if event.kind == "visible_lag_ms":
+                    self._snapshots.clear()
+                    self.snapshot(since_utc_ms=0)
             case "server_zone":
                 self.server.set_zone(str(value))
             case _:
@@ -249,15 +272,22 @@ class Session:
 
     # -- what is seen ---------------------------------------------------------------------------------------------------
 
-    def snapshot(self) -> None:
+    @property
+    def is_own_account(self) -> bool:
+        """The terminal is on the account that was opened; on another one nothing of it is seen."""
+        return self.login == self.server.account.login
+
+    def snapshot(self, *, since_utc_ms: int | None = None) -> None:
         """Positions as they are, for a terminal that shows them late."""
         if self.server.assumptions.visible_lag_ms:
             held = tuple(msgspec.structs.replace(one) for one in self.server.book.positions.values())
             if not self._snapshots or self._snapshots[-1][1] != held:
-                self._snapshots.append((self.now_utc_ms, held))
+                self._snapshots.append((self.now_utc_ms if since_utc_ms is None else since_utc_ms, held))
 
     def visible_positions(self) -> list[Position]:
         lag_ms = self.server.assumptions.visible_lag_ms
+        if not self.is_own_account:
+            return []
         if not lag_ms:
             return list(self.server.book.positions.values())
         shown: tuple[Position, ...] = ()

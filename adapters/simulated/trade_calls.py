@@ -77,17 +77,17 @@ class TradeCalls:
         session = self._session
         if session.api_disabled:
             raise Refused(*_API_DISABLED)
-        request = self._request(fields)
+        request, terms = self._request(fields), self._meant(fields)  # before it is carried out: afterwards it may be gone
         call = _call_of(request)
         trouble = session.trouble(call)
         local = self._refused_here()
         if local is not None:
-            return self._answer(local, fields, request_id=0)
+            return self._answer(local, fields, request_id=0, terms=terms)
         session.hold(session.terminal.latency_ms / 1000)
         session.request_id += 1
         result = self._execute(request, trouble)
         session.snapshot()
-        return self._answer(result, fields, request_id=session.request_id)
+        return self._answer(result, fields, request_id=session.request_id, terms=terms)
 
     def _execute(self, request: Request, trouble: CallEvent | None) -> Result:
         """Raises Refused where no reply comes back."""
@@ -104,9 +104,9 @@ class TradeCalls:
                 raise Refused(*LOST_REPLY)
             case "placed" | "placed_refused":
                 assert trouble is not None
-                if trouble.kind == "placed":
-                    session.later(trouble.seconds, lambda: send(self._at_any_price(request)) and None)
-                return Result(mt5.TRADE_RETCODE_PLACED, order=session.server.book.next_order_ticket(), detail="Request placed")
+                placed, executed = session.server.place(request), trouble.kind == "placed"
+                session.later(trouble.seconds, lambda: session.server.end_placed(placed.order, executed=executed))
+                return placed
             case "retcode":
                 assert trouble is not None
                 return Result(trouble.code, detail="refused, by scenario")
@@ -160,7 +160,7 @@ class TradeCalls:
         return None
 
     def _request(self, fields: Mapping[str, Any]) -> Request:
-        terms = self._session.server.symbols.get(fields["symbol"])
+        terms = self._meant(fields)
         digits = 0 if terms is None else terms.digits
         return Request(
             action=fields["action"],
@@ -170,7 +170,7 @@ class TradeCalls:
             stoplimit_points=_whole_number(fields["stoplimit"] * 10**digits),
             sl_points=_whole_number(fields["sl"] * 10**digits),
             tp_points=_whole_number(fields["tp"] * 10**digits),
-            deviation=fields["deviation"],
+            deviation=fields["deviation"] * (terms.points_per_shown if terms else 1),
             type=fields["type"],
             type_filling=fields["type_filling"],
             type_time=fields["type_time"],
@@ -182,8 +182,16 @@ class TradeCalls:
             comment=fields["comment"],
         )
 
-    def _answer(self, result: Result, fields: dict[str, Any], *, request_id: int) -> Any:
-        terms = self._session.server.symbols.get(fields["symbol"])
+    def _meant(self, fields: Mapping[str, Any]) -> SymbolTerms | None:
+        """The symbol that is named, or that of the order or position which is."""
+        book, name = self._session.server.book, fields["symbol"]
+        if not name:
+            named = book.orders.get(fields["order"]) or book.positions.get(fields["position"])
+            name = named.symbol if named is not None else ""
+        return self._session.server.symbols.get(name)
+
+    def _answer(self, result: Result, fields: dict[str, Any], *, request_id: int, terms: SymbolTerms | None = None) -> Any:
+        terms = self._meant(fields) if terms is None else terms
         digits, steps = (terms.digits, terms.steps_per_lot) if terms else (0, 1)
         bid, ask = _price(result.bid_points, digits), _price(result.ask_points, digits)
         price, volume = _price(result.price_points, digits), result.volume_steps / steps
@@ -209,7 +217,8 @@ class TradeCalls:
 
     def orders_get(self, *arguments: Any, **keywords: Any) -> Any:
         def body() -> Any:
-            return self._chosen(arguments, keywords, list(self._session.server.book.orders.values()), self._order)
+            there = list(self._session.server.book.orders.values()) if self._session.is_own_account else []
+            return self._chosen(arguments, keywords, there, self._order)
 
         return self._session.run("orders_get", None, body, call=Call.ORDERS)
 
@@ -298,10 +307,14 @@ class TradeCalls:
         return [one for one in there if from_s <= server_ms(when(one)) // 1000 <= to_s]
 
     def _past_deals(self) -> list[Deal]:
+        if not self._session.is_own_account:
+            return []
         shown_utc_ms = self._session.now_utc_ms - self._session.server.assumptions.history_lag_ms
         return [deal for deal in self._session.server.book.kept.deals if deal.time_utc_ms <= shown_utc_ms]
 
     def _past_orders(self) -> list[Order]:
+        if not self._session.is_own_account:
+            return []
         shown_utc_ms = self._session.now_utc_ms - self._session.server.assumptions.history_lag_ms
         return [order for order in self._session.server.book.kept.done_orders if order.done_utc_ms <= shown_utc_ms]
 
@@ -363,7 +376,7 @@ class TradeCalls:
 
     def _known(self, symbol: str) -> SymbolTerms:
         terms = self._session.server.symbols.get(symbol)
-        if terms is None:
+        if terms is None or symbol in self._session.removed:
             raise Refused(mt5.RES_E_NOT_FOUND, "Terminal: Not found")
         return terms
 

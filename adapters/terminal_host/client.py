@@ -89,13 +89,19 @@ class HostLink:
 
 class HostedBroker:
     """Implements `adapters.broker.Broker`. `order_link` and `read_link` are two connections: a reading does not wait for the
-    answer of an order, except at the terminal itself."""
+    answer of an order, except at the terminal itself. `beat` is said before each open, so that the host's gate goes by what
+    holds now."""
 
-    def __init__(self, order_link: HostLink, read_link: HostLink) -> None:
-        self._orders, self._reads = order_link, read_link
+    def __init__(self, order_link: HostLink, read_link: HostLink, *, beat: Callable[[], verbs.Beat] | None = None) -> None:
+        self._orders, self._reads, self._beat = order_link, read_link, beat
         self.answered_intent_id = 0
 
     def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+        if self._beat is not None:
+            try:
+                self._orders.ask(self._beat())
+            except (LinkDown, ReplyLost):
+                return Answer(Outcome.VOID, detail=DenialReason.TERMINAL_DOWN.value)
         answer = self._ordered(verbs.Open(intent_id, epoch, magic, request))
         self.answered_intent_id = max(self.answered_intent_id, intent_id)
         return answer

@@ -163,7 +163,7 @@ def test_a_kill_while_the_supervisor_stands_still_lets_no_order_out_afterwards(h
     run.process.send_signal(signal.SIGSTOP)
     killed = house.command("kill")
     assert killed.returncode == 5
-    assert "no host confirmed" in killed.stdout
+    assert "no terminal host confirmed; no supervisor confirmed" in killed.stdout
     before = house.said()
     run.process.send_signal(signal.SIGCONT)
     run.until("mode close_only")

@@ -116,10 +116,19 @@ class Book:
         order.position_id = self.kept.deals[-1].position_id
         return Filled(order.ticket, deal, price_points)
 
-    def leave(self, position: Position, volume_steps: int, why: Why, *, order_ticket: int = 0) -> Filled:
-        """Close `volume_steps` of `position` at the current quote, by an order of the server's own where none is named."""
+    def leave(
+        self,
+        position: Position,
+        volume_steps: int,
+        why: Why,
+        *,
+        asked_steps: int | None = None,
+        filling: int = mt5.ORDER_FILLING_FOK,
+    ) -> Filled:
+        """Close `volume_steps` of `position` at the current quote; where more was asked the order's rest is cancelled."""
         price_points = self._prices[position.symbol].exit_points(position.is_buy)
-        ticket = order_ticket or self._closing_order(position, volume_steps, price_points, why)
+        rest_steps = 0 if asked_steps is None else asked_steps - volume_steps
+        ticket = self._closing_order(position, volume_steps, price_points, why, rest_steps=rest_steps, filling=filling)
         deal = self._take(position, volume_steps, price_points, 1, ticket, why, mt5.DEAL_ENTRY_OUT)
         return Filled(ticket, deal, price_points)
 
@@ -142,16 +151,16 @@ class Book:
         self.save()
 
     def reopen(self, position: Position, price_points: int, why: Why) -> None:
-        """Close at `price_points` and open again there: another ticket, the same identifier (swap modes 7 and 8)."""
-        volume_steps, ticket = position.volume_steps, self._closing_order(position, position.volume_steps, price_points, why)
-        self._take(position, volume_steps, price_points, 1, ticket, why, mt5.DEAL_ENTRY_OUT)
-        position.volume_steps, position.ticket = volume_steps, self.next_order_ticket()
-        position.open_cost, position.open_parts = price_points, 1
+        """Close at the market and open again at `price_points`: another ticket, the same identifier (swap modes 7 and 8)."""
+        volume_steps = position.volume_steps
+        self.leave(position, volume_steps, why)
+        side = mt5.ORDER_TYPE_BUY if position.is_buy else mt5.ORDER_TYPE_SELL
+        position.ticket = self._closing_order(position, volume_steps, price_points, why, kind=side)
+        position.volume_steps, position.open_cost, position.open_parts = volume_steps, price_points, 1
         position.update_utc_ms = self.now_utc_ms
         self.kept.positions[position.ticket] = position
-        self._record(
-            position, position.ticket, mt5.DEAL_ENTRY_IN, volume_steps, price_points, 1, 0, 0, why, is_buy=position.is_buy
-        )
+        entry, is_buy = mt5.DEAL_ENTRY_IN, position.is_buy
+        self._record(position, position.ticket, entry, volume_steps, price_points, 1, 0, 0, why, is_buy=is_buy)
 
     def operate(self, kind: int, cents: int, comment: str) -> int:
         """A line that is no trade: deposit, correction, charge, dividend. Credit stands beside the balance."""
@@ -203,12 +212,13 @@ class Book:
         )
 
     def _add(self, held: Position, order: Order, volume_steps: int, price_points: int, why: Why) -> int:
-        """The price becomes the average by volume; stop and target are replaced, none clears them (metatrader5.md 3.2)."""
+        """The price becomes the average by volume; netting replaces stop and target, none clears them (metatrader5.md 3.2)."""
         total_steps = held.volume_steps + volume_steps
         held.open_cost = held.open_cost * held.volume_steps + price_points * volume_steps * held.open_parts
         held.open_parts *= total_steps
         held.volume_steps = total_steps
-        held.sl_points, held.tp_points = order.sl_points, order.tp_points
+        if not self.account.is_hedging:
+            held.sl_points, held.tp_points = order.sl_points, order.tp_points
         held.update_utc_ms = self.now_utc_ms
         _shorten(held)
         return self._record(held, order.ticket, mt5.DEAL_ENTRY_IN, volume_steps, price_points, 1, 0, 0, why, is_buy=held.is_buy)
@@ -285,19 +295,22 @@ class Book:
         *,
         kind: int | None = None,
         by: int = 0,
+        rest_steps: int = 0,
+        filling: int = mt5.ORDER_FILLING_FOK,
     ) -> int:
+        """An order that is done already; its ticket."""
         side = mt5.ORDER_TYPE_SELL if position.is_buy else mt5.ORDER_TYPE_BUY
         order = Order(
             ticket=self.next_order_ticket(),
             symbol=position.symbol,
             type=side if kind is None else kind,
-            volume_steps=volume_steps,
-            volume_left_steps=0,
+            volume_steps=volume_steps + rest_steps,
+            volume_left_steps=rest_steps,
             price_points=price_points,
             stoplimit_points=0,
             sl_points=0,
             tp_points=0,
-            type_filling=mt5.ORDER_FILLING_FOK,
+            type_filling=filling,
             type_time=mt5.ORDER_TIME_GTC,
             expiration_utc_ms=0,
             magic=why.magic,
@@ -307,7 +320,8 @@ class Book:
             position_id=position.identifier,
             position_by_id=by,
         )
-        order.state, order.done_utc_ms = mt5.ORDER_STATE_FILLED, self.now_utc_ms
+        order.state = mt5.ORDER_STATE_CANCELED if rest_steps else mt5.ORDER_STATE_FILLED
+        order.done_utc_ms = self.now_utc_ms
         self.kept.done_orders.append(order)
         del self.kept.done_orders[:-HISTORY_KEPT]
         return order.ticket
@@ -332,8 +346,8 @@ class Book:
         is_buy: bool,
     ) -> int:
         terms = self._symbols[position.symbol]
-        charged = terms.commission_on == "both" or (terms.commission_on == "in") is (entry == mt5.DEAL_ENTRY_IN)
-        commission_cents = -_ceil(terms.commission_cents_per_lot * volume_steps, terms.steps_per_lot) if charged else 0
+        charged_steps = self._charged_steps(terms, entry, volume_steps, position)
+        commission_cents = -_ceil(terms.commission_cents_per_lot * charged_steps, terms.steps_per_lot)
         self.kept.balance_cents += profit_cents + commission_cents + swap_cents
         self._append(
             Deal(
@@ -356,6 +370,14 @@ class Book:
             )
         )
         return self.kept.last_deal_ticket
+
+    @staticmethod
+    def _charged_steps(terms: SymbolTerms, entry: int, volume_steps: int, position: Position) -> int:
+        """Of a reversal, what it opened is charged going in, what it closed going out."""
+        if terms.commission_on == "both":
+            return volume_steps
+        opened_steps = {mt5.DEAL_ENTRY_IN: volume_steps, mt5.DEAL_ENTRY_INOUT: position.volume_steps}.get(entry, 0)
+        return opened_steps if terms.commission_on == "in" else volume_steps - opened_steps
 
     def _append(self, deal: Deal) -> None:
         self.kept.last_deal_ticket += 1

@@ -75,6 +75,8 @@ class Checks:
         terms = self._symbols.get(request.symbol)
         if terms is None or request.type not in _DEALS:
             return refused(mt5.TRADE_RETCODE_INVALID, f"no market order of type {request.type} in {request.symbol!r}")
+        if not terms.order_mask & mt5.SYMBOL_ORDER_MARKET:
+            return refused(mt5.TRADE_RETCODE_INVALID_ORDER, f"{terms.name} takes no market orders")
         held = self._book.positions.get(request.position) if request.position else None
         closes = bool(request.position)
         return (
@@ -175,7 +177,7 @@ class Checks:
 
     def _volume(self, terms: SymbolTerms, request: Request, held: Position | None) -> Result | None:
         steps = request.volume_steps
-        if steps is None or steps <= 0:
+        if steps is None or steps <= 0 or (steps % terms.volume_step_steps and not (held and steps >= held.volume_steps)):
             return refused(mt5.TRADE_RETCODE_INVALID_VOLUME, f"no whole steps of 1/{terms.steps_per_lot} lot")
         if held is not None and steps >= held.volume_steps:
             return None  # the rest may be smaller than the minimum; more than there is has a code of its own
@@ -233,7 +235,9 @@ class Checks:
             case mt5.ORDER_TIME_SPECIFIED_DAY:
                 return self.clock.day_end_utc_ms(self.clock.utc_ms(server_ms))
             case _:
-                return 0
+                terms = self._symbols.get(request.symbol)
+                ends = terms is not None and terms.gtc_mode != mt5.SYMBOL_ORDERS_GTC
+                return self.clock.day_end_utc_ms(now_utc_ms) if ends else 0
 
     def _deal_price(self, terms: SymbolTerms, request: Request) -> Result | None:
         if terms.execution not in _ASKS_PRICE:

@@ -7,6 +7,8 @@ ratios, rounded once: profit half away from zero, margin upward.
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.simulated.server.prices import Price
 from evenkeel.adapters.simulated.server.records import Position
@@ -50,6 +52,10 @@ class Money(Protocol):
         """What all positions of one symbol block together."""
         ...
 
+    def worth_of(self, currency: str) -> Ratio | None:
+        """What one unit of a currency costs in the account's; None without quotes."""
+        ...
+
     def relies_on(self, symbol: str) -> frozenset[str]:
         """Other symbols whose quotes decide what a move of this one is worth."""
         ...
@@ -91,10 +97,11 @@ class RateMoney:
         return self._rate(self._symbols[symbol].currency_margin, gain=False)
 
     def margin_cents(self, symbol: str, volume_steps: int, cost: int, parts: int, rate: Ratio) -> int:
-        return self._margin(symbol, volume_steps, cost, parts, rate, self._symbols[symbol].contract_size)
+        return self._margin(self._symbols[symbol], volume_steps, cost, parts, rate)
 
     def held_cents(self, positions: Sequence[Position]) -> int:
-        """Hedged volume is charged by the symbol's hedged margin; the rest as part of its own side."""
+        """Hedged volume is charged by the symbol's hedged margin: a contract size or, beside an initial margin, money a lot.
+        The rest is part of its own side."""
         sides = [[one for one in positions if one.is_buy is is_buy] for is_buy in (True, False)]
         margins = [sum(self._one_cents(one) for one in side) for side in sides]
         volumes = [sum(one.volume_steps for one in side) for side in sides]
@@ -106,21 +113,24 @@ class RateMoney:
         covered = min(volumes)
         uncovered = _ceil(margins[larger] * (volumes[larger] - covered), volumes[larger])
         first = sides[larger][0]
-        size = int(self._symbols[first.symbol].margin_hedged)
-        return uncovered + self._margin(first.symbol, covered, first.open_cost, first.open_parts, first.margin_rate, size)
+        terms = self._symbols[first.symbol]
+        hedged = msgspec.structs.replace(terms, contract_size=int(terms.margin_hedged), margin_initial=terms.margin_hedged)
+        if not terms.margin_hedged:
+            return uncovered
+        if not terms.margin_initial:
+            hedged = msgspec.structs.replace(hedged, margin_initial=0.0)
+        return uncovered + self._margin(hedged, covered, first.open_cost, first.open_parts, first.margin_rate)
 
     def relies_on(self, symbol: str) -> frozenset[str]:
         return frozenset(self._path(self._symbols[symbol].currency_profit) or ()) - {symbol}
 
-    def worth_of(self, currency: str, *, gain: bool) -> Ratio | None:
-        """What one unit of `currency` brings (gain) or costs in the account's; None without quotes."""
-        return self._rate(currency, gain=gain)
+    def worth_of(self, currency: str) -> Ratio | None:
+        return self._rate(currency, gain=False)
 
     def _one_cents(self, one: Position) -> int:
         return self.margin_cents(one.symbol, one.volume_steps, one.open_cost, one.open_parts, one.margin_rate)
 
-    def _margin(self, symbol: str, volume_steps: int, cost: int, parts: int, rate: Ratio, contract_size: int) -> int:
-        terms = self._symbols[symbol]
+    def _margin(self, terms: SymbolTerms, volume_steps: int, cost: int, parts: int, rate: Ratio) -> int:
         numerator = volume_steps * self._cents * _ppm(terms.margin_ratio) * rate[0]
         denominator = terms.steps_per_lot * _PPM * rate[1]
         if terms.margin_initial:
@@ -128,7 +138,7 @@ class RateMoney:
         mode = terms.calc_mode
         if mode in _BY_TICK_VALUE or mode in _WITHOUT_PROFIT:
             return 0
-        numerator *= contract_size
+        numerator *= terms.contract_size
         if mode in _BY_PRICE:
             numerator, denominator = numerator * cost, denominator * parts * 10**terms.digits
         if mode == mt5.SYMBOL_CALC_MODE_CFDINDEX:
@@ -142,7 +152,7 @@ class RateMoney:
         """Who gains sells the currency, who loses has to buy it."""
         path = self._path(currency)
         if path is None:
-            return (_ppm(self._rates[currency]), _PPM) if currency in self._rates else None
+            return self._declared(currency, gain=gain)
         numerator, denominator = 1, 1
         for name in path:
             price, terms = self._prices.get(name), self._symbols[name]
@@ -156,6 +166,19 @@ class RateMoney:
                 currency = terms.currency_base
                 numerator, denominator = numerator * size, denominator * (price.ask_points if gain else price.bid_points)
         return numerator, max(1, denominator)
+
+    def _declared(self, currency: str, *, gain: bool) -> Ratio | None:
+        """A rate that somebody declared, or one symbol away from one."""
+        if currency in self._rates:
+            return _ppm(self._rates[currency]), _PPM
+        for other, rate in self._rates.items():
+            name = self._between(currency, other)
+            price = None if name is None else self._prices.get(name)
+            if name is not None and price is not None:
+                size, points = 10 ** self._symbols[name].digits, price.bid_points if gain else price.ask_points
+                ratio = (points, size) if self._symbols[name].currency_base == currency else (size, points)
+                return ratio[0] * _ppm(rate), max(1, ratio[1]) * _PPM
+        return None
 
     def _path(self, currency: str) -> tuple[str, ...] | None:
         """The symbols through which it is exchanged: none, one, or two over another currency."""

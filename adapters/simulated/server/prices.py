@@ -55,6 +55,8 @@ class Price:
 
     def reaches(self, order: Order) -> bool:
         """Buy orders wait for the ask, sell orders for the bid."""
+        if order.on_the_way:
+            return False
         now_points = self.entry_points(order.is_buy)
         if order.triggered:
             level_points, rising = order.stoplimit_points, not order.is_buy
@@ -89,6 +91,8 @@ class Price:
 
     def leave_out_order(self, order: Order) -> None:
         """The level that the order waits for."""
+        if order.on_the_way:
+            return
         level_points = order.stoplimit_points if order.triggered else order.price_points
         rising = not order.is_buy if order.triggered else order.is_buy is not is_limit(order.type)
         if order.type <= mt5.ORDER_TYPE_SELL:

@@ -80,7 +80,7 @@ class Position(msgspec.Struct, array_like=True):
 
 
 class Order(msgspec.Struct, array_like=True):
-    """`triggered`: a stop-limit whose stop was reached, so that it is a limit now."""
+    """`triggered`: a stop-limit whose stop was reached: now a limit. `on_the_way`: accepted, not yet carried out."""
 
     ticket: int
     symbol: str
@@ -103,6 +103,7 @@ class Order(msgspec.Struct, array_like=True):
     position_id: int = 0
     position_by_id: int = 0
     triggered: bool = False
+    on_the_way: bool = False
 
     @property
     def is_buy(self) -> bool:

@@ -89,6 +89,13 @@ class TradeServer:
             return False
         return self._serve(symbol)
 
+    def restamp(self, symbol: str, time_utc_ms: int) -> None:
+        """The newest quote bears another time than that at which it came."""
+        price = self.prices[symbol]
+        price.time_utc_ms = time_utc_ms
+        if price.ticks:
+            price.ticks[-1] = (time_utc_ms, price.bid_points, price.ask_points)
+
     def band(self, symbol: str) -> Band:
         """Strictly inside which a quote of `symbol` changes nothing here; shut before its first quote."""
         price = self.prices.get(symbol)
@@ -108,6 +115,35 @@ class TradeServer:
         result = refusal or self._execute(request)
         self.arm()
         return result
+
+    def place(self, request: Request) -> Result:
+        """Accept it as a server does that answers before it knows: the order is there, and nothing is carried out yet."""
+        refusal = self.checks.refusal(request, self.now_utc_ms) or self._no_money(request)
+        if refusal is not None:
+            return refusal
+        order = self._order(request, Why(request.magic, request.reason, request.comment), 0)
+        order.on_the_way, order.position_id = True, request.position
+        self.book.add_order(order)
+        return Result(mt5.TRADE_RETCODE_PLACED, order=order.ticket, detail="Request placed")
+
+    def end_placed(self, ticket: int, *, executed: bool) -> None:
+        """What became of it, at the newest quote."""
+        order = self.book.kept.orders.get(ticket)
+        if order is None:
+            return
+        order.on_the_way = False
+        held = self.book.positions.get(order.position_id) if order.position_id else None
+        why = Why(order.magic, order.reason, order.comment)
+        if not executed or (order.position_id and held is None):
+            self.book.end_order(order, mt5.ORDER_STATE_REJECTED)
+        elif held is not None:
+            del self.book.kept.orders[ticket]
+            self.book.leave(held, min(order.volume_left_steps, held.volume_steps), why)
+        else:
+            self.book.enter(order, order.volume_left_steps, why)
+            order.volume_left_steps = 0
+            self.book.end_order(order, mt5.ORDER_STATE_FILLED)
+        self.arm()
 
     def check(self, request: Request) -> tuple[Result, AccountState]:
         """What `send` would say, and the account afterwards."""
@@ -201,7 +237,13 @@ class TradeServer:
         if there_steps < request.volume_steps and request.type_filling == mt5.ORDER_FILLING_FOK:
             return refused(self.assumptions.fok_unfilled_code, f"only {there_steps} steps are there")
         magic = held.magic if self.assumptions.close_keeps_magic else why.magic
-        filled = self.book.leave(held, there_steps, why._replace(magic=magic))
+        filled = self.book.leave(
+            held,
+            there_steps,
+            why._replace(magic=magic),
+            asked_steps=request.volume_steps,
+            filling=request.type_filling,
+        )
         part = there_steps < request.volume_steps
         code = mt5.TRADE_RETCODE_DONE_PARTIAL if part else mt5.TRADE_RETCODE_DONE
         return self._filled(filled, there_steps, held.symbol, code)
@@ -211,7 +253,7 @@ class TradeServer:
         order.price_points, order.stoplimit_points = request.price_points or 0, request.stoplimit_points or 0
         order.sl_points, order.tp_points = request.sl_points or 0, request.tp_points or 0
         order.type_time = request.type_time
-        order.expiration_utc_ms = self.checks.expiration_utc_ms(request, self.now_utc_ms)
+        order.expiration_utc_ms = self.checks.expiration_utc_ms(request._replace(symbol=order.symbol), self.now_utc_ms)
         self.book.save()
         return self._done(order=order.ticket, volume_steps=order.volume_left_steps)
 
@@ -418,7 +460,8 @@ class TradeServer:
             case mt5.SYMBOL_SWAP_MODE_CURRENCY_DEPOSIT:
                 return round(swap * lots * cents)
             case mt5.SYMBOL_SWAP_MODE_CURRENCY_SYMBOL | mt5.SYMBOL_SWAP_MODE_CURRENCY_MARGIN:
-                rate = self.money.margin_rate(position.symbol) or (0, 1)
+                of_base = terms.swap_mode == mt5.SYMBOL_SWAP_MODE_CURRENCY_SYMBOL
+                rate = self.money.worth_of(terms.currency_base if of_base else terms.currency_margin) or (0, 1)
                 return round(swap * lots * cents * Fraction(*rate))
             case _:
                 current = terms.swap_mode == mt5.SYMBOL_SWAP_MODE_INTEREST_CURRENT

@@ -32,6 +32,9 @@ class SpecMoney:
     def held_cents(self, positions: Sequence[Position]) -> int:
         return sum(self.margin_cents(one.symbol, one.volume_steps, 0, 1, one.margin_rate) for one in positions)
 
+    def worth_of(self, currency: str) -> Ratio | None:
+        return 1, 1
+
     def relies_on(self, symbol: str) -> frozenset[str]:
         return frozenset()
 

@@ -54,7 +54,8 @@ class SymbolTerms(_Table, frozen=True):
     """A symbol in integers: prices in points, volumes in steps, numbers of enumerations as MetaTrader's.
 
     `sessions` are (from, to) in minutes of the server's week, which begins on Sunday; none: always open. The commission
-    is that of one deal; `swap_long` and `swap_short` are in the unit of `swap_mode`. `liquidity_steps` 0: unlimited.
+    is that of one deal; `swap_long` and `swap_short` are in the unit of `swap_mode`. `liquidity_steps` 0: unlimited. Points and
+    steps are how numbers are kept, and stay; what a broker changes is `volume_step_steps`, `tick_size_points`, `shown_digits`.
     """
 
     name: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._#&-]{1,29}\Z")]
@@ -65,6 +66,7 @@ class SymbolTerms(_Table, frozen=True):
     steps_per_lot: Annotated[int, Meta(ge=1, le=100_000)] = 100
     volume_min_steps: Annotated[int, Meta(ge=1, le=10**9)] = 1
     volume_max_steps: Annotated[int, Meta(ge=1, le=10**9)] = 10_000
+    volume_step_steps: Annotated[int, Meta(ge=1, le=10**6)] = 1
     volume_limit_steps: Whole = 0
     liquidity_steps: Whole = 0
     stops_level_points: Whole = 0
@@ -90,10 +92,17 @@ class SymbolTerms(_Table, frozen=True):
     commission_cents_per_lot: Whole = 0
     commission_on: Literal["in", "out", "both"] = "both"
     sessions: tuple[tuple[Minute, Minute], ...] = ()
+    shown_digits: Annotated[int, Meta(ge=0, le=8)] | None = None
+    shown_tick_value: Annotated[float, Meta(ge=0, le=1e9)] | None = None
     path: str = "Forex"
     description: str = ""
     typical_price_points: Annotated[int, Meta(ge=1, le=2**40)] = 110_000
     typical_spread_points: Annotated[int, Meta(ge=0, le=10**6)] = 10
+
+    @property
+    def points_per_shown(self) -> int:
+        """Points in one point as the terminal counts them."""
+        return 1 if self.shown_digits is None else int(10 ** max(0, self.digits - self.shown_digits))
 
 
 class AccountTerms(_Table, frozen=True):
