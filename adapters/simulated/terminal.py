@@ -20,7 +20,7 @@ from evenkeel.adapters.simulated.server import records
 from evenkeel.adapters.simulated.server.book import Why
 from evenkeel.adapters.simulated.server.server import TradeServer
 from evenkeel.adapters.simulated.server.spec_money import ProfitCents, SpecMoney, terms_of
-from evenkeel.adapters.simulated.server.terms import AccountTerms, Assumptions
+from evenkeel.adapters.simulated.server.terms import AccountTerms, Assumptions, SymbolTerms
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerPosition,
@@ -55,7 +55,8 @@ class SimulatedTerminal:
 
     `profit_cents(spec, points, volume_steps, close_price_points)` is the worth of a move. `recorded_ticks(symbol,
     from_utc_ms)` stands in for the terminal's own tick history of `keep_ticks` quotes a symbol (0 keeps none). With `store`
-    the account survives our process: it is read back from that file, which may raise BookUnreadable.
+    the account survives our process: it is read back from that file, which may raise BookUnreadable. `terms` say more of a
+    symbol than its spec does: swaps, sessions.
 
     Every method may be called from any thread: one lock is held throughout.
     """
@@ -74,6 +75,7 @@ class SimulatedTerminal:
         store: Path | None = None,
         recorded_ticks: Callable[[str, int], Sequence[Quote]] | None = None,
         keep_ticks: int = 20_000,
+        terms: Mapping[str, SymbolTerms] = {},
     ) -> None:
         self._specs, self._daily, self._recorded_ticks = specs, daily, recorded_ticks
         account = AccountTerms(
@@ -85,7 +87,7 @@ class SimulatedTerminal:
         )
         self._server = TradeServer(
             account,
-            {symbol: terms_of(spec, currency) for symbol, spec in specs.items()},
+            {symbol: terms.get(symbol) or terms_of(spec, currency) for symbol, spec in specs.items()},
             Assumptions(),
             money=lambda prices: SpecMoney(specs, profit_cents, leverage),
             store=store,
@@ -208,6 +210,19 @@ class SimulatedTerminal:
                 raise ValueError(f"{result.retcode}: {result.detail}")
             self._arm()
             return result.order
+
+    def person_places(self, request: records.Request) -> int:
+        """A person places a pending order by hand. Its ticket; raises ValueError when the server refuses it."""
+        with self._lock:
+            result = self._server.send(request._replace(reason=mt5.ORDER_REASON_CLIENT))
+            if not result.is_done:
+                raise ValueError(f"{result.retcode}: {result.detail}")
+            return result.order
+
+    @property
+    def books(self) -> records.Books:
+        """Everything that the server has written down."""
+        return self._book.kept
 
     def person_closes(self, ticket: int) -> None:
         """A person closes `ticket` by hand at the current quote. Raises KeyError when it is gone."""

@@ -21,6 +21,8 @@ from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import Connect, HostLink, LinkDown, ReplyLost
 
 BEAT_S: Final = 1.0
+LOOK_S: Final = 0.1
+"""How often a host that does not answer yet is asked."""
 START_S: Final = 30.0
 RESTART_FIRST_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
@@ -112,7 +114,7 @@ class HostKeeper:
 
     def _keep(self) -> None:
         """A host may be silent for its start, then for MISSED_BEATS_MAX beats."""
-        pause_s, silent_until = RESTART_FIRST_S, Deadline(START_S)
+        pause_s, silent_until, answers = RESTART_FIRST_S, Deadline(START_S), True
         while not self._ending.is_set():
             if self._hangs.is_set():
                 self._hangs.clear()
@@ -123,14 +125,14 @@ class HostKeeper:
                 pause_s = min(RESTART_MAX_S, pause_s * 2)
                 if not self._ending.is_set():
                     self._spawn()
-                silent_until = Deadline(START_S)
-            elif self._beaten():
+                silent_until, answers = Deadline(START_S), False
+            elif answers := self._beaten():
                 pause_s, silent_until = RESTART_FIRST_S, Deadline(MISSED_BEATS_MAX * BEAT_S)
             elif silent_until.is_over:
                 logger.error("the terminal host does not answer")
                 self._kill()
                 silent_until = Deadline(START_S)
-            self._wake.wait(BEAT_S)
+            self._wake.wait(BEAT_S if answers else LOOK_S)
             self._wake.clear()
 
     def _beaten(self) -> bool:

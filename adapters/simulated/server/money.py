@@ -90,8 +90,8 @@ class RateMoney:
             return 0
         numerator, denominator = point_steps * self._cents * rate[0], parts * terms.steps_per_lot * rate[1]
         if terms.calc_mode in _BY_TICK_VALUE:
-            return _rounded(numerator * _ppm(terms.tick_value), denominator * terms.tick_size_points * _PPM)
-        return _rounded(numerator * terms.contract_size, denominator * 10**terms.digits)
+            return rounded(numerator * _ppm(terms.tick_value), denominator * terms.tick_size_points * _PPM)
+        return rounded(numerator * terms.contract_size, denominator * 10**terms.digits)
 
     def margin_rate(self, symbol: str) -> Ratio | None:
         return self._rate(self._symbols[symbol].currency_margin, gain=False)
@@ -211,6 +211,7 @@ def _ceil(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 
 
-def _rounded(numerator: int, denominator: int) -> int:
+def rounded(numerator: int, denominator: int) -> int:
+    """To the nearest whole, half away from zero."""
     size = (2 * abs(numerator) + denominator) // (2 * denominator)
     return size if numerator >= 0 else -size

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from evenkeel.adapters.mt5 import constants as mt5
-from evenkeel.adapters.simulated.server.money import Ratio
+from evenkeel.adapters.simulated.server.money import Ratio, rounded
 from evenkeel.adapters.simulated.server.records import Position
 from evenkeel.adapters.simulated.server.terms import SymbolTerms
 from evenkeel.messages.market import SymbolSpec
@@ -19,8 +19,7 @@ class SpecMoney:
         self._specs, self._profit_cents, self._leverage = specs, profit_cents, leverage
 
     def profit_cents(self, symbol: str, point_steps: int, parts: int, close_points: int) -> int:
-        assert parts == 1, "an account that hedges has no average prices"
-        return self._profit_cents(self._specs[symbol], point_steps, 1, close_points)
+        return self._profit_cents(self._specs[symbol], rounded(point_steps, parts), 1, close_points)
 
     def margin_rate(self, symbol: str) -> Ratio | None:
         return 1, 1

@@ -1,5 +1,6 @@
 """A jump finds every crossing that every tick finds: any watches, any owners, any confirmations, positions of others."""
 
+import contextlib
 import random
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,9 +14,12 @@ from hypothesis import strategies as some
 
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.history import Quotes, Stretch
+from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.replay.every_tick import EveryTick
 from evenkeel.adapters.replay.jump import Jump
+from evenkeel.adapters.simulated.server.records import Books, Request
+from evenkeel.adapters.simulated.server.spec_money import terms_of
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.config.load import load, packaged
 from evenkeel.messages.market import ArmWatches, Direction, DisarmWatches, PricesReached, Side, Watch
@@ -136,6 +140,106 @@ def test_random_watches_and_a_position_by_hand(seed: int, count: int, cuts: list
     rows = rows_of(seed, count)
     borders = [min(cut, count) for cut in cuts]
     assert journaled(rows, borders, seed, jumps=True) == journaled(rows, borders, seed, jumps=False)
+
+
+def slow_rows_of(seed: int, count: int) -> list[Row]:
+    """The same over days: nights with swaps, orders that end with the day."""
+    rows = rows_of(seed, count)
+    return [(MONDAY_UTC_MS + 15 * (row[0] - MONDAY_UTC_MS), *row[1:]) for row in rows]
+
+
+SWAPPED = msgspec.structs.replace(
+    terms_of(SPEC, "USD"), swap_mode=mt5.SYMBOL_SWAP_MODE_POINTS, swap_long=-7.3, swap_short=2.1, commission_cents_per_lot=350
+)
+PENDING = (
+    mt5.ORDER_TYPE_BUY_LIMIT,
+    mt5.ORDER_TYPE_SELL_LIMIT,
+    mt5.ORDER_TYPE_BUY_STOP,
+    mt5.ORDER_TYPE_SELL_STOP,
+    mt5.ORDER_TYPE_BUY_STOP_LIMIT,
+    mt5.ORDER_TYPE_SELL_STOP_LIMIT,
+)
+
+
+def booked(rows: Sequence[Row], cuts: Sequence[int], seed: int, *, jumps: bool) -> tuple[list[bytes], bytes]:
+    """Journal and broker's books, when a person places pending orders and opens far too much between the parts."""
+    dice = random.Random(seed)
+    clock, journal = ManualClock(rows[0][0]), MemoryJournal()
+    terminal = SimulatedTerminal(
+        {"EURUSD": SPEC},
+        start_balance_cents=60_000,
+        currency="USD",
+        currency_digits=2,
+        leverage=100,
+        profit_cents=lambda spec, points, steps, close: 5 * points * steps,
+        keep_ticks=0 if jumps else 1_000,
+        terms={"EURUSD": SWAPPED},
+    )
+    world = World(CONFIG, {"EURUSD": SPEC}, terminal, clock, QuoteBoard(), Gate(), terminal.ticks, lambda: 0)
+    armer = Armer(seed)
+    started = RunStarted("test", "", "test", 1, continued=False, crashed=False)
+    host = stepped_run(world, clock, started, journal, {"reporter": lambda: armer})
+    minutes = {"EURUSD": minutes_of(*stretch_of(rows, 0).quotes[0][:3])}
+    serve: Any = Jump(host, terminal, minutes, foresights={}, tick_answers={}).serve
+    if not jumps:
+        serve = lambda stretch: EveryTick(host, terminal).serve(stretch.in_order())  # noqa: E731
+    borders = [0, *sorted(cuts), len(rows)]
+    for start, end in pairwise(borders):
+        if start < end:
+            serve(stretch_of(rows[start:end], start))
+        if not end:
+            continue
+        bid_points = rows[end - 1][1]
+        for _ in range(4):
+            place(terminal, dice.choice(PENDING), bid_points, dice)
+        with contextlib.suppress(ValueError):
+            terminal.person_opens("EURUSD", dice.choice(list(Direction)), dice.choice((5, 20, 40)))
+    books = terminal.books
+    books.quotes = {}
+    return journal.bodies, msgspec.msgpack.encode(books)
+
+
+def place(terminal: SimulatedTerminal, kind: int, bid_points: int, dice: random.Random) -> None:
+    rising = kind in (mt5.ORDER_TYPE_SELL_LIMIT, mt5.ORDER_TYPE_BUY_STOP, mt5.ORDER_TYPE_BUY_STOP_LIMIT)
+    price_points = bid_points + dice.randint(20, 120) * (1 if rising else -1)
+    back = dice.randint(0, 30) * (1 if kind % 2 == 0 else -1)
+    away = dice.randint(40, 90) * (1 if kind % 2 == 0 else -1)
+    limit = price_points - back if kind >= mt5.ORDER_TYPE_BUY_STOP_LIMIT else 0
+    request = Request(
+        mt5.TRADE_ACTION_PENDING,
+        "EURUSD",
+        dice.choice((2, 10, 60)),
+        price_points,
+        limit,
+        (limit or price_points) - away,
+        (limit or price_points) + away,
+        type=kind,
+        type_time=dice.choice((mt5.ORDER_TIME_GTC, mt5.ORDER_TIME_DAY)),
+    )
+    with contextlib.suppress(ValueError):
+        terminal.person_places(request)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=some.integers(0, 10**6), count=some.integers(200, 900), cuts=some.lists(some.integers(1, 900), min_size=3, max_size=6)
+)
+def test_random_pending_orders_stop_outs_and_swaps(seed: int, count: int, cuts: list[int]) -> None:
+    rows = slow_rows_of(seed, count)
+    borders = [min(cut, count) for cut in cuts]
+    assert booked(rows, borders, seed, jumps=True) == booked(rows, borders, seed, jumps=False)
+
+
+def test_those_worlds_hold_fills_expirations_stop_outs_and_swaps() -> None:
+    kept = [booked(slow_rows_of(seed, 900), [50, 300, 500], seed, jumps=True)[1] for seed in range(12)]
+    found = [msgspec.msgpack.decode(body, type=Books) for body in kept]
+    deals = [deal for books in found for deal in books.deals]
+    assert {deal.reason for deal in deals} >= {mt5.DEAL_REASON_SO, mt5.DEAL_REASON_SL, mt5.DEAL_REASON_TP}
+    assert any(deal.swap_cents for deal in deals)
+    states = {order.state for books in found for order in books.done_orders}
+    assert states >= {mt5.ORDER_STATE_FILLED, mt5.ORDER_STATE_EXPIRED}
+    kinds = {order.type for books in found for order in books.done_orders if order.state == mt5.ORDER_STATE_FILLED}
+    assert kinds >= set(PENDING)
 
 
 @pytest.mark.parametrize("seed", range(3))

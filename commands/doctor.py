@@ -1,0 +1,156 @@
+"""`evenkeel doctor`: what is missing for a terminal, and what it says of itself. Reads only, but for `--measure`."""
+
+import argparse
+import sys
+from pathlib import Path
+from time import sleep
+from typing import Final
+
+import msgspec
+
+from evenkeel.adapters.mt5.examine import Finding, examine, plain
+from evenkeel.adapters.mt5.measure import Measured, NotMeasurable, measure
+from evenkeel.adapters.mt5.module import Expected, NotConnected, Package, PackageMissing, connect, load
+from evenkeel.adapters.os import StateError, state_root
+from evenkeel.adapters.simulated.account_file import AccountFileInvalid
+from evenkeel.adapters.simulated.packs import PackUnknown
+from evenkeel.adapters.simulated.server.book import BookUnreadable
+from evenkeel.adapters.simulated.server.terms import Assumptions
+from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
+from evenkeel.commands import exit_codes
+from evenkeel.config.load import ConfigInvalid
+from evenkeel.config.load import load as load_config
+from evenkeel.config.schema import Config
+from evenkeel.rules.symbols import UnknownSymbol
+from evenkeel.runtime.clock import SystemClock, monotonic_s
+
+TIMEOUT_MS: Final = 60_000
+TICK_S: Final = 5.0
+
+
+class Report(msgspec.Struct):
+    """What `--json` prints. `fit`: nothing stands in the way of trading."""
+
+    fit: bool
+    findings: list[Finding]
+    measured: list[Measured] = []
+    v: int = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="TOML file over the defaults")
+    parser.add_argument("--account", help="name of the account's state folder (default: the configuration's)")
+    parser.add_argument("--symbol", action="append", help="look at this symbol too; may repeat")
+    parser.add_argument("--measure", metavar="SYMBOL", help="on a DEMO account: trade the smallest volume to check assumptions")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        overrides = {"account.name": arguments.account} if arguments.account else {}
+        config = load_config(arguments.config, overrides=overrides)
+        folder = StateFolder(state_root(), config.account.name)
+    except ConfigInvalid as error:
+        print(error, file=sys.stderr)
+        return exit_codes.CONFIG_INVALID
+    except StateError as error:
+        print(error, file=sys.stderr)
+        return exit_codes.USAGE
+    report = Report(False, [])
+    try:
+        _fill(report, arguments, config, folder)
+    except NotMeasurable as error:
+        report.findings.append(Finding("measure", "bad", str(error)))
+    report.fit = not any(finding.state == "bad" for finding in report.findings)
+    if arguments.json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        _print(report)
+    return exit_codes.OK if report.fit else exit_codes.FAILED
+
+
+def _fill(report: Report, arguments: argparse.Namespace, config: Config, folder: StateFolder) -> None:
+    """Raises NotMeasurable."""
+    running = _host(folder)
+    if running is not None:
+        report.findings.append(running)
+        if config.terminal.kind == "mt5":
+            return  # one process at a time: a second one would take the connection away
+    try:
+        package = _package(config)
+        path = config.terminal.path if config.terminal.kind == "mt5" else ""
+        connect(package, path=path, timeout_ms=TIMEOUT_MS)
+    except PackageMissing as error:
+        remedy = "on Windows: pip install evenkeel; elsewhere see README, A Windows machine plus Linux, or Wine"
+        report.findings.append(Finding("package", "bad", str(error), remedy))
+        return
+    except (AccountFileInvalid, PackUnknown, BookUnreadable, UnknownSymbol) as error:
+        report.findings.append(Finding("account file", "bad", str(error)))
+        return
+    except NotConnected as error:
+        remedy = "is the terminal installed there, started once, logged in, and not run as another user or as administrator?"
+        report.findings.append(Finding("connection", "bad", str(error), remedy))
+        return
+    terminal, clock = config.terminal, SystemClock()
+    expected = (
+        Expected(terminal.login, terminal.server, terminal.path or None, terminal.real_login)
+        if terminal.kind == "mt5"
+        else Expected()
+    )
+    symbols = [symbol for strategy in config.strategy.values() for symbol in strategy.symbols]
+    wanted = list(dict.fromkeys([*symbols, *(arguments.symbol or ()), *([arguments.measure] if arguments.measure else ())]))
+    try:
+        report.findings += examine(package, expected, wanted, clock.now_utc_ms())
+        if arguments.measure:
+            report.measured += measure(
+                package,
+                arguments.measure,
+                msgspec.to_builtins(Assumptions()),
+                now_utc_ms=clock.now_utc_ms,
+                monotonic_s=monotonic_s,
+                sleep=sleep,
+            )
+    finally:
+        package.shutdown()
+
+
+def _host(folder: StateFolder) -> Finding | None:
+    """The terminal host that runs for the account, if one does."""
+    from evenkeel.adapters.terminal_host import verbs
+    from evenkeel.adapters.terminal_host.client import HostLink, LinkDown, ReplyLost
+    from evenkeel.adapters.terminal_host.keeper import local_connect
+
+    link = HostLink(local_connect(folder.terminal / ENDPOINT_NAME), TICK_S)
+    try:
+        replied = link.ask(verbs.Hello())
+    except LinkDown:
+        return None
+    except ReplyLost:
+        return Finding("terminal host", "bad", "it does not answer", "the supervisor restarts it; by hand: end its process")
+    finally:
+        link.close()
+    assert isinstance(replied, verbs.Identified)
+    text = f"process {replied.pid}, login {replied.login} at {replied.server}"
+    if replied.refusal:
+        return Finding("terminal host", "bad", f"{text}: {replied.refusal}", "what it says must be mended at the terminal")
+    return Finding("terminal host", "good", text)
+
+
+def _package(config: Config) -> Package:
+    """A simulated one is another than the host's: the same account file, an account of its own."""
+    if config.terminal.kind == "mt5":
+        return load()
+    from evenkeel.adapters.simulated.api import MetaTrader5Like
+    from evenkeel.adapters.simulated.configured import opened_of
+
+    return MetaTrader5Like(opened=opened_of(config))
+
+
+def _print(report: Report) -> None:
+    for finding in report.findings:
+        print(plain(finding))
+    if report.measured:
+        print(f"\n{'assumption':26} {'assumed':>14} {'found':>14}")
+        for one in report.measured:
+            print(f"{one.name:26} {one.assumed:>14} {one.found:>14} {'  differs' if one.differs else ''}")
+    print("\nfit to trade" if report.fit else "\nnot fit to trade: see NO above")
