@@ -38,6 +38,10 @@ replay, in processes of their own, on a file of ticks twice, the second time 21 
   import                 in a new interpreter, minus a bare one
   year (--long)          ten synthetic symbols, a year each
 
+terminal:
+  ticks                  into the simulated terminal, server and bars, in-process; 10 million with --long
+  read, order            through a terminal host in a process of its own; order is an open, a reading and a close
+
 exit status: 0 measured, whatever was found; 1 nothing could be measured, a child crashed, or an open passed the gate
 after a kill; 2 bad flags
 """
@@ -46,7 +50,11 @@ after a kill; 2 bad flags
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXPLANATION
     parser.add_argument(
-        "what", nargs="?", choices=("runtime", "replay", "all"), default="runtime", help="what to measure (%(default)s)"
+        "what",
+        nargs="?",
+        choices=("runtime", "replay", "terminal", "all"),
+        default="runtime",
+        help="what to measure (%(default)s)",
     )
     parser.add_argument(
         "--seconds", type=_seconds, default=SECONDS, metavar="S", help="for each latency (%(default)s); other figures take less"
@@ -56,7 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--symbol", default="EURUSD", help="for replay: what those ticks are of (%(default)s)")
     parser.add_argument("--rounds", type=_rounds, default=5, metavar="N", help="for replay: of each back-test (%(default)s)")
-    parser.add_argument("--long", action="store_true", help="for replay: also 100,000 trades and a year of ten symbols")
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="for replay: also 100,000 trades and a year of ten symbols; for terminal: 10 million ticks",
+    )
     parser.add_argument("--profile", action="store_true", help="for replay: where the time of the job goes, and nothing else")
     parser.add_argument("--json", type=_out, metavar="OUT", help="write the figures there too")
 
@@ -68,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     from evenkeel.adapters import logs
     from evenkeel.adapters.history import HistoryUnreadable
     from evenkeel.adapters.os import write_durably
-    from evenkeel.commands.bench import replay, runtime
+    from evenkeel.commands.bench import replay, runtime, terminal
     from evenkeel.commands.bench.figures import BenchFailed
     from evenkeel.runtime.journal import JournalError
     from evenkeel.runtime.threaded import BootFailed
@@ -86,6 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
             parts.append(runtime.figures(arguments.seconds))
         if arguments.what in ("replay", "all"):
             parts.append(replay.figures(arguments.ticks, arguments.symbol, rounds=arguments.rounds, long=arguments.long))
+        if arguments.what in ("terminal", "all"):
+            parts.append(terminal.figures(arguments.seconds, long=arguments.long))
         for figure in itertools.chain.from_iterable(parts):
             found.append(figure)
             print(_told(figure), flush=True)
