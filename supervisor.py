@@ -31,7 +31,7 @@ from evenkeel.runtime.fold import ledgers_from, readable
 from evenkeel.runtime.journal import Journal
 from evenkeel.runtime.publisher import SUPERVISOR, Codec, Publisher
 from evenkeel.runtime.routes import Routes, RouteTable
-from evenkeel.runtime.shell import ChildSpec, Kind
+from evenkeel.runtime.shell import LEASE_S, ChildSpec, Kind
 from evenkeel.runtime.stepped import SteppedHost
 from evenkeel.runtime.timers import Timers
 
@@ -116,7 +116,8 @@ class World(NamedTuple):
     """What the edges touch: the same in a run, a demonstration and a replay, made of other parts.
 
     `source` None: a replay serves the quotes itself. `journal` None: everything counts as durable at once.
-    `reading_every_ms` None: the broker is read only when somebody asks. `sample_after`: see MarketFeed.
+    `reading_every_ms` None: the broker is read only when somebody asks. `sample_after`: see MarketFeed. `patience_s`: how long
+    a call to a broker in another process may take; so much longer the two edges that call it may be busy.
     """
 
     config: Config
@@ -131,6 +132,7 @@ class World(NamedTuple):
     journal: Durability | None = None
     reading_every_ms: int | None = None
     sample_after: SampleAfter = every_multiple
+    patience_s: float = 0.0
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -226,7 +228,8 @@ def children(
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     specs += [_position(symbol, config) for symbol in symbols]
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
-    specs += [_edge("terminal", lambda: terminal_edge(world)), _edge("market_feed", lambda: market_feed(world))]
+    callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
+    specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
     specs += [_strategy(name, world, stand_ins) for name in config.strategy]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs
@@ -279,8 +282,8 @@ def _actor(name: str, make: Callable[[], Any]) -> ChildSpec:
     return ChildSpec(name=name, kind=Kind.ACTOR, make=make)
 
 
-def _edge(name: str, make: Callable[[], Any], *, essential: bool = True) -> ChildSpec:
-    return ChildSpec(name=name, kind=Kind.EDGE, make=make, essential=essential)
+def _edge(name: str, make: Callable[[], Any], *, essential: bool = True, patience_s: float = 0.0) -> ChildSpec:
+    return ChildSpec(name=name, kind=Kind.EDGE, make=make, essential=essential, lease_s=LEASE_S + patience_s)
 
 
 def _position(symbol: str, config: Config) -> ChildSpec:

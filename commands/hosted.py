@@ -18,7 +18,7 @@ from evenkeel.runtime.clock import SystemClock, monotonic_s
 
 TERMS_S: Final = 60.0
 """How long the terminal may take until it tells the terms of every symbol."""
-READ_S: Final = 15.0
+READ_S: Final = 10.0
 ALONE_S: Final = 60.0
 """A host whose supervisor died ends by itself after that, unless a new one has come."""
 _LOOK_AGAIN_S: Final = 0.25
@@ -58,7 +58,8 @@ def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[Liv
             keeper.stop()
 
         clock = SystemClock()
-        return Outside(config, specs, brokers[0], clock, PolledSource(brokers[1], symbols, monotonic_s), close)
+        source = PolledSource(brokers[1], symbols, monotonic_s)
+        return Outside(config, specs, brokers[0], clock, source, close, patience_s=2 * config.terminal.call_timeout_s)
 
     return outside
 

@@ -62,6 +62,7 @@ class Outside(NamedTuple):
     clock: Clock
     source: Source
     close: Callable[[], None] = lambda: None
+    patience_s: float = 0.0
 
 
 class LiveSystem:
@@ -96,7 +97,7 @@ class LiveSystem:
         self._identity = identity(config)
         self.config = config
         self._outside = outside(self)
-        self.config, self.specs, self.broker, self.clock, self.source, _ = self._outside
+        self.config, self.specs, self.broker, self.clock, self.source, *_ = self._outside
         try:
             self.run = self._live_run(force_tcp)
         except BaseException:
@@ -151,6 +152,7 @@ class LiveSystem:
             source=self.source,
             journal=self._journal,
             reading_every_ms=round(self.config.broker_gateway.reconcile_s * 1000),
+            patience_s=self._outside.patience_s,
         )
 
         def control() -> ControlEdge:

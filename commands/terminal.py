@@ -178,7 +178,7 @@ def _package(config: Config, folder: StateFolder) -> Package:
     for strategy in config.strategy.values():
         for symbol in strategy.symbols:
             spec_for(symbol, config)
-    return MetaTrader5Like(opened=opened_of(config), store=folder.simulated / "server")
+    return MetaTrader5Like(opened=opened_of(config), store=folder.simulated / "book")
 
 
 def _service(config: Config, folder: StateFolder, broker: Mt5Broker, ended: threading.Event) -> TerminalService:

@@ -29,6 +29,10 @@ class Kind(StrEnum):
     EDGE = "edge"
 
 
+LEASE_S: Final = 2.0
+"""So long a child may be busy with one message."""
+
+
 class ChildSpec(msgspec.Struct, frozen=True):
     """A child as the supervisor knows it.
 
@@ -43,7 +47,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
     essential: bool = True
     intensity: int = 5
     period_s: float = 600.0
-    lease_s: float = 2.0
+    lease_s: float = LEASE_S
 
 
 class Entry(msgspec.Struct, eq=False, gc=False):

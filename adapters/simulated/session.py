@@ -163,7 +163,7 @@ class Session:
             self._began_utc_ms,
         )
         self._next = next(self._quotes, None)
-        if not self.server.book.kept.deals:
+        if not self.server.book.kept.deals and not self.server.book.kept.balance_cents:
             self.server.book.now_utc_ms = max(self.server.now_utc_ms, start_utc_ms)
             self.server.book.operate(mt5.DEAL_TYPE_BALANCE, opened.account.start_balance_cents, "Initial deposit")
 

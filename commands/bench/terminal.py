@@ -41,7 +41,7 @@ def figures(seconds: float, *, long: bool) -> Iterator[Figure]:
 
 
 def _ticks(ticks: int) -> Iterator[Figure]:
-    """Prices wander between the levels of ten positions and ten pending orders, which are reached now and then."""
+    """Prices wander between the levels of ten positions and ten pending orders; none is reached."""
     package = _laden()
     rates, memory_mb, deals = [], [], 0
     quotes = _walk(Random(3))

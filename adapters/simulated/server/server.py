@@ -5,28 +5,24 @@ It has no clock: its time is that of the newest quote, as a real server's seems 
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from evenkeel.adapters.mt5 import constants as mt5
+from evenkeel.adapters.simulated.server.bands import arm_bands
 from evenkeel.adapters.simulated.server.book import Book, Filled, Why
 from evenkeel.adapters.simulated.server.checks import Checks, refused
 from evenkeel.adapters.simulated.server.clock import ServerClock
 from evenkeel.adapters.simulated.server.money import Money, RateMoney
+from evenkeel.adapters.simulated.server.nights import end_day
 from evenkeel.adapters.simulated.server.prices import Price, is_limit
 from evenkeel.adapters.simulated.server.records import AccountState, Order, Position, Request, Result
 from evenkeel.adapters.simulated.server.terms import AccountTerms, Assumptions, SymbolTerms
 from evenkeel.rules.bands import SHUT, Band
 
 NEVER_UTC_MS: Final = 2**62
-_ROUNDING_CENTS: Final = 2
-"""Of each position: its profit is rounded now and again at the quote that decides."""
-_RATE_MOVE_PCT: Final = 5
-_WEEKEND: Final = (mt5.DAY_OF_WEEK_SUNDAY, mt5.DAY_OF_WEEK_SATURDAY)
-_YEAR_DAYS: Final = 360  # a bank's
 
 
 class TradeServer:
@@ -419,113 +415,19 @@ class TradeServer:
             if not self.book.positions:
                 kept.day_end_utc_ms = self.clock.day_end_utc_ms(now_utc_ms)
                 break
-            self._end_day(kept.day_end_utc_ms)
+            end_day(kept.day_end_utc_ms, self)
             kept.day_end_utc_ms = self.clock.day_end_utc_ms(kept.day_end_utc_ms)
         self._stop_out()
         self.arm()
 
-    def _end_day(self, utc_ms: int) -> None:
-        """Swap for the night; three times on the symbol's day, for the weekend, when none is charged."""
-        day = self.clock.week_day(utc_ms - 1)
-        if day in _WEEKEND:
-            return
-        self.book.now_utc_ms = max(self.book.now_utc_ms, utc_ms)
-        for position in list(self.book.positions.values()):
-            terms = self.symbols[position.symbol]
-            nights = 3 if day == terms.swap_triple_day else 1
-            if terms.swap_mode in (mt5.SYMBOL_SWAP_MODE_REOPEN_CURRENT, mt5.SYMBOL_SWAP_MODE_REOPEN_BID):
-                self._reopen(position, terms, nights)
-            elif terms.swap_mode:
-                self.book.charge_swap(position, self._swap_cents(position, terms) * nights)
-
-    def _reopen(self, position: Position, terms: SymbolTerms, nights: int) -> None:
-        price = self.prices[position.symbol]
-        from_bid = terms.swap_mode == mt5.SYMBOL_SWAP_MODE_REOPEN_BID
-        points = price.bid_points if from_bid else price.exit_points(position.is_buy)
-        swap_points = round(terms.swap_long if position.is_buy else -terms.swap_short) * nights
-        self.book.reopen(position, points - swap_points, Why(position.magic, mt5.DEAL_REASON_ROLLOVER, "swap"))
-
-    def _swap_cents(self, position: Position, terms: SymbolTerms) -> int:
-        """Of one night (metatrader5.md 3.9)."""
-        swap = Fraction(str(terms.swap_long if position.is_buy else terms.swap_short))
-        lots = Fraction(position.volume_steps, terms.steps_per_lot)
-        cents: int = 10**self.account.currency_digits
-        price = self.prices[position.symbol]
-        match terms.swap_mode:
-            case mt5.SYMBOL_SWAP_MODE_POINTS:
-                moved = swap * position.volume_steps
-                return self.money.profit_cents(
-                    position.symbol, moved.numerator, moved.denominator, price.exit_points(position.is_buy)
-                )
-            case mt5.SYMBOL_SWAP_MODE_CURRENCY_DEPOSIT:
-                return round(swap * lots * cents)
-            case mt5.SYMBOL_SWAP_MODE_CURRENCY_SYMBOL | mt5.SYMBOL_SWAP_MODE_CURRENCY_MARGIN:
-                of_base = terms.swap_mode == mt5.SYMBOL_SWAP_MODE_CURRENCY_SYMBOL
-                rate = self.money.worth_of(terms.currency_base if of_base else terms.currency_margin) or (0, 1)
-                return round(swap * lots * cents * Fraction(*rate))
-            case _:
-                current = terms.swap_mode == mt5.SYMBOL_SWAP_MODE_INTEREST_CURRENT
-                cost, parts = (price.exit_points(position.is_buy), 1) if current else (position.open_cost, position.open_parts)
-                yearly = swap / 100 * position.volume_steps * Fraction(cost, parts) / _YEAR_DAYS
-                return self.money.profit_cents(position.symbol, yearly.numerator, yearly.denominator, cost // parts)
-
-    # -- bands ----------------------------------------------------------------------------------------------------------
-
     def arm(self) -> None:
-        """After any change: each symbol's band anew, and when something is due next.
-
-        What the account can lose before the stop-out is divided among the exposed symbols and those whose rates they rely
-        on, so that no quotes inside their bands can bring it there together.
-        """
-        for price in self.prices.values():
-            price.open_band()
+        """After any change: each symbol's band anew, and when something is due next."""
         exposed = self._by_symbol()
-        relied = {symbol: self.money.relies_on(symbol) for symbol in exposed}
-        shares = len(exposed) + len(set().union(*relied.values()))
-        if exposed:
-            slack_cents = self._slack_cents() - _ROUNDING_CENTS * len(self.book.positions)
-            share_cents = slack_cents // shares * (100 - 2 * _RATE_MOVE_PCT * any(relied.values())) // 100
-            for symbol, held in exposed.items():
-                self._narrow(symbol, held, share_cents)
-            for other in set().union(*relied.values()):
-                self._keep_rate_near(
-                    other, [one for name in exposed if other in relied[name] for one in exposed[name]], share_cents
-                )
-        for order in self.book.orders.values():
-            if order.symbol in self.prices:
-                self.prices[order.symbol].leave_out_order(order)
+        arm_bands(self.prices, exposed, self.book, self.money, self._slack_cents() if exposed else 0)
         if self.count_every_quote:
             for price in self.prices.values():
                 price.shut_band()
         self.next_due_utc_ms = self._next_due_utc_ms()
-
-    def _narrow(self, symbol: str, held: list[Position], loss_cents: int) -> None:
-        price = self.prices.get(symbol)
-        if price is None:
-            return  # its first quote is served in any case
-        volume_steps = sum(position.volume_steps for position in held)
-        reach_points = self._reach_points(symbol, volume_steps, loss_cents)
-        for position in held:
-            price.leave_out(position, reach_points)
-
-    def _reach_points(self, symbol: str, volume_steps: int, loss_cents: int) -> int:
-        """A distance, at most half of the price, within which `volume_steps` lose at most `loss_cents`.
-
-        Linear from the loss at half of the price, where a point is worth most if the worth depends on the price.
-        """
-        bid_points = self.prices[symbol].bid_points
-        half_points = bid_points // 2
-        worst_cents = -self.money.profit_cents(symbol, -half_points * volume_steps, 1, bid_points - half_points)
-        return half_points * max(0, min(loss_cents, worst_cents)) // max(1, worst_cents)
-
-    def _keep_rate_near(self, symbol: str, dependents: list[Position], loss_cents: int) -> None:
-        """The rate may move so far that what floats in it changes by `loss_cents` at most, and never by more than 5 %."""
-        price = self.prices.get(symbol)
-        if price is None:
-            return
-        at_stake_cents = max(1, sum(abs(self.book.profit_cents(one)) for one in dependents) * 11 // 10)
-        farthest = price.bid_points * _RATE_MOVE_PCT // 100
-        price.keep_near(min(farthest, price.bid_points * max(0, loss_cents) // at_stake_cents))
 
     def _next_due_utc_ms(self) -> int:
         due = [order.expiration_utc_ms for order in self.book.orders.values() if order.expiration_utc_ms]
