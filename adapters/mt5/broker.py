@@ -353,11 +353,21 @@ class Mt5Broker:
             spec = self._terms_of(symbol)
             if spec is None:
                 return None
-            rows = self._package.copy_rates_from_pos(symbol, mt5.TIMEFRAME_D1, 1, count)
-            if rows is None:
+            terminal = self._package.terminal_info()
+            if terminal is None:
                 self._died()
                 return None
-            bars = zip(rows["high"].tolist(), rows["low"].tolist(), rows["close"].tolist(), strict=True)
+            bars: list[tuple[float, float, float]] = []
+            while len(bars) < count:  # a request above the terminal's limit of bars is refused, not cut short
+                wanted = min(count - len(bars), terminal.maxbars - 1)
+                rows = self._package.copy_rates_from_pos(symbol, mt5.TIMEFRAME_D1, 1 + len(bars), wanted)
+                if rows is None:
+                    self._died()
+                    return None
+                part = list(zip(rows["high"].tolist(), rows["low"].tolist(), rows["close"].tolist(), strict=True))
+                bars = part + bars
+                if len(part) < wanted:
+                    break
             try:
                 return [DailyRange(*(translate.near_points(one, spec.digits) for one in bar)) for bar in bars]
             except Untranslatable:

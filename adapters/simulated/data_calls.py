@@ -194,7 +194,7 @@ class DataCalls:
     def copy_rates_from_pos(self, *arguments: Any) -> Any:
         def body() -> Any:
             name, timeframe, start, count = fixed(arguments, "siii")
-            bars = self._bars(name, timeframe, start + count)
+            bars = self._bars(name, timeframe, count)
             end = len(bars) - start
             return self._rates(name, bars[max(0, end - count) : max(0, end)])
 

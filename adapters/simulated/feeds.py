@@ -15,32 +15,39 @@ Quoted = tuple[str, Quote]
 IsOpen = Callable[[str, int], bool]
 """Whether a symbol trades at an instant (UTC milliseconds)."""
 
-_COMMON_MINUTE: Final = 0.0002
+_COMMON_MINUTE: Final = 0.0008
 _MINUTE_MS: Final = 60_000
 _GAP: Final = 0.002
 _ROLLOVER_MS: Final = 10 * _MINUTE_MS
-_QUIET_HOURS: Final = (22, 23, 0, 1, 2, 3, 4, 5)
+_DAY_MINUTES: Final = 1440
+_QUIET_HOURS: Final = (0, 1, 2, 3, 4, 5, 6, 7)
 _QUIET_SPREAD: Final = 1.3
+_FIRST_HOURS: Final = range(_DAY_MINUTES, _DAY_MINUTES + 120)
+_FIRST_SPREAD: Final = 2.0
+_LAST_HOURS: Final = range(6 * _DAY_MINUTES - 120, 6 * _DAY_MINUTES)
+_LAST_SPREAD: Final = 1.6
+"""By the server's week, which trades from Monday to Friday: thin at night, at the opening and before the close."""
+_LOOK_AHEAD_MS: Final = 15 * _MINUTE_MS
+_LOOKS_MAX: Final = 14 * 96
 
 
 def quotes_of(
     terms: MarketTerms, symbols: Mapping[str, SymbolTerms], home: str, *, start_utc_ms: int, is_open: IsOpen, clock: ServerClock
 ) -> Iterator[Quoted]:
     """In the order of time, from `start_utc_ms` on. Raises AccountFileInvalid when a recorded file cannot be used."""
-    if terms.feed == "synthetic":
-        market = SyntheticMarket(
-            {name: spec_like(one) for name, one in symbols.items()},
-            seed=terms.seed,
-            start_utc_ms=start_utc_ms,
-            quote_every_ms=max(1, round(terms.quote_every_s * 1000)),
-            typical_price_points={name: one.typical_price_points for name, one in symbols.items()},
-        )
-        quotes: Iterator[Quoted] = correlated(iter(market), symbols, home, terms.correlation, terms.seed)
-    else:
+    if terms.feed != "synthetic":
         quotes = rebased(recorded(terms, symbols), start_utc_ms)
-    if terms.feed == "synthetic":
-        quotes = with_hours(quotes, clock, terms.rollover_spread)
-    return while_open(quotes, is_open, terms.seed)
+        return while_open(quotes, is_open, terms.seed, names=symbols, skip_to=lambda utc_ms: None)
+    market = SyntheticMarket(
+        {name: spec_like(one) for name, one in symbols.items()},
+        seed=terms.seed,
+        start_utc_ms=start_utc_ms,
+        quote_every_ms=max(1, round(terms.quote_every_s * 1000)),
+        typical_price_points={name: one.typical_price_points for name, one in symbols.items()},
+    )
+    together = correlated(iter(market), symbols, home, terms.correlation, terms.seed)
+    hourly = with_hours(together, clock, terms.rollover_spread)
+    return while_open(hourly, is_open, terms.seed, names=symbols, skip_to=market.skip_to)
 
 
 def recorded(terms: MarketTerms, symbols: Mapping[str, SymbolTerms]) -> Iterator[Quoted]:
@@ -83,10 +90,12 @@ def correlated(
 
 
 def with_hours(quotes: Iterator[Quoted], clock: ServerClock, rollover: float) -> Iterator[Quoted]:
-    """Wider at night, and `rollover` times as wide round the server's midnight."""
+    """Spreads by the hour of the week, and `rollover` times as wide round the server's midnight."""
     for name, quote in quotes:
-        hour = quote.time_utc_ms // HOUR_MS % 24
-        factor = _QUIET_SPREAD if hour in _QUIET_HOURS else 1.0
+        minute = clock.week_minute(quote.time_utc_ms)
+        factor = _QUIET_SPREAD if minute % _DAY_MINUTES // 60 in _QUIET_HOURS else 1.0
+        if minute in _FIRST_HOURS or minute in _LAST_HOURS:
+            factor = _FIRST_SPREAD if minute in _FIRST_HOURS else _LAST_SPREAD
         if rollover > 1:
             since_ms = clock.server_ms(quote.time_utc_ms) % (24 * HOUR_MS)
             if since_ms < _ROLLOVER_MS or since_ms > 24 * HOUR_MS - _ROLLOVER_MS:
@@ -94,17 +103,31 @@ def with_hours(quotes: Iterator[Quoted], clock: ServerClock, rollover: float) ->
         yield name, quote if factor == 1.0 else widened(quote, factor)
 
 
-def while_open(quotes: Iterator[Quoted], is_open: IsOpen, seed: int) -> Iterator[Quoted]:
-    """No quote while a symbol's sessions are closed; it opens again a gap away."""
-    draw, gaps, closed = Random(f"{seed}-gaps"), dict[str, float](), set[str]()
+def while_open(
+    quotes: Iterator[Quoted], is_open: IsOpen, seed: int, *, names: Iterable[str], skip_to: Callable[[int], None]
+) -> Iterator[Quoted]:
+    """No quote while a symbol's sessions are closed; it opens again a gap away. `skip_to` passes over a time when all are."""
+    draw, gaps, closed, all_names = Random(f"{seed}-gaps"), dict[str, float](), set[str](), tuple(names)
     for name, quote in quotes:
         if not is_open(name, quote.time_utc_ms):
             closed.add(name)
+            opens_utc_ms = _opening(all_names, is_open, quote.time_utc_ms)
+            if opens_utc_ms > quote.time_utc_ms:
+                skip_to(opens_utc_ms)
             continue
         if name in closed:
             closed.remove(name)
             gaps[name] = gaps.get(name, 1.0) * (1 + _GAP * (draw.random() + draw.random() - 1))
         yield name, shifted(quote, gaps[name]) if name in gaps else quote
+
+
+def _opening(names: tuple[str, ...], is_open: IsOpen, utc_ms: int) -> int:
+    """When the first of them opens, not later than that; now, if one is open."""
+    for look in range(_LOOKS_MAX):
+        later_utc_ms = utc_ms + look * _LOOK_AHEAD_MS
+        if any(is_open(name, later_utc_ms) for name in names):
+            return utc_ms if look == 0 else later_utc_ms - _LOOK_AHEAD_MS
+    return utc_ms + _LOOKS_MAX * _LOOK_AHEAD_MS
 
 
 def shifted(quote: Quote, factor: float) -> Quote:

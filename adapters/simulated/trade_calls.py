@@ -19,9 +19,10 @@ from evenkeel.adapters.simulated.arguments import (
 )
 from evenkeel.adapters.simulated.faults import Call
 from evenkeel.adapters.simulated.packs import CallEvent
-from evenkeel.adapters.simulated.server.records import Deal, Order, Position, Request, Result
+from evenkeel.adapters.simulated.server.records import Deal, Order, Request, Result
 from evenkeel.adapters.simulated.server.terms import SymbolTerms
 from evenkeel.adapters.simulated.session import LOST_REPLY, Session
+from evenkeel.adapters.simulated.shown import Shown, price_of
 
 _API_DISABLED: Final = (mt5.RES_E_AUTO_TRADING_DISABLED, "Auto-Trading using Python API disabled in Terminal")
 _PENDING_ACTIONS: Final = (mt5.TRADE_ACTION_PENDING, mt5.TRADE_ACTION_MODIFY, mt5.TRADE_ACTION_REMOVE)
@@ -32,7 +33,7 @@ class TradeCalls:
     """Bound into the module; see metatrader5.md 1.3 for each function's conventions."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self._session, self._shown = session, Shown(session)
         self._sent_utc_ms: list[int] = []
 
     # -- requests -------------------------------------------------------------------------------------------------------
@@ -55,7 +56,7 @@ class TradeCalls:
             cents = self._session.server.money.margin_cents(
                 symbol, round(volume * terms.steps_per_lot), round(price * 10**terms.digits), 1, rate
             )
-            return self._money(cents)
+            return self._shown.money(cents)
 
         return self._session.run("order_calc_margin", None, body)
 
@@ -69,7 +70,7 @@ class TradeCalls:
             sign = 1 if action == mt5.ORDER_TYPE_BUY else -1
             steps = round(volume * terms.steps_per_lot)
             close_points = max(1, round(closed * 10**terms.digits))
-            return self._money(self._session.server.money.profit_cents(symbol, sign * points * steps, 1, close_points))
+            return self._shown.money(self._session.server.money.profit_cents(symbol, sign * points * steps, 1, close_points))
 
         return self._session.run("order_calc_profit", None, body)
 
@@ -100,7 +101,7 @@ class TradeCalls:
                 raise Refused(*LOST_REPLY)
             case "late":
                 assert trouble is not None
-                session.later(trouble.seconds, lambda: send(self._at_any_price(request)) and None)
+                session.later(trouble.seconds, lambda: send(self._at_anyprice_of(request)) and None)
                 raise Refused(*LOST_REPLY)
             case "placed" | "placed_refused":
                 assert trouble is not None
@@ -131,7 +132,7 @@ class TradeCalls:
         self._session.server.arm()
         return result
 
-    def _at_any_price(self, request: Request) -> Request:
+    def _at_anyprice_of(self, request: Request) -> Request:
         return request._replace(deviation=1 << 62)
 
     def _check(self, fields: dict[str, Any]) -> Any:
@@ -141,7 +142,7 @@ class TradeCalls:
         result = local or result
         level = round(state.level_pct, 2)
         money = (state.balance_cents, state.equity_cents, state.profit_cents, state.margin_cents, state.free_cents)
-        values = [result.retcode, *map(self._money, money), level, result.detail, self._echo(fields)]
+        values = [result.retcode, *map(self._shown.money, money), level, result.detail, self._echo(fields)]
         return structs.OrderCheckResult(values)
 
     def _refused_here(self) -> Result | None:
@@ -193,8 +194,8 @@ class TradeCalls:
     def _answer(self, result: Result, fields: dict[str, Any], *, request_id: int, terms: SymbolTerms | None = None) -> Any:
         terms = self._meant(fields) if terms is None else terms
         digits, steps = (terms.digits, terms.steps_per_lot) if terms else (0, 1)
-        bid, ask = _price(result.bid_points, digits), _price(result.ask_points, digits)
-        price, volume = _price(result.price_points, digits), result.volume_steps / steps
+        bid, ask = price_of(result.bid_points, digits), price_of(result.ask_points, digits)
+        price, volume = price_of(result.price_points, digits), result.volume_steps / steps
         told = [result.retcode, result.deal, result.order, volume, price, bid, ask, result.detail[:63], request_id, 0]
         return structs.OrderSendResult([*told, self._echo(fields)])
 
@@ -208,7 +209,7 @@ class TradeCalls:
 
     def positions_get(self, *arguments: Any, **keywords: Any) -> Any:
         def body() -> Any:
-            return self._chosen(arguments, keywords, self._session.visible_positions(), self._position)
+            return self._chosen(arguments, keywords, self._session.visible_positions(), self._shown.position)
 
         return self._session.run("positions_get", None, body, call=Call.POSITIONS)
 
@@ -218,7 +219,7 @@ class TradeCalls:
     def orders_get(self, *arguments: Any, **keywords: Any) -> Any:
         def body() -> Any:
             there = list(self._session.server.book.orders.values()) if self._session.is_own_account else []
-            return self._chosen(arguments, keywords, there, self._order)
+            return self._chosen(arguments, keywords, there, self._shown.order)
 
         return self._session.run("orders_get", None, body, call=Call.ORDERS)
 
@@ -260,7 +261,7 @@ class TradeCalls:
             found = self._historic(
                 arguments, keywords, self._past_orders(), lambda one: one.done_utc_ms, lambda one: one.position_id
             )
-            return tuple(map(self._order, found))
+            return tuple(map(self._shown.order, found))
 
         return self._session.run("history_orders_get", None, body, call=Call.ORDERS)
 
@@ -269,7 +270,7 @@ class TradeCalls:
             found = self._historic(
                 arguments, keywords, self._past_deals(), lambda one: one.time_utc_ms, lambda one: one.position_id
             )
-            return tuple(map(self._deal, found))
+            return tuple(map(self._shown.deal, found))
 
         return self._session.run("history_deals_get", None, body, call=Call.DEALS)
 
@@ -318,78 +319,11 @@ class TradeCalls:
         shown_utc_ms = self._session.now_utc_ms - self._session.server.assumptions.history_lag_ms
         return [order for order in self._session.server.book.kept.done_orders if order.done_utc_ms <= shown_utc_ms]
 
-    # -- as the package shows them --------------------------------------------------------------------------------------
-
-    def _position(self, held: Position) -> Any:
-        server, terms = self._session.server, self._terms(held.symbol)
-        price = server.prices.get(held.symbol)
-        now_points = price.exit_points(held.is_buy) if price else 0
-        time_ms, update_ms = server.clock.server_ms(held.time_utc_ms), server.clock.server_ms(held.update_utc_ms)
-        opened = round(held.open_cost / held.open_parts / 10**terms.digits, terms.digits + (3 if held.open_parts > 1 else 0))
-        return structs.TradePosition(
-            [
-                *(held.ticket, time_ms // 1000, time_ms, update_ms // 1000, update_ms),
-                *(held.type, held.magic, held.identifier, held.reason),
-                *(held.volume_steps / terms.steps_per_lot, opened),
-                *(_price(held.sl_points, terms.digits), _price(held.tp_points, terms.digits), _price(now_points, terms.digits)),
-                *(self._money(held.swap_cents), self._money(server.book.profit_cents(held))),
-                *(held.symbol, held.comment, ""),
-            ]
-        )
-
-    def _order(self, order: Order) -> Any:
-        server, terms = self._session.server, self._terms(order.symbol)
-        price = server.prices.get(order.symbol)
-        setup_ms, done_ms = server.clock.server_ms(order.setup_utc_ms), order.done_utc_ms
-        done_ms = server.clock.server_ms(done_ms) if done_ms else 0
-        expires_s = server.clock.server_ms(order.expiration_utc_ms) // 1000 if order.expiration_utc_ms else 0
-        points = [order.price_points, order.sl_points, order.tp_points]
-        points += [price.entry_points(order.is_buy) if price else 0, order.stoplimit_points]
-        volumes = [order.volume_steps / terms.steps_per_lot, order.volume_left_steps / terms.steps_per_lot]
-        return structs.TradeOrder(
-            [
-                *(order.ticket, setup_ms // 1000, setup_ms, done_ms // 1000, done_ms, expires_s),
-                *(order.type, order.type_time, order.type_filling, order.state),
-                *(order.magic, order.position_id, order.position_by_id, order.reason),
-                *volumes,
-                *(_price(one, terms.digits) for one in points),
-                *(order.symbol, order.comment, ""),
-            ]
-        )
-
-    def _deal(self, deal: Deal) -> Any:
-        digits, steps = 0, 1
-        if deal.symbol:
-            digits, steps = self._terms(deal.symbol).digits, self._terms(deal.symbol).steps_per_lot
-        time_ms = self._session.server.clock.server_ms(deal.time_utc_ms)
-        price = round(deal.price_cost / deal.price_parts / 10**digits, digits + (3 if deal.price_parts > 1 else 0))
-        money = (deal.commission_cents, deal.swap_cents, deal.profit_cents, 0)
-        return structs.TradeDeal(
-            [
-                *(deal.ticket, deal.order, time_ms // 1000, time_ms, deal.type, deal.entry),
-                *(deal.magic, deal.position_id, deal.reason),
-                *(deal.volume_steps / steps, price),
-                *map(self._money, money),
-                *(deal.symbol, deal.comment, ""),
-            ]
-        )
-
     def _known(self, symbol: str) -> SymbolTerms:
         terms = self._session.server.symbols.get(symbol)
         if terms is None or symbol in self._session.removed:
             raise Refused(mt5.RES_E_NOT_FOUND, "Terminal: Not found")
         return terms
-
-    def _terms(self, symbol: str) -> SymbolTerms:
-        return self._session.server.symbols[symbol]
-
-    def _money(self, cents: int) -> float:
-        digits = self._session.server.account.currency_digits
-        return float(round(cents / 10**digits, digits))
-
-
-def _price(points: int, digits: int) -> float:
-    return float(round(points / 10**digits, digits))
 
 
 def _whole_number(number: float) -> int | None:

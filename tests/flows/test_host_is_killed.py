@@ -6,6 +6,7 @@ thirty times run with EVENKEEL_HOST_KILLS=30; the suite does fewer.
 
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -13,11 +14,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from builders import STARTED, config_of
 
 from evenkeel.adapters.gate import Gate
-from evenkeel.adapters.os import kill_process
+from evenkeel.adapters.os import kill_process, process_lives
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
@@ -169,3 +171,65 @@ def test_a_host_killed_in_the_middle_of_an_order_leaves_no_duplicate_and_no_ques
     assert outcomes[Outcome.UNKNOWN] > 0, f"no blow fell into an order: {house.said(TerminalAnswered)}"
     assert house.gate.mode is Mode.RUN
     assert house.gate.unresolved == frozenset()
+
+
+# The program itself
+
+RUN_FILE = """
+[account]
+name = "test"
+[trading]
+enabled = true
+[simulated]
+quote_every_s = 0.2
+[broker_gateway]
+reconcile_s = 0.2
+reading_gap_s = 0.2
+[strategy.quick]
+kind = "ma_cross"
+symbols = ["EURUSD", "USDJPY"]
+"""
+
+
+def test_run_starts_a_host_replaces_a_dead_one_and_a_kill_is_confirmed_by_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path / "state"))
+    (tmp_path / "run.toml").write_text(RUN_FILE)
+    evenkeel = [sys.executable, "-m", "evenkeel.cli"]
+    endpoint = StateFolder(tmp_path / "state", "test").terminal / ENDPOINT_NAME
+
+    def asked(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*evenkeel, *words], capture_output=True, text=True, timeout=30, check=False)
+
+    def host_pid() -> int:
+        pid: int = msgspec.json.decode(endpoint.read_bytes())["pid"]
+        return pid
+
+    with subprocess.Popen([*evenkeel, "run", "--config", str(tmp_path / "run.toml")], stderr=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stderr is not None
+            until(run.stderr, "the broker agrees")
+            first = host_pid()
+            assert asked("terminal", "--account", "test").returncode == 4  # one owner
+            kill_process(first)
+            until(run.stderr, "a new one starts")
+            House.until(lambda: endpoint.exists() and host_pid() != first)
+            killed = asked("kill", "--account", "test", "--json")
+            assert killed.returncode == 0
+            assert msgspec.json.decode(killed.stdout)["confirmed_by"] == ["supervisor", "terminal host"]
+            last = host_pid()
+            assert asked("stop", "--account", "test").returncode == 0
+            assert run.wait(timeout=30) == 0
+            assert not process_lives(last)
+        finally:
+            run.kill()
+
+
+def until(lines, words: str) -> None:  # type: ignore[no-untyped-def]
+    heard = []
+    for line in lines:
+        heard.append(line)
+        if words in line:
+            return
+    raise AssertionError(f"the process ended before it said {words!r}:\n{''.join(heard[-20:])}")

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.simulated.server.bands import arm_bands
 from evenkeel.adapters.simulated.server.book import Book, Filled, Why
 from evenkeel.adapters.simulated.server.checks import Checks, refused
 from evenkeel.adapters.simulated.server.clock import ServerClock
+from evenkeel.adapters.simulated.server.free_margin import FreeMargin
 from evenkeel.adapters.simulated.server.money import Money, RateMoney
 from evenkeel.adapters.simulated.server.nights import end_day
 from evenkeel.adapters.simulated.server.prices import Price, is_limit
@@ -55,6 +54,7 @@ class TradeServer:
         for symbol, quote in self.book.kept.quotes.items():
             self.prices[symbol] = Price(*quote, keep_ticks)
         self.checks = Checks(account, self.symbols, self.prices, self.clock, assumptions, self.book)
+        self._free_margin = FreeMargin(self)
         self.next_due_utc_ms = NEVER_UTC_MS
         self.count_every_quote = False
         self.arm()
@@ -107,14 +107,14 @@ class TradeServer:
 
     def send(self, request: Request) -> Result:
         """Carry it out or say why not; once, now, at the newest quote."""
-        refusal = self.checks.refusal(request, self.now_utc_ms) or self._no_money(request)
+        refusal = self.checks.refusal(request, self.now_utc_ms) or self._free_margin.refusal(request)
         result = refusal or self._execute(request)
         self.arm()
         return result
 
     def place(self, request: Request) -> Result:
         """Accept it as a server does that answers before it knows: the order is there, and nothing is carried out yet."""
-        refusal = self.checks.refusal(request, self.now_utc_ms) or self._no_money(request)
+        refusal = self.checks.refusal(request, self.now_utc_ms) or self._free_margin.refusal(request)
         if refusal is not None:
             return refusal
         order = self._order(request, Why(request.magic, request.reason, request.comment), 0)
@@ -147,9 +147,9 @@ class TradeServer:
         market = (mt5.TRADE_RETCODE_MARKET_CLOSED, mt5.TRADE_RETCODE_PRICE_OFF, mt5.TRADE_RETCODE_REQUOTE)
         if refusal is not None and refusal.retcode in market and not self.assumptions.check_asks_the_market:
             refusal = None
-        refusal = refusal or self._no_money(request)
+        refusal = refusal or self._free_margin.refusal(request)
         state = self.state()
-        margin_cents = state.margin_cents + (self._more_margin_cents(request) if refusal is None else 0)
+        margin_cents = state.margin_cents + (self._free_margin.more_cents(request) if refusal is None else 0)
         return refusal or Result(0, detail="Done"), _account_state(
             state.balance_cents, state.credit_cents, state.profit_cents, margin_cents
         )
@@ -284,49 +284,6 @@ class TradeServer:
     def _done(self, *, deal: int = 0, order: int = 0, volume_steps: int = 0, price_points: int = 0) -> Result:
         return Result(mt5.TRADE_RETCODE_DONE, deal, order, volume_steps, price_points, detail="Request executed")
 
-    # -- money ----------------------------------------------------------------------------------------------------------
-
-    def _no_money(self, request: Request) -> Result | None:
-        """Only what adds margin needs free margin."""
-        opens = request.action == mt5.TRADE_ACTION_DEAL and not request.position
-        if not opens and request.action != mt5.TRADE_ACTION_PENDING:
-            return None
-        if self.money.margin_rate(request.symbol) is None:
-            return refused(mt5.TRADE_RETCODE_PRICE_OFF, f"no quote to exchange the margin of {request.symbol} by")
-        needed_cents, free_cents = self._more_margin_cents(request), self.state().free_cents
-        if needed_cents > max(0, free_cents):
-            return refused(mt5.TRADE_RETCODE_NO_MONEY, f"needs {needed_cents} cents of margin, {free_cents} are free")
-        return None
-
-    def _more_margin_cents(self, request: Request) -> int:
-        """What the account would block beyond what it blocks now."""
-        if request.action == mt5.TRADE_ACTION_PENDING:
-            ratio = self.assumptions.pending_margin_ratio
-            return round(self._alone_cents(request) * ratio) if ratio else 0
-        if request.action != mt5.TRADE_ACTION_DEAL or request.position:
-            return 0
-        held = self.book.held(request.symbol)
-        new = self._hypothetical(request)
-        if self.account.is_hedging or not held or held[0].is_buy is new.is_buy:
-            after_cents = self.money.held_cents([*held, new])
-        else:
-            left_steps = new.volume_steps - held[0].volume_steps
-            if left_steps <= 0:
-                return 0
-            after_cents = self.money.held_cents([msgspec.structs.replace(new, volume_steps=left_steps)])
-        return after_cents - self.money.held_cents(held)
-
-    def _alone_cents(self, request: Request) -> int:
-        return self.money.held_cents([self._hypothetical(request)])
-
-    def _hypothetical(self, request: Request) -> Position:
-        is_buy = request.type % 2 == 0
-        price = self.prices.get(request.symbol)
-        points = (price.entry_points(is_buy) if price else 0) if request.type <= 1 else request.price_points or 0
-        rate, now = self.money.margin_rate(request.symbol) or (1, 1), self.now_utc_ms
-        side = mt5.POSITION_TYPE_BUY if is_buy else mt5.POSITION_TYPE_SELL
-        return Position(0, 0, request.symbol, side, request.volume_steps or 0, points, 1, 0, 0, 0, 0, "", now, now, rate)
-
     # -- what happens by itself -----------------------------------------------------------------------------------------
 
     def _serve(self, symbol: str) -> bool:
@@ -371,7 +328,7 @@ class TradeServer:
         side = mt5.ORDER_TYPE_BUY if order.is_buy else mt5.ORDER_TYPE_SELL
         request = Request(mt5.TRADE_ACTION_DEAL, order.symbol, order.volume_left_steps, type=side)
         limits = is_limit(order.type) or order.type >= mt5.ORDER_TYPE_BUY_STOP_LIMIT
-        if not is_rest and self._no_money(request) is not None:
+        if not is_rest and self._free_margin.refusal(request) is not None:
             self.book.end_order(order, mt5.ORDER_STATE_REJECTED)
             return
         there_steps = min(order.volume_left_steps, terms.liquidity_steps or order.volume_left_steps)

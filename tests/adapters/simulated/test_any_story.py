@@ -100,6 +100,17 @@ class AnyStory(RuleBasedStateMachine):
             )
         )
 
+    @rule(name=NAMES, steps=some.sampled_from([1, 10]), kind=some.integers(0, 1), executed=some.booleans())
+    def answered_before_it_is_known(self, name: str, steps: int, kind: int, executed: bool) -> None:
+        placed = self.server.place(Request(mt5.TRADE_ACTION_DEAL, name, steps, type=kind))
+        self.quote(name, steps, 10, 0)
+        self.server.end_placed(placed.order, executed=executed)
+
+    @rule(name=NAMES, mode=some.sampled_from([0, 1, 2, 3, 4, 4, 4]), liquidity=some.sampled_from([0, 0, 5]))
+    def the_broker_changes_its_terms(self, name: str, mode: int, liquidity: int) -> None:
+        terms = self.server.symbols[name]
+        self.server.replace_terms(msgspec.structs.replace(terms, trade_mode=mode, liquidity_steps=liquidity))
+
     @rule(cents=some.integers(-50_000, 50_000), kind=some.sampled_from([2, 3, 4, 5, 7]))
     def operation(self, cents: int, kind: int) -> None:
         self.server.book.operate(kind, cents, "by hand")
