@@ -128,12 +128,6 @@ def locked_within(path: Path, patience_s: float) -> Iterator[bool]:
         yield held
 
 
-def kill_process(pid: int) -> None:
-    """End it at once, without asking it; nothing when it is gone already."""
-    with contextlib.suppress(OSError):
-        os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)  # Windows ends it either way
-
-
 def supports_unix_sockets() -> bool:
     """CPython has no AF_UNIX on Windows."""
     return sys.platform != "win32"
@@ -206,6 +200,11 @@ if sys.platform == "win32":
         kernel.CloseHandle(handle)
         return bool(lives)
 
+    def kill_process(pid: int) -> None:
+        """End it at once, without asking it; nothing when it is gone already."""
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGTERM)  # Windows terminates by it
+
     def _try_lock(file: BinaryIO) -> bool:
         try:
             file.seek(_LOCKED_BYTE)
@@ -242,6 +241,11 @@ else:
         except PermissionError:
             return True
         return True
+
+    def kill_process(pid: int) -> None:
+        """End it at once, without asking it; nothing when it is gone already."""
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
     def _try_lock(file: BinaryIO) -> bool:
         try:

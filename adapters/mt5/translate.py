@@ -64,7 +64,7 @@ REJECTED: Final = frozenset(
 )
 """Definite: certainly not executed (reliability.md 5.1). Whatever is in none of these sets is UNKNOWN."""
 
-_REASONS: Final = {
+REASONS: Final = {
     mt5.DEAL_REASON_CLIENT: DealReason.CLIENT,
     mt5.DEAL_REASON_MOBILE: DealReason.CLIENT,
     mt5.DEAL_REASON_WEB: DealReason.CLIENT,
@@ -73,8 +73,8 @@ _REASONS: Final = {
     mt5.DEAL_REASON_TP: DealReason.TARGET,
     mt5.DEAL_REASON_SO: DealReason.STOP_OUT,
 }
-_DIRECTIONS: Final = {mt5.DEAL_TYPE_BUY: Direction.BUY, mt5.DEAL_TYPE_SELL: Direction.SELL}
-_SIDES: Final = {Direction.BUY: mt5.ORDER_TYPE_BUY, Direction.SELL: mt5.ORDER_TYPE_SELL}
+DIRECTIONS: Final = {mt5.DEAL_TYPE_BUY: Direction.BUY, mt5.DEAL_TYPE_SELL: Direction.SELL}
+SIDES: Final = {Direction.BUY: mt5.ORDER_TYPE_BUY, Direction.SELL: mt5.ORDER_TYPE_SELL}
 
 
 class Untranslatable(ValueError):
@@ -184,7 +184,7 @@ def position_of(row: Any, spec: SymbolSpec, *, opened_utc_ms: int) -> BrokerPosi
         ticket=row.identifier,
         symbol=row.symbol,
         spec_id=spec.spec_id,
-        direction=_DIRECTIONS[row.type],
+        direction=DIRECTIONS[row.type],
         volume_steps=steps(row.volume, spec.steps_per_lot),
         open_points=near_points(row.price_open, spec.digits),
         stop_points=near_points(row.sl, spec.digits, "sl"),
@@ -196,7 +196,7 @@ def position_of(row: Any, spec: SymbolSpec, *, opened_utc_ms: int) -> BrokerPosi
 
 def deal_of(row: Any, spec: SymbolSpec, *, currency_digits: int, time_utc_ms: int) -> Deal | None:
     """None for what is no trade: deposits, charges, corrections. A fee counts as commission."""
-    direction = _DIRECTIONS.get(row.type)
+    direction = DIRECTIONS.get(row.type)
     if direction is None:
         return None
     return Deal(
@@ -212,7 +212,7 @@ def deal_of(row: Any, spec: SymbolSpec, *, currency_digits: int, time_utc_ms: in
         commission_cents=cents(row.commission, currency_digits) + cents(row.fee, currency_digits),
         swap_cents=cents(row.swap, currency_digits),
         magic=row.magic,
-        reason=_REASONS.get(row.reason, DealReason.OTHER),
+        reason=REASONS.get(row.reason, DealReason.OTHER),
         time_utc_ms=time_utc_ms,
     )
 
@@ -223,7 +223,7 @@ def open_request(request: OpenRequest, magic: int, spec: SymbolSpec, trading: Tr
         "action": mt5.TRADE_ACTION_DEAL,
         "symbol": request.symbol,
         "volume": lots(request.volume_steps, spec.steps_per_lot),
-        "type": _SIDES[request.direction],
+        "type": SIDES[request.direction],
         "price": price(request.price_points, spec.digits),
         "deviation": int(request.deviation_points),
         "sl": price(request.stop_points, spec.digits),

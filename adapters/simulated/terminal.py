@@ -15,6 +15,7 @@ import msgspec
 
 from evenkeel.adapters.broker import Answer
 from evenkeel.adapters.mt5 import constants as mt5
+from evenkeel.adapters.mt5.translate import DIRECTIONS, REASONS, SIDES
 from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind, FaultScript
 from evenkeel.adapters.simulated.server import records
 from evenkeel.adapters.simulated.server.book import Why
@@ -36,18 +37,7 @@ from evenkeel.messages.market import DailyRange, Direction, Quote, SymbolSpec
 from evenkeel.rules.bands import Band
 
 _ANY_POINTS: Final = 1 << 62
-_TYPES: Final = {Direction.BUY: mt5.ORDER_TYPE_BUY, Direction.SELL: mt5.ORDER_TYPE_SELL}
 _OPPOSITE: Final = {mt5.POSITION_TYPE_BUY: mt5.ORDER_TYPE_SELL, mt5.POSITION_TYPE_SELL: mt5.ORDER_TYPE_BUY}
-_DIRECTIONS: Final = {mt5.DEAL_TYPE_BUY: Direction.BUY, mt5.DEAL_TYPE_SELL: Direction.SELL}
-_REASONS: Final = {
-    mt5.DEAL_REASON_CLIENT: DealReason.CLIENT,
-    mt5.DEAL_REASON_MOBILE: DealReason.CLIENT,
-    mt5.DEAL_REASON_WEB: DealReason.CLIENT,
-    mt5.DEAL_REASON_EXPERT: DealReason.EXPERT,
-    mt5.DEAL_REASON_SL: DealReason.STOP,
-    mt5.DEAL_REASON_TP: DealReason.TARGET,
-    mt5.DEAL_REASON_SO: DealReason.STOP_OUT,
-}
 
 
 class SimulatedTerminal:
@@ -201,7 +191,7 @@ class SimulatedTerminal:
             self._prices[symbol].entry_points(direction is Direction.BUY),
             sl_points=stop_points,
             tp_points=target_points,
-            type=_TYPES[direction],
+            type=SIDES[direction],
             reason=mt5.ORDER_REASON_CLIENT,
         )
         with self._lock:
@@ -280,7 +270,7 @@ class SimulatedTerminal:
             sl_points=request.stop_points,
             tp_points=request.target_points,
             deviation=request.deviation_points,
-            type=_TYPES[request.direction],
+            type=SIDES[request.direction],
             magic=magic,
         )
         return _answer(self._server.send(sent))
@@ -327,7 +317,7 @@ class SimulatedTerminal:
             ticket=position.ticket,
             symbol=position.symbol,
             spec_id=self._specs[position.symbol].spec_id,
-            direction=_DIRECTIONS[position.type],
+            direction=DIRECTIONS[position.type],
             volume_steps=position.volume_steps,
             open_points=position.open_cost,
             stop_points=position.sl_points,
@@ -342,7 +332,7 @@ class SimulatedTerminal:
             position_ticket=deal.position_id,
             symbol=deal.symbol,
             spec_id=self._specs[deal.symbol].spec_id,
-            direction=_DIRECTIONS[deal.type],
+            direction=DIRECTIONS[deal.type],
             entry=DealEntry.IN if deal.entry == mt5.DEAL_ENTRY_IN else DealEntry.OUT,
             volume_steps=deal.volume_steps,
             price_points=deal.price_cost,
@@ -350,7 +340,7 @@ class SimulatedTerminal:
             commission_cents=deal.commission_cents,
             swap_cents=deal.swap_cents,
             magic=deal.magic,
-            reason=_REASONS.get(deal.reason, DealReason.OTHER),
+            reason=REASONS.get(deal.reason, DealReason.OTHER),
             time_utc_ms=deal.time_utc_ms,
         )
 
