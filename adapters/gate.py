@@ -6,6 +6,7 @@ admitted for its resource. 3. One unresolved open per resource. A resource is (s
 The same code stands before the simulated terminal of a replay and in the terminal host, there with a file behind it.
 """
 
+import threading
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.mode = Mode.CLOSE_ONLY
+        self._lock = threading.RLock()
         self._shut_by: set[str] = set()
         self._admitted: dict[Resource, int] = {}
         self._unresolved: dict[Resource, int] = {}
@@ -34,7 +36,8 @@ class Gate:
     @property
     def unresolved(self) -> frozenset[int]:
         """Intents that left and whose answer was not definite."""
-        return frozenset(tuple(self._unresolved.values()))
+        with self._lock:
+            return frozenset(self._unresolved.values())
 
     def shut(self, command_id: str) -> None:
         """No open passes until the command has been answered, by which time `mode` says what it came to."""
@@ -59,12 +62,14 @@ class Gate:
     def admit(self, call: CallTerminal, request: OpenRequest) -> None:
         """The call is about to leave: from now on its number is used and its resource taken."""
         resource = (request.symbol, request.slot)
-        self._admitted[resource] = max(call.intent_id, self._admitted.get(resource, 0))
-        self._unresolved[resource] = call.intent_id
+        with self._lock:
+            self._admitted[resource] = max(call.intent_id, self._admitted.get(resource, 0))
+            self._unresolved[resource] = call.intent_id
 
     def resolve(self, intent_id: int) -> None:
         """The answer was definite, or the broker's records have settled the question."""
-        self._unresolved = {resource: held for resource, held in self._unresolved.items() if held != intent_id}
+        with self._lock:
+            self._unresolved = {resource: held for resource, held in self._unresolved.items() if held != intent_id}
 
 
 class _Admitted(msgspec.Struct, array_like=True):
@@ -89,13 +94,15 @@ class DurableGate(Gate):
                 self._unresolved[row.symbol, row.slot] = row.unresolved_intent_id
 
     def admit(self, call: CallTerminal, request: OpenRequest) -> None:
-        super().admit(call, request)
-        self._write()
+        with self._lock:
+            super().admit(call, request)
+            self._write()
 
     def resolve(self, intent_id: int) -> None:
-        if intent_id in self._unresolved.values():
-            super().resolve(intent_id)
-            self._write()
+        with self._lock:
+            if intent_id in self._unresolved.values():
+                super().resolve(intent_id)
+                self._write()
 
     def _write(self) -> None:
         rows = [_Admitted(*resource, last, self._unresolved.get(resource, 0)) for resource, last in self._admitted.items()]

@@ -112,6 +112,14 @@ class AccountLock:
         self._file.close()
 
 
+def lock_holder(path: Path) -> int | None:
+    """The process that holds the lock file, 0 where its number cannot be read; None: nobody does."""
+    if not path.exists():
+        return None
+    with _open_lock(path) as file:
+        return None if _try_lock(file) else _number_in(file)
+
+
 @contextlib.contextmanager
 def locked_within(path: Path, patience_s: float) -> Iterator[bool]:
     """Hold the lock file `path` for the block; False when another process still held it after `patience_s`.

@@ -37,6 +37,7 @@ UNDURABLE_AFTER_MS: Final = 250
 """A close or a stop waits so long for the journal, then goes and is marked (DESIGN 9.8)."""
 WAITING_POLL_S: Final = 0.002
 DAILY_BARS: Final = 30
+TERMS_EVERY_NS: Final = 60 * 1_000_000_000
 POSITION_GONE: Final = 10036
 
 
@@ -101,7 +102,7 @@ class TerminalEdge:
         self._monotonic_ns = monotonic_ns
         self._quote_age_ms_max = quote_age_ms_max
         self._reading_every_ns = None if reading_every_ms is None else reading_every_ms * 1_000_000
-        self._read_ns = monotonic_ns()
+        self._read_ns = self._terms_ns = monotonic_ns()
         self._resumed_utc_ms = 0
         self._waiting: list[_Waiting] = []
 
@@ -163,9 +164,17 @@ class TerminalEdge:
             return said  # it may hold deals, and a reading must not tell of them again before they are remembered
         if self._reading_every_ns is not None and self._monotonic_ns() - self._read_ns >= self._reading_every_ns:
             self._read_ns = self._monotonic_ns()
-            said += self._terms([name for name in self._symbols if name not in self.state.specs])
+            said += self._terms(self._to_ask())
             said += self._changes()
         return said
+
+    def _to_ask(self) -> list[str]:
+        """Whose terms are unknown, and now and then all those in which nothing is held: an exposed symbol keeps its terms."""
+        if self._monotonic_ns() - self._terms_ns < TERMS_EVERY_NS:
+            return [name for name in self._symbols if name not in self.state.specs]
+        self._terms_ns = self._monotonic_ns()
+        held = {position.symbol for position in self.state.positions or ()}
+        return [name for name in self._symbols if name not in held]
 
     def close(self) -> None:
         """The broker belongs to whoever made it."""

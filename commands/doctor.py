@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from time import sleep
 from typing import Final
@@ -11,13 +12,14 @@ import msgspec
 from evenkeel.adapters.mt5.examine import Finding, examine, plain
 from evenkeel.adapters.mt5.measure import Measured, NotMeasurable, measure
 from evenkeel.adapters.mt5.module import Expected, NotConnected, Package, PackageMissing, connect, load
-from evenkeel.adapters.os import StateError, state_root
+from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.simulated.account_file import AccountFileInvalid
 from evenkeel.adapters.simulated.packs import PackUnknown
 from evenkeel.adapters.simulated.server.book import BookUnreadable
 from evenkeel.adapters.simulated.server.terms import Assumptions
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.terminal import TerminalUnnamed, terminal_locks
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.load import load as load_config
 from evenkeel.config.schema import Config
@@ -76,6 +78,18 @@ def _fill(report: Report, arguments: argparse.Namespace, config: Config, folder:
         report.findings.append(running)
         if config.terminal.kind == "mt5":
             return  # one process at a time: a second one would take the connection away
+    with ExitStack() as held:
+        try:
+            for lock in terminal_locks(config.terminal):
+                held.enter_context(AccountLock(lock))
+        except (TerminalUnnamed, AlreadyRunning) as error:
+            report.findings.append(Finding("terminal", "bad", str(error)))
+            return
+        _look(report, arguments, config)
+
+
+def _look(report: Report, arguments: argparse.Namespace, config: Config) -> None:
+    """Raises NotMeasurable."""
     try:
         package = _package(config)
         path = config.terminal.path if config.terminal.kind == "mt5" else ""
@@ -101,6 +115,8 @@ def _fill(report: Report, arguments: argparse.Namespace, config: Config, folder:
     wanted = list(dict.fromkeys([*symbols, *(arguments.symbol or ()), *([arguments.measure] if arguments.measure else ())]))
     try:
         report.findings += examine(package, expected, wanted, clock.now_utc_ms())
+        if arguments.measure and any(one.name == "account" and one.state == "bad" for one in report.findings):
+            raise NotMeasurable("the terminal is not on the account of the configuration")
         if arguments.measure:
             report.measured += measure(
                 package,

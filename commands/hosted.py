@@ -10,15 +10,18 @@ from evenkeel.adapters.mt5.quotes import PolledSource
 from evenkeel.adapters.state_folder import ENDPOINT_NAME
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import Connect, HostedBroker, HostLink
-from evenkeel.adapters.terminal_host.keeper import HostDidNotStart, HostKeeper, local_connect
-from evenkeel.commands.live import LiveSystem, Outside
+from evenkeel.adapters.terminal_host.keeper import SILENT_S, START_S, HostDidNotStart, HostKeeper, local_connect
+from evenkeel.commands.live import NEVER_EPOCH, LiveSystem, Outside
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import SymbolSpec
+from evenkeel.messages.operator import Mode
 from evenkeel.runtime.clock import SystemClock, monotonic_s
 
 TERMS_S: Final = 60.0
 """How long the terminal may take until it tells the terms of every symbol."""
 READ_S: Final = 10.0
+CONNECT_S: Final = 180.0
+"""The real package takes up to 160 s until it is connected, and answers nothing meanwhile (metatrader5.md 5)."""
 ALONE_S: Final = 60.0
 """A host whose supervisor died ends by itself after that, unless a new one has come."""
 _LOOK_AGAIN_S: Final = 0.25
@@ -35,10 +38,21 @@ def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[Liv
         def beat() -> verbs.Beat:
             answered = brokers[0].answered_intent_id if brokers else 0
             unresolved = tuple(sorted(system.gate.unresolved))[:1000]
-            return verbs.Beat(system.gate.mode, min(system.epoch(), 2**62), answered, unresolved)
+            epoch = system.epoch()
+            if epoch >= NEVER_EPOCH:  # unreadable for the moment: shut, but not for ever
+                return verbs.Beat(Mode.CLOSE_ONLY, 0, answered, unresolved)
+            return verbs.Beat(system.gate.mode, epoch, answered, unresolved)
 
-        endpoint = folder.terminal / ENDPOINT_NAME
-        keeper = HostKeeper(connect, command, beat=beat, log=folder.terminal / "host.log", endpoint=endpoint)
+        is_real = config.terminal.kind == "mt5"
+        keeper = HostKeeper(
+            connect,
+            command,
+            beat=beat,
+            log=folder.terminal / "host.log",
+            lock=folder.terminal / "lock",
+            start_s=CONNECT_S if is_real else START_S,
+            silent_s=config.terminal.call_timeout_s if is_real else SILENT_S,
+        )
 
         def link(timeout_s: float) -> HostLink:
             return HostLink(connect, timeout_s, keeper.hung)

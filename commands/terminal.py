@@ -19,7 +19,7 @@ from evenkeel.adapters.frame_server import FrameServer
 from evenkeel.adapters.gate import DurableGate, GateDamaged
 from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
 from evenkeel.adapters.mt5.broker import Mt5Broker
-from evenkeel.adapters.mt5.module import Expected, NotConnected, Package, PackageMissing, load
+from evenkeel.adapters.mt5.module import Expected, NotConnected, Package, PackageMissing, load, plain_path
 from evenkeel.adapters.mt5.server_time import ServerTime
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, private_folder, state_root
 from evenkeel.adapters.simulated.account_file import AccountFileInvalid
@@ -71,12 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
     except AlreadyRunning as error:
         print(f"terminal of {config.account.name}: {error}", file=sys.stderr)
         return exit_codes.REFUSED
-    except (PackUnknown, AccountFileInvalid, UnknownSymbol, _Unusable) as error:
+    except (PackUnknown, AccountFileInvalid, UnknownSymbol, TerminalUnnamed, _Unusable) as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
     except (PackageMissing, StateError, GateDamaged, BookUnreadable, OSError, ValueError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
+
+
+class TerminalUnnamed(Exception):
+    """A real terminal, and the configuration does not say which; one line."""
 
 
 class _Unusable(Exception):
@@ -105,8 +109,8 @@ def _host(config: Config, folder: StateFolder, arguments: argparse.Namespace) ->
     signal.signal(signal.SIGINT, asked)
     with ExitStack() as held:
         held.enter_context(AccountLock(folder.terminal / "lock"))
-        if config.terminal.kind == "mt5":
-            held.enter_context(AccountLock(_program_lock(config.terminal)))
+        for lock in terminal_locks(config.terminal):
+            held.enter_context(AccountLock(lock))
         logs.set_up(folder.terminal)
         broker = _broker(config, folder)
         service = _service(config, folder, broker, ended)
@@ -248,8 +252,16 @@ def _host_key(path: Path) -> str:
     return read_key(path)
 
 
-def _program_lock(terminal: TerminalConfig) -> Path:
-    """One terminal program, one owner, whatever the accounts are called."""
+def terminal_locks(terminal: TerminalConfig) -> list[Path]:
+    """One terminal program and one login have one owner, whatever the accounts are called. Raises TerminalUnnamed."""
+    if terminal.kind != "mt5":
+        return []
+    named = {"path": terminal.path, "login": terminal.login, "server": terminal.server}
+    missing = [name for name, value in named.items() if not value]
+    if missing:
+        raise TerminalUnnamed(
+            f"set [terminal] {', '.join(missing)}: no order goes to a terminal that merely happens to be there"
+        )
     folder = private_folder(state_root() / "terminals")
-    plain = terminal.path.casefold().replace("/", "\\")
-    return folder / hashlib.sha256(plain.encode()).hexdigest()[:24]
+    plain = (plain_path(terminal.path), f"{terminal.login}@{terminal.server}".casefold())
+    return [folder / hashlib.sha256(one.encode()).hexdigest()[:24] for one in plain]

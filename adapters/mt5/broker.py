@@ -4,10 +4,11 @@ One call at a time, by one thread at a time: the package has one connection and 
 are None; an order whose answer is missing is UNKNOWN; nothing is sent a second time here.
 """
 
+import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 import msgspec
 from loguru import logger
@@ -41,6 +42,27 @@ WORTH_MOVED: Final = 0.01
 """The worth of a point follows the rates; so much of a change is new terms."""
 
 
+_ODD: Final = (ValueError, ArithmeticError, KeyError, AttributeError, TypeError, SystemError, OffsetUnknown)
+"""What comes of an answer that fits nothing: numbers that are none, fields that are missing, the package's own errors."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def readable(read: Callable[P, R | None]) -> Callable[P, R | None]:
+    """A reading that cannot be understood is one that could not be made: None."""
+
+    @functools.wraps(read)
+    def guarded(*arguments: P.args, **keywords: P.kwargs) -> R | None:
+        try:
+            return read(*arguments, **keywords)
+        except _ODD as error:
+            logger.warning("{} cannot be read: {}: {}", read.__name__, type(error).__name__, error)
+            return None
+
+    return guarded
+
+
 class Mt5Broker:
     """Implements `adapters.broker.Broker`. `now_utc_ms` is real UTC. `commission_cents` by symbol: the package tells none.
 
@@ -71,6 +93,7 @@ class Mt5Broker:
         self._deals_from_utc_ms: int | None = None
         self._last_spec_id = max((spec.spec_id for spec in self._specs.values()), default=0)
         self._tried_s: float | None = None
+        self._foreign: set[str] = set()
         self.identity: Identity | None = None
         self.refusal: str | None = "not connected yet"
 
@@ -131,7 +154,14 @@ class Mt5Broker:
             except Untranslatable as error:
                 logger.error("{} cannot be traded: {}", request.symbol, error)
                 return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
-            return self._send(sent, spec)
+            if self._foreign:
+                return Answer(Outcome.VOID, detail=DenialReason.UNRECONCILED.value)  # what is exposed there nobody can tell
+            answer = self._send(sent, spec)
+            if answer.code == mt5.TRADE_RETCODE_NO_CHANGES:
+                return answer._replace(outcome=Outcome.UNKNOWN)  # no answer to an open
+            if answer.outcome is Outcome.ACCEPTED and not answer.ticket:
+                return answer._replace(outcome=Outcome.PENDING)  # done, it says, but not what
+            return answer
 
     def close_position(self, request: CloseRequest, volume_steps: int, magic: int) -> Answer:
         with self._lock:
@@ -159,9 +189,10 @@ class Mt5Broker:
     def set_stops(self, request: StopRequest) -> Answer:
         with self._lock:
             spec = self._terms_of(request.symbol)
-            if request.ticket not in self._tickets:
-                self.positions()
+            seen = None if request.ticket in self._tickets else self.positions()
             held = self._tickets.get(request.ticket)
+            if held is None and seen is None:
+                return Answer(Outcome.UNKNOWN, detail="the positions cannot be read; nothing was sent")
             if spec is None:
                 return Answer(Outcome.UNKNOWN, detail=f"the terms of {request.symbol} cannot be read; nothing was sent")
             if held is None:
@@ -173,7 +204,10 @@ class Mt5Broker:
 
     def _send(self, sent: Mapping[str, Any], spec: SymbolSpec) -> Answer:
         """Once. What comes back without a result was perhaps carried out."""
-        result = self._package.order_send(dict(sent))
+        try:
+            result = self._package.order_send(dict(sent))
+        except (SystemError, TypeError) as error:  # the package refused what it was given; what it did then nobody knows
+            return Answer(Outcome.UNKNOWN, detail=f"{type(error).__name__}: {error}")
         if result is None:
             code, text = self._package.last_error()
             self._died()
@@ -192,6 +226,7 @@ class Mt5Broker:
 
     # -- readings -------------------------------------------------------------------------------------------------------
 
+    @readable
     def positions(self) -> Sequence[BrokerPosition] | None:
         with self._lock:
             rows = self._package.positions_get()
@@ -200,14 +235,13 @@ class Mt5Broker:
                 return None
             if not self._is_linked() or self.check_identity() is not None:
                 return None  # not linked to its broker it may show an empty list, on another account somebody else's
-            try:
-                found = [self._position(row) for row in rows]
-            except (Untranslatable, OffsetUnknown, KeyError) as error:
-                logger.warning("positions cannot be read: {}", error)
+            found = [(row, self._position(row)) for row in rows]
+            self._foreign = {row.symbol for row, held in found if held is None and row.symbol not in self._specs}
+            if any(held is None and row.symbol in self._specs for row, held in found):
                 return None
-            if any(one is None for one in found):
-                return None
-            return sorted((one for one in found if one is not None), key=lambda one: one.ticket)
+            if self._foreign:
+                logger.error("positions in {} cannot be understood: nothing new is opened", " ".join(sorted(self._foreign)))
+            return sorted((held for _, held in found if held is not None), key=lambda one: one.ticket)
 
     def _position(self, row: Any) -> BrokerPosition | None:
         spec = self._terms_of(row.symbol)
@@ -217,6 +251,7 @@ class Mt5Broker:
         self._tickets[row.identifier] = (row.ticket, row.type == mt5.POSITION_TYPE_BUY, now_points)
         return translate.position_of(row, spec, opened_utc_ms=self._server_time.utc_ms(row.time_msc))
 
+    @readable
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
         """Asked a day beyond now, because the server's clock may be ahead, and a day before the newest deal that was seen."""
         with self._lock:
@@ -231,29 +266,25 @@ class Mt5Broker:
                 self._died()
                 return None
             found: list[Deal] = []
-            try:
-                for row in sorted(rows, key=lambda row: row.ticket):
-                    if row.ticket <= after_ticket or not row.symbol:
-                        continue
-                    spec = self._terms_of(row.symbol)
-                    if spec is None:
+            for row in sorted(rows, key=lambda row: row.ticket):
+                if row.ticket <= after_ticket or not row.symbol:
+                    continue
+                spec = self._terms_of(row.symbol)
+                if spec is None:
+                    if row.symbol in self._specs:
                         return None
-                    deal = translate.deal_of(
-                        row,
-                        spec,
-                        currency_digits=self.identity.currency_digits,
-                        time_utc_ms=self._server_time.utc_ms(row.time_msc),
-                    )
-                    if deal is not None:
-                        found.append(deal)
-            except Untranslatable as error:
-                logger.warning("the history cannot be read: {}", error)
-                return None
+                    continue  # in a symbol that nobody here can trade: not ours
+                when_utc_ms = self._server_time.utc_ms(row.time_msc)
+                digits = self.identity.currency_digits
+                deal = translate.deal_of(row, spec, currency_digits=digits, time_utc_ms=when_utc_ms)
+                if deal is not None:
+                    found.append(deal)
             newest = max((self._server_time.utc_ms(row.time_msc) for row in rows), default=None)
             if newest is not None:
                 self._deals_from_utc_ms = max(self._deals_from_utc_ms or 0, newest - 2 * DAY_MS)
             return found
 
+    @readable
     def account(self) -> AccountRead | None:
         with self._lock:
             info = self._package.account_info()
@@ -273,6 +304,7 @@ class Mt5Broker:
             except Untranslatable:
                 return None
 
+    @readable
     def symbol(self, name: str) -> SymbolSpec | None:
         """The terms as they are now; another number where they differ from those before."""
         with self._lock:
@@ -307,17 +339,19 @@ class Mt5Broker:
     def _terms_of(self, name: str) -> SymbolSpec | None:
         return self._specs[name] if name in self._specs and name in self._trading else self.symbol(name)
 
+    @readable
     def quote(self, symbol: str) -> Quote | None:
         with self._lock:
             spec, tick = self._terms_of(symbol), self._package.symbol_info_tick(symbol)
             if tick is None:
                 self._died()
                 return None
-            self._server_time.observe(tick.time_msc, self._now_utc_ms())
+            self._server_time.observe(symbol, tick.time_msc, self._now_utc_ms())
             if spec is None or not tick.time_msc or not self._server_time.is_known:
                 return None
             return self._quote(tick.time_msc, tick.bid, tick.ask, spec)
 
+    @readable
     def ticks(self, symbol: str, from_utc_ms: int) -> Sequence[Quote] | None:
         """In order, repeats included as the terminal has them; asked in pieces, from the whole second on."""
         with self._lock:
@@ -347,6 +381,7 @@ class Mt5Broker:
                 else:
                     from_s, count = last_s, TICKS_AT_ONCE
 
+    @readable
     def daily_ranges(self, symbol: str, count: int) -> Sequence[DailyRange] | None:
         """The bar that is forming is left out."""
         with self._lock:
@@ -359,7 +394,7 @@ class Mt5Broker:
                 return None
             bars: list[tuple[float, float, float]] = []
             while len(bars) < count:  # a request above the terminal's limit of bars is refused, not cut short
-                wanted = min(count - len(bars), terminal.maxbars - 1)
+                wanted = max(1, min(count - len(bars), terminal.maxbars - 1))
                 rows = self._package.copy_rates_from_pos(symbol, mt5.TIMEFRAME_D1, 1 + len(bars), wanted)
                 if rows is None:
                     self._died()

@@ -105,7 +105,7 @@ def mismatch(identity: Identity | None, expected: Expected) -> str | None:
         return f"the terminal is on login {identity.login}, the configuration names {expected.login}"
     if expected.server is not None and identity.server != expected.server:
         return f"the terminal is on server {identity.server}, the configuration names {expected.server}"
-    if expected.path is not None and _plain(identity.path) != _plain(expected.path):
+    if expected.path is not None and plain_path(identity.path) != plain_path(expected.path):
         return f"the terminal is the one in {identity.path}, the configuration names {expected.path}"
     if identity.trade_mode != "demo" and identity.trade_mode != "contest" and identity.login != expected.real_login:
         return f"login {identity.login} is a real account and not written in the configuration as [terminal] real_login"
@@ -114,7 +114,7 @@ def mismatch(identity: Identity | None, expected: Expected) -> str | None:
     return None
 
 
-def _plain(path: str) -> str:
+def plain_path(path: str) -> str:
     """Without case and without the program's own name."""
     plain = path.replace("/", "\\").rstrip("\\").casefold()
     return plain.removesuffix("\\terminal64.exe")

@@ -12,6 +12,8 @@ from evenkeel.adapters.broker import Broker
 from evenkeel.messages.market import Quote
 
 POLL_S: Final = 0.05
+BACKWARDS_MS: Final = 5 * 60_000
+"""Quotes that lie so far back are of a clock that was put right, not late."""
 
 
 class Seen(NamedTuple):
@@ -68,8 +70,12 @@ class PolledSource:
         for symbol in self._symbols:
             newest = self._broker.quote(symbol)
             seen = self._seen.get(symbol)
-            if newest is None or (seen is not None and newest.time_utc_ms < seen.time_utc_ms):
+            if newest is None:
                 continue
+            if seen is not None and newest.time_utc_ms < seen.time_utc_ms:
+                if newest.time_utc_ms > seen.time_utc_ms - BACKWARDS_MS:
+                    continue
+                seen = None  # the broker's clock is understood otherwise now: begin anew
             if seen is None:
                 self._seen[symbol] = Seen(newest.time_utc_ms, 0)
                 quotes: Sequence[Quote] | None = self._broker.ticks(symbol, newest.time_utc_ms)

@@ -17,7 +17,7 @@ STEP_MS: Final = 15 * 60_000
 FRESH_MS: Final = 90_000
 """A tick may be so far from a whole quarter, and still be taken for now."""
 AGREEING: Final = 3
-"""So many fresh ticks in a row must say the same before a change is believed."""
+"""So many new ticks in a row must say the same before a change is believed."""
 OFFSET_MS_MAX: Final = 15 * 3_600_000
 _FILE_BYTES_MAX: Final = 1 << 20
 
@@ -38,6 +38,7 @@ class ServerTime:
         self._store, self._on_change = store, on_change
         self._rows: list[Row] = _read(store)
         self._candidate: Row = (0, 0)  # offset, how often in a row
+        self._newest_ms: dict[str, int] = {}
 
     @property
     def is_known(self) -> bool:
@@ -47,8 +48,12 @@ class ServerTime:
     def rows(self) -> tuple[Row, ...]:
         return tuple(self._rows)
 
-    def observe(self, server_ms: int, now_utc_ms: int) -> None:
-        """The newest tick, of any symbol. A stale one says nothing: on weekends the last tick stays Friday's."""
+    def observe(self, symbol: str, server_ms: int, now_utc_ms: int) -> None:
+        """The newest tick of a symbol, as often as one looks. Only one that is newer than the one before says something: in a
+        quiet market the last tick stays, and grows old by whole quarters of an hour too."""
+        before_ms, self._newest_ms[symbol] = self._newest_ms.get(symbol), server_ms
+        if before_ms is None or server_ms <= before_ms:
+            return
         difference_ms = server_ms - now_utc_ms
         offset_ms = round(difference_ms / STEP_MS) * STEP_MS
         if abs(offset_ms) > OFFSET_MS_MAX or not -FRESH_MS <= difference_ms - offset_ms <= 2_000:

@@ -147,6 +147,14 @@ def filling_of(trading: Trading) -> int:
     raise Untranslatable(f"filling mode {trading.filling_mask} allows no market order")
 
 
+def _filling_to_get_out(trading: Trading) -> int:
+    """A close is sent with something in any case: the broker may still take it."""
+    try:
+        return filling_of(trading)
+    except Untranslatable:
+        return mt5.ORDER_FILLING_RETURN
+
+
 def spec_of(info: Any, *, spec_id: int, currency_digits: int, commission_cents_per_lot: int) -> SymbolSpec:
     """The terms of a symbol. `worth` is that of a losing point, the dearer of the two; raises Untranslatable without one."""
     digits, tick_points = info.digits, points(info.trade_tick_size, info.digits, "trade_tick_size")
@@ -257,7 +265,7 @@ def close_request(
         "price": price(price_points, spec.digits),
         "deviation": int(deviation_points),
         "magic": int(magic),
-        "type_filling": filling_of(trading),
+        "type_filling": _filling_to_get_out(trading),
         "type_time": mt5.ORDER_TIME_GTC,
     }
 

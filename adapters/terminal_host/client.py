@@ -7,7 +7,7 @@ keeper hears of it.
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from evenkeel.adapters.broker import Answer
 from evenkeel.adapters.control_frames import Deadline, FrameError, greet_as_client, receive_frame, send_frame
@@ -25,6 +25,8 @@ from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
 
 R = TypeVar("R", bound=verbs.Reply)
+OPEN_WITHIN_MS: Final = 3_000
+"""An open that waited longer for the terminal has lost its reason."""
 
 
 class LinkDown(Exception):
@@ -43,14 +45,14 @@ class HostLink:
     """One connection, made when it is needed and made again after it broke; used by any thread, one call at a time."""
 
     def __init__(self, connect: Connect, timeout_s: float, on_hang: Callable[[str], None] = lambda what: None) -> None:
-        self._connect, self._timeout_s, self._on_hang = connect, timeout_s, on_hang
+        self._connect, self.timeout_s, self._on_hang = connect, timeout_s, on_hang
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
 
     def ask(self, asked: verbs.Verb, timeout_s: float | None = None) -> verbs.Reply:
         """Raises LinkDown or ReplyLost. A host that has hung up meanwhile is tried anew once, before anything was sent."""
         with self._lock:
-            deadline = Deadline(timeout_s or self._timeout_s)
+            deadline = Deadline(timeout_s or self.timeout_s)
             connection = self._connected(deadline)
             try:
                 send_frame(connection, verbs.encode(asked), deadline)
@@ -58,7 +60,7 @@ class HostLink:
             except (OSError, FrameError, ValueError, RecursionError) as error:
                 self._drop()
                 if isinstance(error, TimeoutError):
-                    self._on_hang(f"{type(asked).__name__} had no answer in {timeout_s or self._timeout_s:g} s")
+                    self._on_hang(f"{type(asked).__name__} had no answer in {timeout_s or self.timeout_s:g} s")
                 raise ReplyLost(f"{type(asked).__name__}: {error}") from error
 
     def close(self) -> None:
@@ -94,6 +96,7 @@ class HostedBroker:
 
     def __init__(self, order_link: HostLink, read_link: HostLink, *, beat: Callable[[], verbs.Beat] | None = None) -> None:
         self._orders, self._reads, self._beat = order_link, read_link, beat
+        self._within_ms = max(1, round(order_link.timeout_s * 900))  # before its sender gives it up
         self.answered_intent_id = 0
 
     def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
@@ -102,15 +105,15 @@ class HostedBroker:
                 self._orders.ask(self._beat())
             except (LinkDown, ReplyLost):
                 return Answer(Outcome.VOID, detail=DenialReason.TERMINAL_DOWN.value)
-        answer = self._ordered(verbs.Open(intent_id, epoch, magic, request))
+        answer = self._ordered(verbs.Open(intent_id, epoch, magic, request, min(OPEN_WITHIN_MS, self._within_ms)))
         self.answered_intent_id = max(self.answered_intent_id, intent_id)
         return answer
 
     def close_position(self, request: CloseRequest, volume_steps: int, magic: int) -> Answer:
-        return self._ordered(verbs.Close(volume_steps, magic, request))
+        return self._ordered(verbs.Close(volume_steps, magic, request, self._within_ms))
 
     def set_stops(self, request: StopRequest) -> Answer:
-        return self._ordered(verbs.SetStops(request))
+        return self._ordered(verbs.SetStops(request, self._within_ms))
 
     def positions(self) -> Sequence[BrokerPosition] | None:
         found = self._read(verbs.ReadPositions(), verbs.Positions)

@@ -27,7 +27,7 @@ START_S: Final = 30.0
 RESTART_FIRST_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
 LEAVE_S: Final = 3.0
-MISSED_BEATS_MAX: Final = 5
+SILENT_S: Final = 5.0
 
 
 class HostDidNotStart(Exception):
@@ -48,7 +48,11 @@ def local_connect(endpoint_file: Path) -> Connect:
 
 
 class HostKeeper:
-    """`command` starts a host; None: there is one elsewhere. `beat` says what the supervisor has to say, each second."""
+    """`command` starts a host; None: there is one elsewhere. `beat` says what the supervisor has to say, each second.
+
+    A host that does not answer for `silent_s`, or for `start_s` at its start, is killed and started again; `lock` is the file
+    that its process holds. The real package holds the interpreter in each call, so there `silent_s` must be longer than a call.
+    """
 
     def __init__(
         self,
@@ -57,11 +61,13 @@ class HostKeeper:
         *,
         beat: Callable[[], verbs.Beat],
         log: Path,
-        endpoint: Path | None = None,
+        lock: Path | None = None,
+        start_s: float = START_S,
+        silent_s: float = SILENT_S,
         beat_timeout_s: float = 2.0,
     ) -> None:
         self._command, self._beat, self._log, self._beat_timeout_s = command, beat, log, beat_timeout_s
-        self._endpoint = endpoint
+        self._lock_file, self._start_s, self._silent_s = lock, start_s, silent_s
         self._link = HostLink(connect, beat_timeout_s)
         self._process: subprocess.Popen[bytes] | None = None
         self._hangs = threading.Event()
@@ -73,17 +79,26 @@ class HostKeeper:
         self.refusal = "not connected yet"
 
     def start(self) -> None:
-        """Returns when a host answers. Raises HostDidNotStart."""
-        deadline = Deadline(START_S)
-        while not self._beaten():
-            if self._process is None and self._command is not None:
-                self._spawn()
-            if self._process is not None and self._process.poll() is not None:
-                raise HostDidNotStart(f"the terminal host ended with status {self._process.returncode}: {self._last_words()}")
-            try:
-                self._wake.wait(min(0.05, deadline.remaining_s()))
-            except TimeoutError:
-                raise HostDidNotStart(f"no terminal host answers: {self._last_words()}") from None
+        """Returns when a host answers: one that is there, or one that is started. Raises HostDidNotStart."""
+        deadline, stranger_until = Deadline(self._start_s), Deadline(self._silent_s)
+        try:
+            while not self._beaten():
+                if self._process is None and self._command is not None:
+                    if self._holder() is None:
+                        self._spawn()
+                    elif stranger_until.is_over:
+                        logger.error("a terminal host of an earlier supervisor does not answer; it is killed")
+                        self._kill()
+                if self._process is not None and self._process.poll() is not None:
+                    status = self._process.returncode
+                    raise HostDidNotStart(f"the terminal host ended with status {status}: {self._last_words()}")
+                try:
+                    self._wake.wait(min(0.05, deadline.remaining_s()))
+                except TimeoutError:
+                    raise HostDidNotStart(f"no terminal host answers: {self._last_words()}") from None
+        except HostDidNotStart:
+            self._kill()
+            raise
         self._thread.start()
 
     def hung(self, what: str) -> None:
@@ -114,7 +129,7 @@ class HostKeeper:
 
     def _keep(self) -> None:
         """A host may be silent for its start, then for MISSED_BEATS_MAX beats."""
-        pause_s, silent_until, answers = RESTART_FIRST_S, Deadline(START_S), True
+        pause_s, silent_until, answers = RESTART_FIRST_S, Deadline(self._start_s), True
         while not self._ending.is_set():
             if self._hangs.is_set():
                 self._hangs.clear()
@@ -125,13 +140,17 @@ class HostKeeper:
                 pause_s = min(RESTART_MAX_S, pause_s * 2)
                 if not self._ending.is_set():
                     self._spawn()
-                silent_until, answers = Deadline(START_S), False
+                silent_until, answers = Deadline(self._start_s), False
             elif answers := self._beaten():
-                pause_s, silent_until = RESTART_FIRST_S, Deadline(MISSED_BEATS_MAX * BEAT_S)
+                pause_s, silent_until = RESTART_FIRST_S, Deadline(self._silent_s)
+            elif self._process is None and self._command is not None and self._holder() is None:
+                logger.error("the terminal host is gone; a new one starts")
+                self._spawn()
+                silent_until = Deadline(self._start_s)
             elif silent_until.is_over:
-                logger.error("the terminal host does not answer")
+                logger.error("the terminal host does not answer; it is killed")
                 self._kill()
-                silent_until = Deadline(START_S)
+                silent_until = Deadline(self._start_s)
             self._wake.wait(BEAT_S if answers else LOOK_S)
             self._wake.clear()
 
@@ -156,25 +175,19 @@ class HostKeeper:
         self.starts += 1
 
     def _kill(self) -> None:
-        """The one that was started here, or the one that an earlier supervisor left behind."""
+        """The one that was started here, or the one that an earlier supervisor left behind and that holds the lock."""
         if self._process is not None:
             if self._process.poll() is None:
                 self._process.kill()
                 self._process.wait()
             return
-        pid = self._stranger()
-        if pid is not None:
+        pid = self._holder()
+        if pid and self._command is not None:
             system.kill_process(pid)
-            self._spawn()
 
-    def _stranger(self) -> int | None:
-        if self._endpoint is None or self._command is None:
-            return None
-        try:
-            pid = msgspec.json.decode(self._endpoint.read_bytes(), type=Endpoint).pid
-        except (OSError, ValueError):
-            return None
-        return pid if system.process_lives(pid) else None
+    def _holder(self) -> int | None:
+        """The process that owns the terminal now; None: nobody does."""
+        return None if self._lock_file is None else system.lock_holder(self._lock_file)
 
     def _last_words(self) -> str:
         try:

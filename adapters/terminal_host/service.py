@@ -104,23 +104,35 @@ class TerminalService:
                 self._on_leave()
                 return verbs.Beaten(self._told_epoch, "")
             case _:
+                came_s = self._monotonic_s()
                 with self._lock:
-                    return self._with_terminal(asked)
+                    return self._given_up(asked, self._monotonic_s() - came_s) or self._with_terminal(asked)
+
+    def _given_up(self, asked: verbs.Verb, waited_s: float) -> verbs.Reply | None:
+        """An order that waited here longer than its sender waits for it."""
+        if not isinstance(asked, verbs.Open | verbs.Close | verbs.SetStops):
+            return None
+        if not asked.within_ms or waited_s * 1000 < asked.within_ms:
+            return None
+        outcome = Outcome.VOID if isinstance(asked, verbs.Open) else Outcome.REJECTED
+        return _answered(Answer(outcome, detail=DenialReason.EXPIRED.value))
 
     def _with_terminal(self, asked: verbs.Verb) -> verbs.Reply:
         terminal = self._terminal
         match asked:
             case verbs.Open():
                 return _answered(self._open(asked))
-            case verbs.Close(volume_steps, magic, request):
+            case verbs.Close(volume_steps=volume_steps, magic=magic, request=request):
                 self._budget.spend()
                 return _answered(terminal.close_position(request, volume_steps, magic))
-            case verbs.SetStops(request):
+            case verbs.SetStops(request=request):
                 self._budget.spend()
                 return _answered(terminal.set_stops(request))
             case verbs.ReadPositions():
                 positions = terminal.positions()
-                return verbs.Unreadable() if positions is None else verbs.Positions(tuple(positions))
+                if positions is None or len(positions) > verbs.POSITIONS_MAX:
+                    return verbs.Unreadable()
+                return verbs.Positions(tuple(positions))
             case verbs.ReadDeals(after_ticket):
                 deals = terminal.deals(after_ticket)
                 if deals is None:

@@ -19,12 +19,13 @@ from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
 from evenkeel.messages.operator import Mode
 
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Symbol = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._#&-]{1,29}\Z")]
+Symbol = Annotated[str, Meta(pattern=r"\A[\x21-\x7e][\x20-\x7e]{0,28}\Z")]
 Count = Annotated[int, Meta(ge=1, le=1_000)]
 Steps = Annotated[int, Meta(ge=1, le=10**9)]
 
 DEALS_AT_ONCE: Final = 200
 QUOTES_AT_ONCE: Final = 1_500
+POSITIONS_MAX: Final = 400
 _POINTS_MAX: Final = 2**53
 
 
@@ -47,22 +48,26 @@ class Beat(_Words, frozen=True):
 
 
 class Open(_Words, frozen=True):
-    """Answered by Answered; VOID is the gate's or the account's refusal."""
+    """Answered by Answered; VOID is the gate's or the account's refusal. Like the other orders it is not carried out any more
+    when it has waited `within_ms` in the host: whoever asked has given it up."""
 
     intent_id: Number
     epoch: Number
     magic: Number
     request: OpenRequest
+    within_ms: Number = 0
 
 
 class Close(_Words, frozen=True):
     volume_steps: Steps
     magic: Number
     request: CloseRequest
+    within_ms: Number = 0
 
 
 class SetStops(_Words, frozen=True):
     request: StopRequest
+    within_ms: Number = 0
 
 
 class ReadPositions(_Words, frozen=True):

@@ -104,5 +104,5 @@ history_lag_ms = 1500
 
 def test_a_real_account_is_never_measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, findings, measured = asked(folder, capsys, "[account]\ntrade_mode = 2", "--measure", "EURUSD")
-    assert findings["measure"] == ("bad", "only a demo account is measured")
+    assert findings["measure"] == ("bad", "the terminal is not on the account of the configuration")
     assert measured == {}

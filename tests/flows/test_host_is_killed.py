@@ -69,7 +69,9 @@ class House:
         self.gate, self.clock, self.journal = Gate(), ManualClock(1_767_600_000_000), MemoryJournal()
         connect = local_connect(endpoint)
         command = [sys.executable, "-m", "evenkeel.cli", "terminal", "--config", str(folder / "test.toml")]
-        self.keeper = HostKeeper(connect, command, beat=self.beat, log=state.terminal / "host.log", endpoint=endpoint)
+        self.keeper = HostKeeper(
+            connect, command, beat=self.beat, log=state.terminal / "host.log", lock=state.terminal / "lock"
+        )
         self.links = HostLink(connect, 10.0), HostLink(connect, 10.0)
         self.broker = HostedBroker(*self.links, beat=self.beat)
         self.keeper.start()

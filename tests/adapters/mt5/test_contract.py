@@ -57,6 +57,9 @@ def connected(tmp_path: Path, clock: Ahead, **changes: Any) -> tuple[Mt5Broker, 
         spec_store=tmp_path / "specs",
     )
     broker.connect()
+    broker.quote(SYMBOL)  # the server's clock is known when a tick comes that was not there before
+    clock.pass_s(3)
+    broker.quote(SYMBOL)
     return broker, package
 
 
@@ -233,19 +236,18 @@ def clock() -> Ahead:
 
 def test_the_terms_keep_their_number_through_the_death_of_the_process(tmp_path: Path, clock: Ahead) -> None:
     first, _ = connected(tmp_path, clock)
-    first.symbol("USDJPY")
-    spec = first.symbol(SYMBOL)
+    spec = first.symbol("USDJPY")
 
     again, _ = connected(tmp_path, clock)
 
     assert spec is not None
-    assert again.symbol(SYMBOL) == spec
+    assert again.symbol("USDJPY") == spec
     assert spec.spec_id == 2
 
 
 def test_a_lost_connection_reads_as_nothing_and_mends_itself(tmp_path: Path, clock: Ahead) -> None:
     broker, package = connected(tmp_path, clock)
-    clock.pass_s(2)
+    clock.pass_s(1)
     assert broker.quote(SYMBOL) is not None
     package.session.disconnect()
     assert broker.positions() is None  # tried too soon after the last time
@@ -259,7 +261,9 @@ def test_a_terminal_that_is_on_another_account_is_not_believed_and_gets_no_order
     expected = Expected(login=5_000_001)
     broker = Mt5Broker(package, expected, ServerTime(None), now_utc_ms=clock.now_utc_ms, monotonic_s=lambda: 0.0)
     broker.connect()
+    broker.quote(SYMBOL)
     clock.pass_s(2)
+    broker.quote(SYMBOL)
     there = Stage(broker, clock.pass_s, package, SYMBOL)
     ticket = opened(there)
     request = opening(there)
@@ -306,3 +310,62 @@ def test_a_lost_reply_is_unknown_whether_or_not_it_was_carried_out(tmp_path: Pat
         package.session._troubles = Troubles([CallEvent(kind=kind, on=(Call.OPEN,))], 1)  # type: ignore[arg-type]
         assert broker.open_position(request, 80 + number, intent_id=number).outcome is Outcome.UNKNOWN
     assert [one.magic for one in broker.positions() or ()] == [81]
+
+
+def test_a_position_that_nobody_can_understand_stops_new_ones_and_hinders_no_close(tmp_path: Path, clock: Ahead) -> None:
+    broker, package = connected(tmp_path, clock)
+    there = Stage(broker, clock.pass_s, package, SYMBOL)
+    ticket, request = opened(there), opening(there)
+    server = package.session.server
+    server.replace_terms(msgspec.structs.replace(server.symbols["GBPUSD"], shown_tick_value=0.0))
+    package.order_send({"action": 1, "symbol": "GBPUSD", "volume": 0.1, "type": 0, "type_filling": 1})
+
+    positions, deals = broker.positions(), broker.deals(0)
+
+    assert positions is not None
+    assert deals is not None
+    assert [one.ticket for one in positions] == [ticket]
+    answer = broker.open_position(request, 78, intent_id=2)
+    assert (answer.outcome, answer.detail) == (Outcome.VOID, "unreconciled")
+    close = CloseRequest(SYMBOL, ticket, Direction.BUY, 0)
+    assert broker.close_position(close, positions[0].volume_steps, 79).outcome is Outcome.ACCEPTED
+
+
+def test_a_close_goes_out_even_where_the_broker_says_that_it_takes_no_filling(tmp_path: Path, clock: Ahead) -> None:
+    broker, package = connected(tmp_path, clock)
+    there = Stage(broker, clock.pass_s, package, SYMBOL)
+    ticket = opened(there)
+    server = package.session.server
+    server.replace_terms(msgspec.structs.replace(server.symbols[SYMBOL], filling_mask=0))
+    broker.symbol(SYMBOL)
+    assert broker.positions()
+    answer = broker.close_position(CloseRequest(SYMBOL, ticket, Direction.BUY, 0), 2, 79)
+    assert (answer.outcome, answer.code) == (Outcome.REJECTED, 10030)
+
+
+def test_stops_of_a_position_that_could_not_be_read_are_unknown_not_refused(tmp_path: Path, clock: Ahead) -> None:
+    broker, package = connected(tmp_path, clock)
+    ticket = opened(Stage(broker, clock.pass_s, package, SYMBOL))
+    broker._tickets.clear()  # as a new process begins
+    package.session.connected = False
+    assert broker.set_stops(StopRequest(SYMBOL, ticket, 100_000, 0)).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), None, "x"])
+def test_whatever_a_terminal_tells_of_a_symbol_no_reading_raises(tmp_path: Path, clock: Ahead, odd: object) -> None:
+    broker, package = connected(tmp_path, clock)
+
+    class Odd:
+        def __getattr__(self, name: str) -> object:
+            return odd
+
+    class OddPackage:
+        def __getattr__(self, name: str) -> object:
+            if name == "symbol_info":
+                return lambda name: Odd()
+            return getattr(package, name)
+
+    broker._package = OddPackage()
+    broker._specs.clear()
+    readings = (broker.symbol("USDJPY"), broker.quote("USDJPY"), broker.daily_ranges("USDJPY", 3), broker.ticks("USDJPY", 0))
+    assert readings == (None, None, None, None)

@@ -15,8 +15,9 @@ OCTOBER_UTC_MS = 1_792_890_000_000
 
 
 def seen(time: ServerTime, offset_ms: int, now_utc_ms: int, *, age_ms: int = 300, times: int = 1) -> ServerTime:
-    for at in range(times):
-        time.observe(now_utc_ms + at * 1000 - age_ms + offset_ms, now_utc_ms + at * 1000)
+    """`times` new ticks, after one that may have stood there for long."""
+    for at in range(times + 1):
+        time.observe("EURUSD", now_utc_ms + at * 1000 - age_ms + offset_ms, now_utc_ms + at * 1000)
     return time
 
 
@@ -41,23 +42,41 @@ def test_a_stale_tick_says_nothing(age_ms: int) -> None:
     assert not seen(ServerTime(None), 2 * HOUR_MS, MARCH_UTC_MS, age_ms=age_ms).is_known
 
 
+@pytest.mark.parametrize("pause_h", [0.25, 1, 15, 49])
+def test_a_quiet_market_whose_last_tick_grows_old_changes_nothing(pause_h: float) -> None:
+    """Looked at again and again, also when its age is just a quarter of an hour, or several."""
+    told: list[tuple[int, int]] = []
+    time = seen(ServerTime(None, lambda before, now: told.append((before, now))), 2 * HOUR_MS, MARCH_UTC_MS)
+    last_ms = MARCH_UTC_MS + 1_000 + 2 * HOUR_MS
+    for since_ms in range(0, round(pause_h * HOUR_MS) + 120_000, 5_000):
+        time.observe("EURUSD", last_ms, MARCH_UTC_MS + since_ms)
+    assert (time.rows, told) == (((0, 2 * HOUR_MS),), [])
+
+
+def test_a_tick_that_stood_there_at_the_start_says_nothing() -> None:
+    time = ServerTime(None)
+    for at in range(10):
+        time.observe("EURUSD", MARCH_UTC_MS, MARCH_UTC_MS + 30 * 60_000 + at)
+    assert not time.is_known
+
+
 def test_one_odd_tick_changes_nothing_three_that_agree_do_and_it_is_told() -> None:
     told: list[tuple[int, int]] = []
     time = seen(ServerTime(None, lambda before, now: told.append((before, now))), 2 * HOUR_MS, MARCH_UTC_MS)
 
     seen(time, 3 * HOUR_MS, MARCH_UTC_MS + 10_000)
-    seen(time, 2 * HOUR_MS, MARCH_UTC_MS + 20_000)
-    assert (time.offset_ms(MARCH_UTC_MS + 20_000), told) == (2 * HOUR_MS, [])
+    seen(time, 2 * HOUR_MS, MARCH_UTC_MS + 3 * HOUR_MS)
+    assert (time.offset_ms(MARCH_UTC_MS + 4 * HOUR_MS), told) == (2 * HOUR_MS, [])
 
-    seen(time, 3 * HOUR_MS, MARCH_UTC_MS + 30_000, times=3)
-    assert (time.offset_ms(MARCH_UTC_MS + 60_000), told) == (3 * HOUR_MS, [(2 * HOUR_MS, 3 * HOUR_MS)])
+    seen(time, 3 * HOUR_MS, MARCH_UTC_MS + 5 * HOUR_MS, times=3)
+    assert (time.offset_ms(MARCH_UTC_MS + 6 * HOUR_MS), told) == (3 * HOUR_MS, [(2 * HOUR_MS, 3 * HOUR_MS)])
 
 
 @pytest.mark.parametrize("change_utc_ms", [MARCH_UTC_MS, OCTOBER_UTC_MS])
 def test_history_on_both_sides_of_a_clock_change_is_read_with_its_own_offset(change_utc_ms: int) -> None:
     broker, time = ServerClock("EET"), ServerTime(None)
     for now_utc_ms in range(change_utc_ms - 20_000, change_utc_ms + 20_000, 1000):
-        time.observe(broker.server_ms(now_utc_ms), now_utc_ms)
+        time.observe("EURUSD", broker.server_ms(now_utc_ms), now_utc_ms)
 
     for utc_ms in (
         change_utc_ms - 30 * HOUR_MS,

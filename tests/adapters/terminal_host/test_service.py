@@ -4,6 +4,7 @@ import random
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink, LinkD
 from evenkeel.adapters.terminal_host.keeper import local_connect
 from evenkeel.adapters.terminal_host.pinned import PinInvalid, Pins, connector, listener, server_context
 from evenkeel.adapters.terminal_host.service import TerminalService
-from evenkeel.messages.broker_gateway import CloseRequest, OpenRequest, Outcome
+from evenkeel.messages.broker_gateway import CallTerminal, CloseRequest, OpenRequest, Outcome
+from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode
 from evenkeel.runtime.clock import ManualClock
@@ -39,11 +41,13 @@ class Host:
 
     def __init__(self, folder: Path, *, per_minute: int = 100, gate: DurableGate | None = None) -> None:
         self.clock, self.epoch, self.left = ManualClock(NOW_UTC_MS), 0, False
+        self.waits: list[int] = []
         self.package = MetaTrader5Like(opened=default_account(), clock=self.clock)
         self.broker = Mt5Broker(
             self.package, Expected(), ServerTime(None), now_utc_ms=self.clock.now_utc_ms, monotonic_s=self.now_s
         )
         self.broker.connect()
+        self.broker.quote("EURUSD")
         self.pass_s(3)
         self.broker.quote("EURUSD")
         self.broker.symbol("EURUSD")
@@ -53,7 +57,7 @@ class Host:
             self.gate,
             Budget(per_minute, 0.5, self.now_s),
             epoch_on_disk=lambda: self.epoch,
-            monotonic_s=self.now_s,
+            monotonic_s=self.heard_s,
             silent_limit_s=5.0,
             build="test",
             on_leave=lambda: setattr(self, "left", True),
@@ -61,6 +65,13 @@ class Host:
 
     def now_s(self) -> float:
         return self.clock.monotonic_ns() / 1e9
+
+    def heard_s(self) -> float:
+        """The service's clock; who looks at it from another thread has just come."""
+        now_s = self.now_s()
+        if threading.current_thread() is not threading.main_thread():
+            self.waits.append(threading.get_ident())
+        return now_s
 
     def pass_s(self, seconds: float) -> None:
         self.clock.advance_to(self.clock.now_utc_ms() + round(seconds * 1000))
@@ -144,8 +155,6 @@ def test_a_number_that_was_admitted_is_never_admitted_again(host: Host) -> None:
 
 
 def test_the_gate_remembers_across_the_death_of_its_process(tmp_path: Path) -> None:
-    from evenkeel.messages.broker_gateway import CallTerminal
-
     gate = DurableGate(tmp_path / "gate")
     gate.admit(CallTerminal(9, 9, 0, 0, REQUEST), REQUEST)  # and then the process dies
 
@@ -220,6 +229,54 @@ def test_nesting_without_end_is_malformed(host: Host) -> None:
     assert isinstance(verbs.reply(host.service.reply(b"\x91" * 60_000)), verbs.Malformed)
 
 
+def test_beats_and_opens_at_once_lose_nothing_that_was_admitted(tmp_path: Path) -> None:
+    """The beat settles what it knows while an open of another symbol is written down."""
+    gate = DurableGate(tmp_path / "gate")
+    numbers = range(1, 120)
+
+    def admit() -> None:
+        for number in numbers:
+            request = msgspec.structs.replace(REQUEST, slot=number % 7)
+            gate.admit(CallTerminal(number, number, 0, 0, request), request)
+
+    thread = threading.Thread(target=admit)
+    thread.start()
+    while thread.is_alive():
+        for number in gate.unresolved:
+            gate.resolve(number)
+    thread.join()
+    again = DurableGate(tmp_path / "gate")
+    again.mode = Mode.RUN
+    last = {number % 7: number for number in numbers}
+    for slot, number in last.items():
+        request = msgspec.structs.replace(REQUEST, slot=slot)
+        assert again.refusal(CallTerminal(number, 1, 0, 0, request), request, 0) is DenialReason.REPEATED
+
+
+def test_an_order_that_waited_longer_than_its_sender_is_not_carried_out(host: Host) -> None:
+    done: list[verbs.Reply] = []
+    ticket = host.open().ticket
+    asked = [
+        verbs.Open(2, 0, 72, msgspec.structs.replace(REQUEST, slot=3), within_ms=1_000),
+        verbs.Close(10, 99, CloseRequest("EURUSD", ticket, Direction.BUY, 0), within_ms=1_000),
+    ]
+    waiting = [threading.Thread(target=lambda one=one: done.append(host.ask(one))) for one in asked]
+
+    def hang() -> None:
+        for thread in waiting:
+            thread.start()
+        while len(host.waits) < 2:
+            pass
+        host.pass_s(2)
+
+    host.service.alone(hang)
+    for thread in waiting:
+        thread.join()
+    outcomes = {(one.outcome, one.detail) for one in done if isinstance(one, verbs.Answered)}
+    assert outcomes == {(Outcome.VOID, "expired"), (Outcome.REJECTED, "expired")}
+    assert host.held == 1
+
+
 # Over sockets
 
 
@@ -256,8 +313,6 @@ def test_without_a_host_an_open_is_void_and_every_reading_nothing(tmp_path: Path
 
 def test_an_answer_that_does_not_come_in_time_is_unknown_and_the_keeper_hears_of_it(tmp_path: Path) -> None:
     heard: list[str] = []
-    import threading
-
     let_go = threading.Event()
 
     def hang(body: bytes) -> bytes:
