@@ -47,7 +47,7 @@ class Result(NamedTuple):
         return self.retcode in (mt5.TRADE_RETCODE_DONE, mt5.TRADE_RETCODE_DONE_PARTIAL, mt5.TRADE_RETCODE_PLACED)
 
 
-class Position(msgspec.Struct, array_like=True):
+class Position(msgspec.Struct, array_like=True, gc=False):
     """`open_cost / open_parts` is the price: on a netting account an average is no whole point.
 
     `margin_rate` is what one unit of the margin currency was worth in the account's at the opening, as a ratio.
@@ -79,7 +79,7 @@ class Position(msgspec.Struct, array_like=True):
         return 1 if self.type == mt5.POSITION_TYPE_BUY else -1
 
 
-class Order(msgspec.Struct, array_like=True):
+class Order(msgspec.Struct, array_like=True, gc=False):
     """`triggered`: a stop-limit whose stop was reached: now a limit. `on_the_way`: accepted, not yet carried out."""
 
     ticket: int
@@ -110,7 +110,7 @@ class Order(msgspec.Struct, array_like=True):
         return self.type % 2 == 0
 
 
-class Deal(msgspec.Struct, array_like=True, frozen=True):
+class Deal(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`price_cost / price_parts` is the price. Operations on the balance have no symbol."""
 
     ticket: int

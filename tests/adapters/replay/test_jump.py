@@ -132,7 +132,7 @@ def journaled(rows: Sequence[Row], cuts: Sequence[int], seed: int, *, jumps: boo
     return journal.bodies
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=some.integers(0, 10**6), count=some.integers(20, 900), cuts=some.lists(some.integers(1, 900), min_size=3, max_size=6)
 )
@@ -220,7 +220,7 @@ def place(terminal: SimulatedTerminal, kind: int, bid_points: int, dice: random.
         terminal.person_places(request)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(
     seed=some.integers(0, 10**6), count=some.integers(200, 900), cuts=some.lists(some.integers(1, 900), min_size=3, max_size=6)
 )
