@@ -216,7 +216,7 @@ def children(
     their children's names: in a replay those that know what they will say.
     """
     config, symbols, more, stand_ins = world.config, world.symbols, more_edges or {}, stand_ins or {}
-    guards = guard_names(world)
+    guards = guard_names(config, symbols)
     specs = [
         _edge("clock", lambda: Timers(world.clock)),
         _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
@@ -235,10 +235,10 @@ def children(
     return specs
 
 
-def guard_names(world: World) -> tuple[str, ...]:
+def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
     """The children without which nothing new is opened."""
-    breaker = ("circuit_breaker",) if world.config.circuit_breaker.enabled else ()
-    return ("risk_limit", "operator", "trading_calendar", *breaker, *(f"position/{symbol}" for symbol in world.symbols))
+    breaker = ("circuit_breaker",) if config.circuit_breaker.enabled else ()
+    return ("risk_limit", "operator", "trading_calendar", *breaker, *(f"position/{symbol}" for symbol in symbols))
 
 
 def route_table(specs: Sequence[ChildSpec]) -> RouteTable:

@@ -23,11 +23,13 @@ from evenkeel.rules.order_intents import CloseIntent, Life, OpenIntent, StopInte
 from evenkeel.rules.reconciliation import Believed, cause_of_close
 
 LAPSED_KEPT: Final = 64
+CLOSED_KEPT: Final = 256
 
 
 class BrokerBook(msgspec.Struct):
     """Intents by number, positions by ticket. `lapsed` are opens that were rejected or concluded not to exist, newest last:
-    a fill that still comes is recognised by its magic. `foreign_unseen` are foreign tickets that the last reading lacked."""
+    a fill that still comes is recognised by its magic. `foreign_unseen` are foreign tickets that the last reading lacked.
+    `closed` are tickets whose deals have closed them, newest last: a reading may show them a while longer (PM16)."""
 
     opens: dict[int, OpenIntent] = {}
     closes: dict[int, CloseIntent] = {}
@@ -36,6 +38,7 @@ class BrokerBook(msgspec.Struct):
     positions: dict[int, Believed] = {}
     foreign: dict[int, BrokerPosition] = {}
     foreign_unseen: list[int] = []
+    closed: list[int] = []
 
 
 def fill(
@@ -68,8 +71,8 @@ def fill(
 
 
 def is_news(book: BrokerBook, seen: BrokerPosition) -> bool:
-    """A position that we did not know, or a foreign one with another volume than we knew."""
-    if seen.ticket in book.positions:
+    """A position that we did not know, or a foreign one with another volume than we knew. What deals have closed is none."""
+    if seen.ticket in book.positions or seen.ticket in book.closed:
         return False
     known = book.foreign.get(seen.ticket)
     return known is None or known.volume_steps != seen.volume_steps
@@ -149,6 +152,7 @@ def deal_out(book: BrokerBook, deal: Deal, trading_day: str) -> list[Message]:
         left, price = position.volume_left_steps, deal.price_points
         return [PositionReduced(position.ticket, position.symbol, position.spec_id, left, price, deal.profit_cents, reason)]
     del book.positions[position.ticket]
+    book.closed = [*book.closed, position.ticket][-CLOSED_KEPT:]
     return [
         PositionClosed(
             ticket=position.ticket,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from evenkeel.messages.system import ChildDown, ChildServing, Message
 from evenkeel.runtime.clock import ManualClock
 from evenkeel.runtime.publisher import NO_ROW, SUPERVISOR, Delivery, Publisher
-from evenkeel.runtime.shell import ChildSpec, Ledger, Shell
+from evenkeel.runtime.shell import SNAPSHOT_EVERY, ChildSpec, Ledger, Shell
 from evenkeel.runtime.supervision import Remedy, Supervision, obituary
 from evenkeel.runtime.timers import Timers
 
@@ -99,10 +99,14 @@ class SteppedHost:
             self._looked_at = self.deliveries
             self._tidy()
 
-    def _tidy(self) -> None:
+    def snapshot_all(self) -> None:
+        """Every child writes its state down."""
+        self._tidy(every=1)
+
+    def _tidy(self, every: int = SNAPSHOT_EVERY) -> None:
         for name, shell in self._shells.items():
             if name not in self._down:
-                shell.tidy(box_empty=True)
+                shell.tidy(box_empty=True, every=every)
 
     def _contain(self, name: str, act: Callable[[], None]) -> None:
         try:

@@ -210,6 +210,11 @@ class SimulatedTerminal:
             return result.order
 
     @property
+    def server(self) -> TradeServer:
+        """The broker behind it, for whoever plays the broker's own part. Not locked."""
+        return self._server
+
+    @property
     def books(self) -> records.Books:
         """Everything that the server has written down."""
         return self._book.kept
