@@ -36,6 +36,7 @@ COMMANDS: Final = (
     Command("logs", "logs", "read the log"),
     Command("why", "why", "why a position was opened and closed"),
     Command("config", "config_check", "check a configuration"),
+    Command("simulate", "simulate", "whole lives of the system in seeded worlds where everything fails"),
     Command("bench", "bench", "measure this machine"),
 )
 

@@ -27,6 +27,7 @@ FEED: Final = "market_feed"
 TERMINAL: Final = "terminal"
 CLOCK: Final = "clock"
 READING_EVERY_MS: Final = 5_000
+READING_WHEN_FLAT_EVERY_MS: Final = 15_000
 WAITING_EVERY_MS: Final = 100
 _NEVER: Final = 2**62
 
@@ -231,8 +232,13 @@ class Life:
     def _poll_terminal(self) -> None:
         clock = self._around.clock
         self.host.poke(TERMINAL, lambda edge: edge.poll(clock.now_utc_ms()))
-        every_ms = WAITING_EVERY_MS if self._is_waiting() else READING_EVERY_MS
-        self.next_poll_utc_ms = clock.true_utc_ms + every_ms
+        self.next_poll_utc_ms = clock.true_utc_ms + self._poll_every_ms()
+
+    def _poll_every_ms(self) -> int:
+        if self._is_waiting():
+            return WAITING_EVERY_MS
+        state = self.host.child(TERMINAL).state
+        return READING_EVERY_MS if state.positions or state.calls or state.unknown else READING_WHEN_FLAT_EVERY_MS
 
     def _is_waiting(self) -> bool:
         poll_s: float = self.host.child(TERMINAL).poll_s
