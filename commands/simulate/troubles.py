@@ -194,7 +194,6 @@ class TroubledTerminal:
     def _lossy(self, execute: Callable[[], Answer], *, late: Callable[[], Answer] | None = None) -> Answer:
         troubles = self._troubles
         if troubles.must_lose_a_reply or troubles.strikes("F1"):
-            troubles.must_lose_a_reply = False
             execute()
             return _LOST
         if troubles.strikes("F2"):

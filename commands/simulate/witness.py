@@ -1,7 +1,7 @@
-"""Who watches a world from outside: what the journal says for good, what the broker really did, and where the two break a promise.
+"""Who watches a world from outside: what the broker really did, what the journal says for good, and where a promise is broken.
 
-It shares no state with the system: a chronicle of its own follows the messages that became durable, a ledger of its own
-follows what reached the broker and what the broker's books hold.
+It shares no state with the system: the chronicle follows the messages that became durable, and what is held against them
+comes from the broker's own books and from the calls that reached it.
 """
 
 import copy
@@ -14,34 +14,28 @@ from zoneinfo import ZoneInfo
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.simulated.server import records
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.commands.simulate.chronicle import Asked, Chronicle
 from evenkeel.commands.simulate.life import Life
 from evenkeel.commands.simulate.troubles import Troubles
 from evenkeel.config.schema import Config
-from evenkeel.messages.broker_gateway import (
-    BrokerAgreed,
-    BrokerDisagreed,
-    CallTerminal,
-    CloseRequest,
-    DealDone,
-    OpenRequest,
-    OrderOutcomeResolved,
-    OrderOutcomeUnknown,
-    OrderRejected,
-    Outcome,
-    TerminalAnswered,
-)
-from evenkeel.messages.operator import KillTrading, Mode, ModeChanged
-from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened
-from evenkeel.messages.entry import OpenPosition, OrderDenied
-from evenkeel.messages.system import RunStarted
+from evenkeel.messages.broker_gateway import OpenRequest, Outcome, TerminalAnswered
+from evenkeel.messages.market import Direction
+from evenkeel.messages.operator import Mode, ModeChanged, TradingRearmed
+from evenkeel.messages.position import PositionClosed
+from evenkeel.messages.system import Message
 from evenkeel.rules.magic import is_ours
 from evenkeel.runtime.publisher import Delivery
 
 CYCLE_MS: Final = 45_000
-"""A reconcile cycle with what a world puts in its way: two readings, a repair, its answer."""
-EXIT_WITHIN_MS: Final = 10_000
-STRICTNESS: Final = (Mode.RUN, Mode.CLOSE_ONLY, Mode.FREEZE, Mode.FLATTEN)
-_IN_FLIGHT: Final = (Outcome.UNKNOWN, Outcome.PENDING)
+"""A reconcile cycle with what may lie in its way: two readings, a repair, its answer, another try."""
+EXIT_WITHIN_MS: Final = 6_000
+"""Quotes come seconds apart, and the one that reaches a stop may come just before a reading."""
+EQUITY_SLACK: Final = 1.02
+BREAKS_KEPT: Final = 5
+CHRONICLES_KEPT: Final = 3
+PERSON: Final = "person"
+_STRICTNESS: Final = (Mode.RUN, Mode.CLOSE_ONLY, Mode.FREEZE, Mode.FLATTEN)
+_JUDGED_OF_CONTROL: Final = ("I2", "I5", "I10", "I30")
 
 
 class Break(NamedTuple):
@@ -52,124 +46,32 @@ class Break(NamedTuple):
     detail: str
 
 
-class Asked(NamedTuple):
-    """An open intent as the journal has it."""
-
-    intent_id: int
-    magic: int
-    epoch: int
-    expires_utc_ms: int
-    request: OpenRequest
-    proposal_id: str
-
-
-class Chronicle:
-    """What the durable messages say, folded by rules of its own. `open_intents` have neither ended nor become a position."""
-
-    def __init__(self) -> None:
-        self.ordered: dict[str, OpenPosition] = {}
-        self.asked: dict[int, Asked] = {}
-        self.open_intents: dict[int, Asked] = {}
-        self.unknown: dict[int, int] = {}
-        self.positions: dict[int, PositionOpened] = {}
-        self.closes: dict[int, int] = {}
-        self.last_proposal = ""
-        self.mode = Mode.CLOSE_ONLY
-        self.epoch = 0
-        self.killed = False
-        self.is_agreed = False
-        self.deals: dict[int, int] = {}
-        self.closed_days: list[tuple[PositionClosed, int]] = []
-        self.installation = 0
-
-    def hear(self, delivery: Delivery, now_utc_ms: int) -> None:
-        message = delivery.message
-        match message:
-            case OpenPosition():
-                self.ordered[message.proposal_id] = message
-                self.last_proposal = message.proposal_id
-            case CallTerminal(request=OpenRequest() as request):
-                asked = Asked(
-                    message.intent_id, message.magic, message.epoch, message.expires_utc_ms, request, self.last_proposal
-                )
-                self.asked[message.magic] = self.open_intents[message.intent_id] = asked
-            case CallTerminal(request=CloseRequest() as request):
-                self.closes[request.ticket] = now_utc_ms
-            case TerminalAnswered():
-                if message.intent_id in self.open_intents and message.outcome in _IN_FLIGHT:
-                    self.unknown.setdefault(message.intent_id, now_utc_ms)
-            case OrderRejected(intent_id=intent_id) | OrderOutcomeResolved(intent_id=intent_id):
-                self._end(intent_id)
-            case OrderDenied(proposal_id=proposal_id):
-                for intent_id in [i for i, asked in self.open_intents.items() if asked.proposal_id == proposal_id]:
-                    self._end(intent_id)
-            case PositionOpened():
-                self.positions[message.ticket] = message
-                for intent_id in [
-                    i for i, asked in self.open_intents.items() if asked.proposal_id == message.lineage.proposal_id
-                ]:
-                    self._end(intent_id)
-            case PositionClosed():
-                self.positions.pop(message.ticket, None)
-                self.closes.pop(message.ticket, None)
-                self.closed_days.append((message, now_utc_ms))
-            case ModeChanged():
-                self.mode, self.epoch = message.mode, max(self.epoch, message.epoch)
-            case KillTrading():
-                self.killed = True
-            case BrokerAgreed():
-                self.is_agreed = True
-            case BrokerDisagreed():
-                self.is_agreed = False
-            case RunStarted():
-                self.is_agreed, self.installation = False, message.installation
-            case DealDone(deal=deal):
-                self.deals[deal.deal_ticket] = self.deals.get(deal.deal_ticket, 0) + 1
-            case _:
-                pass
-
-    def _end(self, intent_id: int) -> None:
-        self.open_intents.pop(intent_id, None)
-        self.unknown.pop(intent_id, None)
-
-
-class Sent(NamedTuple):
-    """An open that reached the terminal."""
-
-    utc_ms: int
-    magic: int
-    intent_id: int
-
-
 class Witness:
-    """`breaks` are the promises broken so far, at most `BREAKS_KEPT` of each. Times are true ones.
+    """`breaks` are the promises broken so far, at most BREAKS_KEPT of each, `broken` and `checked` count all. Times are true.
 
-    `is_control` belongs to a gateway that breaks them on purpose: nothing but the broker's books is then judged.
+    `is_control` belongs to a gateway that breaks them on purpose: of it only the broker's books are judged.
     """
-
-    BREAKS_KEPT: Final = 5
 
     def __init__(self, config: Config, terminal: SimulatedTerminal, troubles: Troubles, *, is_control: bool) -> None:
         self.chronicle = Chronicle()
         self.breaks: list[Break] = []
-        self.count: Counter[str] = Counter()
+        self.broken: Counter[str] = Counter()
         self.checked: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self.kill_epoch = 0
         self._config, self._terminal, self._troubles, self._is_control = config, terminal, troubles, is_control
+        self._zone = ZoneInfo(config.trading_calendar.zone)
         self._waiting: list[tuple[Delivery, int]] = []
-        self._sent: dict[int, Sent] = {}
+        self._kept: list[tuple[int, Chronicle]] = []
+        self._sent: dict[int, OpenRequest] = {}
         self._opened: dict[int, set[int]] = {}
-        self._volume_in: dict[int, int] = {}
-        self._volume_out: dict[int, int] = {}
+        self._steps_in: Counter[int] = Counter()
+        self._steps_out: Counter[int] = Counter()
+        self._closed_utc_ms: dict[int, int] = {}
         self._deal_ticket = terminal.books.last_deal_ticket
         self._balance_cents = terminal.books.balance_cents
-        self._money_cents = 0
-        self._unprotected: dict[int, int] = {}
-        self._orphans: dict[int, int] = {}
-        self._breached: dict[int, int] = {}
-        self._kept: list[tuple[int, Chronicle]] = []
-        self._zone = ZoneInfo(config.trading_calendar.zone)
-        self.unknown_seen = 0
+        self._since: dict[tuple[str, int], int] = {}
+        self._reached: dict[int, int] = {}
 
     # -- the journal ----------------------------------------------------------------------------------------------------
 
@@ -180,17 +82,14 @@ class Witness:
 
     def durable(self, upto_seq: int) -> None:
         """All that was heard up to `upto_seq` is on the disk."""
-        waiting = self._waiting
         count = 0
-        for delivery, at in waiting:
+        for delivery, at_utc_ms in self._waiting:
             if delivery.seq > upto_seq:
                 break
-            self._judge_mode(delivery)
-            if isinstance(delivery.message, TerminalAnswered) and delivery.message.outcome is Outcome.UNKNOWN:
-                self.unknown_seen += 1
-            self.chronicle.hear(delivery, at)
+            self._judge_message(delivery.message)
+            self.chronicle.hear(delivery.message, at_utc_ms)
             count += 1
-        del waiting[:count]
+        del self._waiting[:count]
 
     def died(self) -> None:
         """What was not durable never was."""
@@ -198,104 +97,156 @@ class Witness:
 
     def keep(self, seq: int) -> None:
         """Remember the chronicle as it is with record `seq`, for the case that the disk goes back to there."""
-        self._kept = [*self._kept, (seq, copy.deepcopy(self.chronicle))][-3:]
-
-    def go_back(self, messages: Sequence[Delivery], from_seq: int) -> None:
-        """The disk has lost its newest records: the chronicle as of `from_seq`, and `messages` after it."""
-        seq, kept = next(((s, c) for s, c in reversed(self._kept) if s <= from_seq), (0, Chronicle()))
-        self.chronicle = copy.deepcopy(kept)
-        for delivery in messages:
-            if delivery.seq > seq:
-                self.chronicle.hear(delivery, self._troubles.now_utc_ms)
+        self._kept = [*self._kept, (seq, copy.deepcopy(self.chronicle))][-CHRONICLES_KEPT:]
 
     def kept_seq(self, upto_seq: int) -> int:
         """The newest record at or below `upto_seq` whose chronicle is remembered."""
         return next((seq for seq, _ in reversed(self._kept) if seq <= upto_seq), 0)
 
+    def go_back(self, upto_seq: int, messages: Sequence[Message]) -> None:
+        """The disk has lost its newest records: the chronicle of `kept_seq(upto_seq)`, and `messages` after it."""
+        kept = next((one for seq, one in reversed(self._kept) if seq <= upto_seq), None)
+        self.chronicle = copy.deepcopy(kept) if kept is not None else Chronicle()
+        for message in messages:
+            self.chronicle.hear(message, self._troubles.now_utc_ms)
+
+    def _judge_message(self, message: Message) -> None:
+        chronicle = self.chronicle
+        match message:
+            case TerminalAnswered(outcome=Outcome.UNKNOWN):
+                self.counts["unknown outcomes"] += 1
+            case ModeChanged(mode=mode, by=by):
+                rises = _STRICTNESS.index(mode) < _STRICTNESS.index(chronicle.mode)
+                self.see("I26", not rises or by == PERSON, f"{by} raised the mode to {mode.value}")
+                if chronicle.mode is Mode.FLATTEN:
+                    self.see("I27", mode is Mode.FLATTEN or by == PERSON, f"{by} ended flatten")
+            case TradingRearmed():
+                self.see("I25", chronicle.is_agreed, "rearmed while the broker did not agree")
+            case PositionClosed(ticket=ticket):
+                there = self._terminal.server.book.positions.get(ticket)
+                self.see("I9", there is None, f"position {ticket} was called closed and is there")
+            case _:
+                pass
+
     # -- orders ---------------------------------------------------------------------------------------------------------
 
-    def sent(self, request: OpenRequest, magic: int, intent_id: int, epoch: int) -> None:
+    def sent(self, request: OpenRequest, magic: int, epoch: int) -> None:
         """An open is about to be carried out by the terminal."""
-        now = self._troubles.now_utc_ms
-        before = self._sent.get(magic)
-        self.see("I5", before is None, f"magic {magic} was sent before at {before.utc_ms if before else 0}")
-        self._sent[magic] = Sent(now, magic, intent_id)
+        self.see("I5", magic not in self._sent, f"magic {magic} was sent before")
+        self.see("I7", self._sent.get(magic, request) == request, f"magic {magic} belonged to another order")
+        self._sent[magic] = request
         asked = self.chronicle.asked.get(magic)
-        self.see("I3", asked is not None, f"magic {magic} is sent and is not in the journal")
+        for invariant in ("I3", "I33"):
+            self.see(invariant, asked is not None and asked.request == request, f"magic {magic} is sent and not in the journal")
         if asked is None:
             return
-        self.see("I7", asked.request == request, f"magic {magic} belongs to another order")
-        self.see("I23", asked.epoch >= self.kill_epoch, f"sent under epoch {asked.epoch}, the kill is {self.kill_epoch}")
-        self.see("I17", self.chronicle.is_agreed, f"intent {asked.intent_id} was sent while the broker did not agree")
-        self.see("I24", self.chronicle.mode is Mode.RUN, f"intent {asked.intent_id} was sent in {self.chronicle.mode.value}")
+        self._judge_moment(asked, epoch)
+        self._judge_locks(asked)
+        self._judge_limits(asked)
+
+    def _judge_moment(self, asked: Asked, epoch: int) -> None:
+        now, limits, chronicle = self._troubles.now_utc_ms, self._config.limits, self.chronicle
+        self.see("I23", epoch >= self.kill_epoch, f"sent under epoch {epoch}, the kill is {self.kill_epoch}")
+        self.see("I24", chronicle.mode is Mode.RUN, f"intent {asked.intent_id} was sent in {chronicle.mode.value}")
+        self.see("I17", chronicle.is_agreed, f"intent {asked.intent_id} was sent while the broker did not agree")
+        if limits.intent_expiry_s != "off":
+            age_ms = now - asked.asked_utc_ms
+            self.see("I6", age_ms <= limits.intent_expiry_s * 1000, f"intent {asked.intent_id} was sent after {age_ms} ms")
+        quote = self._terminal.quote(asked.request.symbol)
+        if limits.quote_age_s_max != "off" and quote is not None:
+            age_ms = now - quote.time_utc_ms
+            self.see("I17", age_ms <= limits.quote_age_s_max * 1000, f"the quote of intent {asked.intent_id} is {age_ms} ms old")
+        cooldown_ms = self._config.entry.cooldown_minutes * 60_000
+        since_ms = now - chronicle.cooldowns.get(asked.request.symbol, -(1 << 50))
+        self.see("I19", since_ms >= cooldown_ms, f"{asked.request.symbol} was opened {since_ms} ms before")
+
+    def _judge_locks(self, asked: Asked) -> None:
+        request = asked.request
         others = [
             one
             for one in self.chronicle.open_intents.values()
-            if one.magic != magic and (one.request.symbol, one.request.slot) == (request.symbol, request.slot)
+            if one.magic != asked.magic and (one.request.symbol, one.request.slot) == (request.symbol, request.slot)
         ]
-        self.see("I1", not others, f"{request.symbol} slot {request.slot} has {len(others) + 1} open intents")
-        self.see("I34", not others, f"{request.symbol} slot {request.slot} has {len(others) + 1} open intents at the terminal")
-        against = [one for one in self.chronicle.unknown if self._is_against(one, request)]
-        self.see("I8", not against, f"{request.symbol} {request.direction} is sent while intent {against} is unknown")
-        self._judge_limits(asked)
-
-    def _is_against(self, intent_id: int, request: OpenRequest) -> bool:
-        held = self.chronicle.open_intents[intent_id].request
-        return held.symbol == request.symbol and (held.direction is not request.direction or held.slot == request.slot)
+        for invariant in ("I1", "I34"):
+            self.see(invariant, not others, f"{request.symbol} slot {request.slot} has {len(others) + 1} open intents")
+        unknown = [self.chronicle.open_intents[intent_id].request for intent_id in self.chronicle.unknown]
+        against = [one for one in unknown if one.symbol == request.symbol and one.direction is not request.direction]
+        self.see("I8", not against, f"{request.symbol} {request.direction.value} is sent against an unknown one")
 
     def _judge_limits(self, asked: Asked) -> None:
-        """What is at the broker and on its way, this order included, against the plain limits."""
-        limits, chronicle = self._config.limits, self.chronicle
-        held = len(self._ours()) + len(self._strangers())
-        in_flight = sum(1 for one in chronicle.open_intents.values() if one.magic not in self._opened)
+        """What is believed to be open or on its way, this order included; strangers that came a moment ago may be unseen."""
+        limits, chronicle, now = self._config.limits, self.chronicle, self._troubles.now_utc_ms
+        strangers = [one for one in self._positions(ours=False) if one.time_utc_ms < now - CYCLE_MS]
+        in_flight = chronicle.open_intents.values()
         if limits.positions_max != "off":
-            fresh = [one for one in self._strangers() if one.time_utc_ms > self._troubles.now_utc_ms - CYCLE_MS]
-            late = [t for m, tickets in self._opened.items() for t in tickets if t not in chronicle.positions]
-            count = held + in_flight - len(fresh) - len(late)
+            count = len(chronicle.positions) + len(in_flight) + len(strangers)
+            count -= sum(1 for one in strangers if one.ticket in chronicle.positions)
             self.see("I11", count <= limits.positions_max, f"{count} positions and intents, {limits.positions_max} allowed")
-        order = chronicle.ordered.get(asked.proposal_id)
-        if order is not None and limits.open_risk_pct != "off":
+        if limits.open_risk_pct != "off":
             state = self._terminal.server.state()
             risk = sum(one.reserved_cents for one in chronicle.positions.values())
-            risk += sum(chronicle.ordered[i.proposal_id].reserved_cents for i in chronicle.open_intents.values() if i.proposal_id in chronicle.ordered)
-            allowed = max(state.equity_cents, state.balance_cents) * limits.open_risk_pct / 100 * 1.02
+            risk += sum(chronicle.ordered[one.proposal_id].reserved_cents for one in in_flight)
+            allowed = max(state.equity_cents, state.balance_cents) * limits.open_risk_pct / 100 * EQUITY_SLACK
             self.see("I11", risk <= allowed, f"{risk} cents at risk, {allowed:.0f} allowed")
-        lots = asked.request.volume_steps
-        most = limits.volume_lots_max * 100
-        self.see("I13", lots <= most, f"{lots} steps in one order, {most:g} allowed")
+        if limits.trades_per_day != "off":
+            count = chronicle.opened_today + len(in_flight)
+            self.see("I11", count <= limits.trades_per_day, f"{count} trades today, {limits.trades_per_day} allowed")
+        steps, most = asked.request.volume_steps, limits.volume_lots_max * 100
+        self.see("I13", steps <= most, f"{steps} steps in one order, {most:g} allowed")
 
-    # -- after each step ------------------------------------------------------------------------------------------------
+    # -- at any moment --------------------------------------------------------------------------------------------------
 
     def look(self, life: Life | None, *, is_steady: bool) -> None:
-        """Judge what holds at any moment, and what must not last. `is_steady`: no fault stands in the way of a repair."""
+        """Judge what holds always, and what must not last. `is_steady`: no fault has stood in the way of a repair for a while."""
         self._take_deals()
         if self._is_control:
             return
-        now = self._troubles.now_utc_ms
         if life is None or not is_steady:
-            self._unprotected.clear()
-            self._orphans.clear()
-            self._breached.clear()
+            self._since.clear()
+            self._reached.clear()
             return
-        ours = self._ours()
-        self._judge_protection(ours, now)
-        self._judge_orphans(ours, now)
+        ours, strangers = self._positions(ours=True), self._positions(ours=False)
+        risk = life.host.child("risk_limit").state.book
+        known = {one.ticket for one in ours} & set(self.chronicle.positions)
+        self._must_pass("I20", [one.ticket for one in ours if not one.sl_points and one.ticket in known], "has no stop")
+        self._must_pass("I28", [one.ticket for one in ours if one.ticket not in known], "is ours and nobody knows it")
+        self._must_pass("I16", [one.ticket for one in strangers if one.ticket not in risk.holdings], "counts in no exposure")
+        for intent_id in self.chronicle.unknown:
+            proposal_id = self.chronicle.open_intents[intent_id].proposal_id
+            self.see("I8", proposal_id in risk.reservations, f"intent {intent_id} is unknown and reserves nothing")
+        self._judge_exits(ours)
 
-    def _judge_protection(self, ours: Sequence[records.Position], now: int) -> None:
-        bare = {one.ticket for one in ours if not one.sl_points}
-        self._unprotected = {ticket: self._unprotected.get(ticket, now) for ticket in bare}
-        for ticket, since in self._unprotected.items():
-            self.see("I20", now - since <= CYCLE_MS, f"position {ticket} has had no stop for {now - since} ms")
-        if not bare:
-            self.checked["I20"] += 1
+    def _must_pass(self, invariant: str, tickets: Sequence[int], how: str) -> None:
+        """Each of `tickets` is in a state that a cycle ends."""
+        now = self._troubles.now_utc_ms
+        if not tickets:
+            self.checked[invariant] += 1
+        for key in [key for key in self._since if key[0] == invariant and key[1] not in tickets]:
+            del self._since[key]
+        for ticket in tickets:
+            since = self._since.setdefault((invariant, ticket), now)
+            if since >= 0 and now - since > CYCLE_MS:
+                self.see(invariant, False, f"position {ticket} {how}, for {now - since} ms")
+                self._since[invariant, ticket] = -1
 
-    def _judge_orphans(self, ours: Sequence[records.Position], now: int) -> None:
-        lost = {one.ticket for one in ours if one.ticket not in self.chronicle.positions}
-        self._orphans = {ticket: self._orphans.get(ticket, now) for ticket in lost}
-        for ticket, since in self._orphans.items():
-            self.see("I28", now - since <= CYCLE_MS, f"position {ticket} is ours and nobody has known it for {now - since} ms")
-        if not lost:
-            self.checked["I28"] += 1
+    def _judge_exits(self, ours: Sequence[records.Position]) -> None:
+        """A position at or beyond its app's stop has a close on its way."""
+        now, chronicle = self._troubles.now_utc_ms, self.chronicle
+        there = {one.ticket for one in ours}
+        self._reached = {ticket: since for ticket, since in self._reached.items() if ticket in there}
+        for position in ours:
+            stop, quote = chronicle.stops.get(position.ticket, 0), self._terminal.quote(position.symbol)
+            if not stop or quote is None:
+                continue
+            is_buy = chronicle.positions[position.ticket].direction is Direction.BUY
+            is_reached = quote.bid_points <= stop if is_buy else quote.ask_points >= stop
+            if not is_reached or quote.time_utc_ms < chronicle.positions[position.ticket].opened_utc_ms + CYCLE_MS:
+                self._reached.pop(position.ticket, None)
+                continue
+            since = self._reached.setdefault(position.ticket, now)
+            for invariant in ("I21", "I22"):
+                is_asked = position.ticket in chronicle.closes or now - since <= EXIT_WITHIN_MS
+                self.see(invariant, is_asked, f"position {position.ticket} is beyond its stop for {now - since} ms")
 
     def _take_deals(self) -> None:
         books = self._terminal.books
@@ -309,99 +260,77 @@ class Witness:
         for deal in reversed(new):
             self._take(deal)
         self._deal_ticket = books.last_deal_ticket
-        self.see(
-            "I30",
-            books.balance_cents == self._balance_cents + self._money_cents,
-            f"the balance is {books.balance_cents}, the deals make {self._balance_cents + self._money_cents}",
-        )
+        made = self._balance_cents
+        self.see("I30", books.balance_cents == made, f"the balance is {books.balance_cents}, the deals make {made}")
 
     def _take(self, deal: records.Deal) -> None:
         if deal.type != mt5.DEAL_TYPE_CREDIT:
-            self._money_cents += deal.net_cents
+            self._balance_cents += deal.net_cents
         if not deal.symbol:
             return
+        ticket = deal.position_id
         if deal.entry == mt5.DEAL_ENTRY_IN:
+            self.counts["positions"] += not self._steps_in[ticket]
+            self._steps_in[ticket] += deal.volume_steps
             if deal.magic:
                 tickets = self._opened.setdefault(deal.magic, set())
-                tickets.add(deal.position_id)
+                tickets.add(ticket)
+                self.counts["duplicates"] += len(tickets) == 2
                 self.see("I2", len(tickets) == 1, f"magic {deal.magic} has opened {sorted(tickets)}")
-            self._volume_in[deal.position_id] = self._volume_in.get(deal.position_id, 0) + deal.volume_steps
-        else:
-            self._volume_out[deal.position_id] = self._volume_out.get(deal.position_id, 0) + deal.volume_steps
-            came, left = self._volume_in.get(deal.position_id, 0), self._volume_out[deal.position_id]
-            self.see("I10", left <= came, f"position {deal.position_id} had {came} steps, {left} were closed")
-
-    def _judge_mode(self, delivery: Delivery) -> None:
-        message = delivery.message
-        if isinstance(message, ModeChanged) and not self._is_control:
-            rises = STRICTNESS.index(message.mode) < STRICTNESS.index(self.chronicle.mode)
-            self.see("I26", not rises or message.by not in _NOBODY, f"{message.by} raised the mode to {message.mode.value}")
+            return
+        self._steps_out[ticket] += deal.volume_steps
+        came, left = self._steps_in[ticket], self._steps_out[ticket]
+        self.see("I10", left <= came, f"position {ticket} had {came} steps, {left} were closed")
 
     # -- at the end -----------------------------------------------------------------------------------------------------
 
-    def finish(self, life: Life) -> None:
+    def finish(self) -> None:
         """Faults are over and time has passed: everything must have come to rest."""
         self._take_deals()
         if self._is_control:
             return
         chronicle, now = self.chronicle, self._troubles.now_utc_ms
-        for intent_id, since in chronicle.unknown.items():
-            self.see("L1", False, f"intent {intent_id} has been unknown for {now - since} ms")
-        self.checked["L1"] += 1
-        open_ = [i for i in chronicle.open_intents if i not in chronicle.unknown]
-        self.see("I4", not open_, f"intents {open_} have no end")
+        waiting = {intent_id: now - since for intent_id, since in chronicle.unknown.items()}
+        self.see("L1", not waiting, f"intents are unknown, with for how long: {waiting}")
+        endless = [intent_id for intent_id in chronicle.open_intents if intent_id not in chronicle.unknown]
+        self.see("I4", not endless, f"intents {endless} have no end")
         self.see("L3", chronicle.is_agreed, "the broker does not agree, long after the last fault")
-        at_broker = {one.ticket for one in self._ours()}
-        self.see("I29", set(chronicle.positions) <= at_broker | self._adopted(), f"{sorted(set(chronicle.positions) - at_broker)} are believed and are not there")
-        self.see("I28", at_broker <= set(chronicle.positions), f"{sorted(at_broker - set(chronicle.positions))} are there and not believed")
-        missing = [d.ticket for d in self._terminal.books.deals if d.symbol and d.ticket not in chronicle.deals and self._is_of_ours(d)]
+        there = {one.ticket for one in self._positions(ours=True)}
+        believed = set(chronicle.positions) - {one.ticket for one in self._positions(ours=False)}
+        self.see("I29", believed <= there, f"positions {sorted(believed - there)} are believed and are not there")
+        self.see("I28", there <= believed, f"positions {sorted(there - believed)} are there and not believed")
+        self.see("L4", chronicle.mode is not Mode.FLATTEN or not there, f"{sorted(there)} are open while flattening")
+        self._judge_deals()
+
+    def _judge_deals(self) -> None:
+        chronicle, books = self.chronicle, self._terminal.books
+        first = min(chronicle.deals, default=0)
+        missing = [one.ticket for one in books.deals if one.symbol and one.ticket >= first and one.ticket not in chronicle.deals]
         self.see("I28", not missing, f"deals {missing[:5]} are not in the journal")
-        unknown_deals = [ticket for ticket in chronicle.deals if ticket > self._deal_ticket]
-        self.see("I29", not unknown_deals, f"deals {unknown_deals[:5]} are in the journal alone")
-        for closed, _ in chronicle.closed_days:
-            day = (datetime.fromtimestamp(closed.closed_utc_ms / 1000, UTC).astimezone(self._zone) + timedelta(hours=-17)).date()
-            self.see("I15", abs((day - _date(closed.trading_day)).days) <= 1, f"{closed.ticket} closed on {day}, booked on {closed.trading_day}")
-        self.see("L4", chronicle.mode is not Mode.FLATTEN or not at_broker, f"{sorted(at_broker)} are still open while flattening")
+        strange = [ticket for ticket in chronicle.deals if ticket > books.last_deal_ticket]
+        self.see("I29", not strange, f"deals {strange[:5]} are in the journal alone")
+        tickets = Counter(one.ticket for one in chronicle.closed)
+        for closed in chronicle.closed:
+            self.see("I15", tickets[closed.ticket] == 1, f"position {closed.ticket} was closed {tickets[closed.ticket]} times")
+            days = (date.fromisoformat(closed.trading_day) - self._day_of(closed.closed_utc_ms)).days
+            is_clock_right = not self._troubles.came["F51"] + self._troubles.came["F53"]
+            self.see("I15", days in (0, 1) or (days == -1 and not is_clock_right), f"position {closed.ticket} of {closed.closed_utc_ms} is booked on {closed.trading_day}")
 
-    def _adopted(self) -> set[int]:
-        return {one.ticket for one in self._strangers()}
+    def _day_of(self, utc_ms: int) -> date:
+        boundary = timedelta(hours=17)
+        return (datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone(self._zone) - boundary).date()
 
-    def _is_of_ours(self, deal: records.Deal) -> bool:
-        return is_ours(deal.magic, self.chronicle.installation)
-
-    def _ours(self) -> list[records.Position]:
+    def _positions(self, *, ours: bool) -> list[records.Position]:
         installation = self.chronicle.installation
-        return [one for one in self._terminal.server.book.positions.values() if is_ours(one.magic, installation)]
-
-    def _strangers(self) -> list[records.Position]:
-        installation = self.chronicle.installation
-        return [one for one in self._terminal.server.book.positions.values() if not is_ours(one.magic, installation)]
-
-    def broken(self, invariant: str, detail: str) -> None:
-        self.see(invariant, False, detail)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """What came to pass, beside the faults."""
-        return {"unknown outcomes": self.unknown_seen, "positions": len(self._volume_in), "duplicates": self.duplicates}
-
-    @property
-    def duplicates(self) -> int:
-        """Orders that opened more than one position."""
-        return sum(1 for tickets in self._opened.values() if len(tickets) > 1)
+        return [one for one in self._terminal.server.book.positions.values() if is_ours(one.magic, installation) is ours]
 
     def see(self, invariant: str, holds: bool, detail: str) -> None:
-        self.checked[invariant] += 1
-        if holds or (self._is_control and invariant not in _JUDGED_OF_CONTROL):
+        """Judge it."""
+        if self._is_control and invariant not in _JUDGED_OF_CONTROL:
             return
-        self.count[invariant] += 1
-        if self.count[invariant] <= self.BREAKS_KEPT:
+        self.checked[invariant] += 1
+        if holds:
+            return
+        self.broken[invariant] += 1
+        if self.broken[invariant] <= BREAKS_KEPT:
             self.breaks.append(Break(invariant, self._troubles.now_utc_ms, detail))
-
-
-_NOBODY: Final = ("evenkeel", "risk_limit", "circuit_breaker", "guard", "supervision")
-_JUDGED_OF_CONTROL: Final = ("I2", "I5", "I10", "I30")
-
-
-def _date(day: str) -> date:
-    return date.fromisoformat(day)

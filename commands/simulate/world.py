@@ -286,6 +286,7 @@ class _World:
 
     def _look(self) -> None:
         self.witness.durable(self.store.durable_seq)
+        self.troubles.must_lose_a_reply = self.plan.is_control and not self.witness.counts["duplicates"]
         now = self.clock.true_utc_ms
         self._look_utc_ms = now + 10_000
         self.witness.look(self.life, is_steady=now >= self._steady_from_utc_ms)
@@ -364,7 +365,7 @@ class _World:
     def _sent(self, request: OpenRequest, magic: int, intent_id: int, epoch: int) -> None:
         self.counts["opens sent"] += 1
         self.witness.durable(self.store.durable_seq)
-        self.witness.sent(request, magic, intent_id, epoch)
+        self.witness.sent(request, magic, epoch)
 
     # -- what happens ---------------------------------------------------------------------------------------------------
 
@@ -516,7 +517,7 @@ class _World:
             self.counts["flips found"] += 1
             self._restore("F49")
         else:
-            self.witness.broken("I31", "a flipped bit was not found")
+            self.witness.see("I31", False, "a flipped bit was not found")
 
     def _restore(self, name: str) -> None:
         if self._backup is None or self._backup.last_seq < self.store.read_from:
@@ -532,11 +533,7 @@ class _World:
     def _chronicle_goes_back(self) -> None:
         witness, store = self.witness, self.store
         kept = witness.kept_seq(store.durable_seq)
-        told = [
-            Delivery(record.seq, record.time_utc_ms, record.cause_row, CODEC.decode(bytes(record.body)))
-            for record in store.read(kept + 1)
-        ]
-        witness.go_back(told, store.durable_seq)
+        witness.go_back(store.durable_seq, [CODEC.decode(bytes(record.body)) for record in store.read(kept + 1)])
 
     # -- persons --------------------------------------------------------------------------------------------------------
 
@@ -594,7 +591,8 @@ class _World:
         self._live_through(rows, [], now + QUIET_MS)
         assert self.life is not None, "nothing ends a life any more"
         self._look()
-        self.witness.finish(self.life)
+        self.witness.finish()
+        self._judge_store()
         self._refold()
 
     def _last_rows(self, from_utc_ms: int, to_utc_ms: int) -> list[Row]:
@@ -606,6 +604,15 @@ class _World:
             for at, (symbol, quote) in enumerate(quotes.items())
             if quote is not None
         ]
+
+    def _judge_store(self) -> None:
+        try:
+            self.store.verify()
+        except JournalCorrupt as error:
+            self.witness.see("I31", False, str(error))
+        numbers = [record.seq for record in self.store.read(self.store.read_from)]
+        has_gap = numbers != list(range(self.store.read_from, self.store.durable_seq + 1))
+        self.witness.see("I31", not has_gap, "the journal's numbers have a gap")
 
     def _refold(self) -> None:
         """The state of every actor is the fold of the journal, byte for byte."""
@@ -624,6 +631,10 @@ class _World:
                 shell.rebuild()
                 same = snapshot_of(shell.child) == snapshot_of(life.host.child(spec.name))
                 self.witness.see("I32", same, f"{spec.name} is not the fold of what it was told")
+                if spec.name == "risk_limit":
+                    today = life.host.child(spec.name).state.counts.today
+                    told = self.witness.chronicle.opened_today
+                    self.witness.see("I12", today == told, f"{today} trades are counted today, {told} were opened")
 
     def outcome(self) -> Outcome:
         witness = self.witness
@@ -632,12 +643,12 @@ class _World:
         self.counts["children struck"] = self.fuse.struck
         self.counts["commits"] = self._commits
         self.counts["order calls"] = self._calls
-        self.counts |= Counter(witness.counts)
+        self.counts.update(witness.counts)
         return Outcome(
             self.plan,
             self.store.digest,
             tuple(witness.breaks),
-            dict(witness.count),
+            dict(witness.broken),
             dict(witness.checked),
             dict(self.troubles.came),
             dict(self.counts),

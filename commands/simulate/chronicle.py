@@ -1,0 +1,121 @@
+"""What the durable messages say, folded by rules of its own: a second opinion on what the actors believe."""
+
+from typing import Final, NamedTuple
+
+from evenkeel.messages.broker_gateway import (
+    BrokerAgreed,
+    BrokerDisagreed,
+    CallTerminal,
+    CloseRequest,
+    DealDone,
+    OpenRequest,
+    OrderOutcomeResolved,
+    OrderRejected,
+    Outcome,
+    TerminalAnswered,
+)
+from evenkeel.messages.entry import OpenPosition, OrderDenied
+from evenkeel.messages.operator import Mode, ModeChanged
+from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced
+from evenkeel.messages.system import Message, RunStarted
+from evenkeel.messages.trading_calendar import TradingDayStarted
+
+IN_FLIGHT: Final = (Outcome.UNKNOWN, Outcome.PENDING)
+
+
+class Asked(NamedTuple):
+    """An open intent as the journal has it."""
+
+    intent_id: int
+    magic: int
+    epoch: int
+    request: OpenRequest
+    proposal_id: str
+    asked_utc_ms: int
+
+
+class Chronicle:
+    """`open_intents` have neither ended nor become a position; `unknown` are those of them without a definite answer, with
+    since when. `closes` is when a close of each position was last asked for; `stops` its app's stop."""
+
+    def __init__(self) -> None:
+        self.installation = 0
+        self.mode = Mode.CLOSE_ONLY
+        self.is_agreed = False
+        self.ordered: dict[str, OpenPosition] = {}
+        self.asked: dict[int, Asked] = {}
+        self.open_intents: dict[int, Asked] = {}
+        self.unknown: dict[int, int] = {}
+        self.positions: dict[int, PositionOpened] = {}
+        self.stops: dict[int, int] = {}
+        self.closes: dict[int, int] = {}
+        self.closed: list[PositionClosed] = []
+        self.deals: set[int] = set()
+        self.cooldowns: dict[str, int] = {}
+        self.opened_today = 0
+        self._last_order: OpenPosition | None = None
+
+    def hear(self, message: Message, at_utc_ms: int) -> None:
+        """`message` is durable and was published at `at_utc_ms`, true time."""
+        match message:
+            case OpenPosition():
+                self.ordered[message.proposal_id] = self._last_order = message
+            case CallTerminal(request=OpenRequest() as request):
+                assert self._last_order is not None, "an open follows its order"
+                asked = Asked(
+                    message.intent_id, message.magic, message.epoch, request, self._last_order.proposal_id, at_utc_ms
+                )
+                self.asked[message.magic] = self.open_intents[message.intent_id] = asked
+            case CallTerminal(request=CloseRequest(ticket=ticket)):
+                self.closes[ticket] = at_utc_ms
+            case TerminalAnswered(intent_id=intent_id, outcome=outcome):
+                if intent_id in self.open_intents and outcome in IN_FLIGHT:
+                    self.unknown.setdefault(intent_id, at_utc_ms)
+            case OrderRejected(intent_id=intent_id) | OrderOutcomeResolved(intent_id=intent_id):
+                self._end(intent_id)
+            case OrderDenied(proposal_id=proposal_id):
+                self._end_of(proposal_id)
+            case PositionOpened():
+                self._open(message)
+            case PositionPriced(ticket=ticket, entry_points=entry_points) if ticket in self.positions:
+                opened = self.positions[ticket]
+                self.stops[ticket] = opened.stop_points + entry_points - opened.entry_points if opened.stop_points else 0
+            case PositionClosed(ticket=ticket):
+                self.positions.pop(ticket, None)
+                self.closes.pop(ticket, None)
+                self.stops.pop(ticket, None)
+                self.closed.append(message)
+            case DealDone(deal=deal):
+                self.deals.add(deal.deal_ticket)
+            case _:
+                self._hear_of_state(message)
+
+    def _hear_of_state(self, message: Message) -> None:
+        match message:
+            case ModeChanged(mode=mode):
+                self.mode = mode
+            case BrokerAgreed():
+                self.is_agreed = True
+            case BrokerDisagreed():
+                self.is_agreed = False
+            case RunStarted(installation=installation):
+                self.is_agreed, self.installation = False, installation
+            case TradingDayStarted():
+                self.opened_today = 0
+            case _:
+                pass
+
+    def _open(self, opened: PositionOpened) -> None:
+        if opened.ticket not in self.positions and not opened.adopted and opened.lineage.level == 0:
+            self.opened_today += 1
+        self.positions[opened.ticket], self.stops[opened.ticket] = opened, opened.stop_points
+        self.cooldowns[opened.symbol] = max(self.cooldowns.get(opened.symbol, 0), opened.opened_utc_ms)
+        self._end_of(opened.lineage.proposal_id)
+
+    def _end_of(self, proposal_id: str) -> None:
+        for intent_id in [one.intent_id for one in self.open_intents.values() if one.proposal_id == proposal_id]:
+            self._end(intent_id)
+
+    def _end(self, intent_id: int) -> None:
+        self.open_intents.pop(intent_id, None)
+        self.unknown.pop(intent_id, None)
