@@ -139,10 +139,11 @@ class MarketFeed:
         """Strictly inside which a quote of `symbol` crosses no watch."""
         return band_of(self.state.symbols[symbol].watches)
 
-    def pass_over(self, symbol: str, minutes: "Minutes", minute: OpenMinute, newest: Tick) -> int:
+    def pass_over(self, symbol: str, minutes: "Minutes | None", minute: OpenMinute, newest: Tick) -> int:
         """Take in quotes that cross nothing and close no bar that anybody wants, all at once: for a replay that jumps.
 
-        `minutes` has all M1 bars of the replay, `minute` what they add to the one that stays open. Never the first quote.
+        `minutes` has all M1 bars of the replay, `minute` what they add to the one that stays open; None: the open one is the
+        same as before. Never the first quote.
         Returns how many of `minutes` have closed by now; 0 when none did by these quotes.
         """
         feed, open_minute = self.state.symbols[symbol], self._minutes[symbol]
@@ -151,6 +152,7 @@ class MarketFeed:
             open_minute.asks += minute.asks
             closed_now = 0, 0
         else:
+            assert minutes is not None, "another minute is open now"
             closed_now = minutes.between(open_minute.open_utc_ms, minute.open_utc_ms)
             self._minutes[symbol] = minute
             feed.minute_utc_ms = minute.open_utc_ms

@@ -4,6 +4,7 @@ The same seed gives the same journal, whatever machine, hash seed or Python runs
 """
 
 import tempfile
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.commands.simulate.control import NaiveGateway, OpenGate, OpenHostGate
 from evenkeel.commands.simulate.faults import FAULTS, Rates, Way
 from evenkeel.commands.simulate.life import FEED, TERMINAL, Around, Died, Fuse, InProcessLink, Life, WorldClock
+from evenkeel.commands.simulate.lull import Lull
 from evenkeel.commands.simulate.market import DAY_MS, Row, Trouble, WorldMarket, quote_of
 from evenkeel.commands.simulate.store import Backup, TearingStore
 from evenkeel.commands.simulate.troubles import Troubles, TroubledTerminal
@@ -48,6 +50,9 @@ SYMBOLS: Final = ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD")
 HOUR_MS: Final = 3_600_000
 QUIET_MS: Final = 15 * 60_000
 """How long a world goes on without faults at its end, so that everything may come to rest."""
+QUIET_WITHOUT_FAULTS_MS: Final = 4 * 60_000
+AFTER_CRASH_MS: Final = HOUR_MS
+"""Of a world that is made for one crash: what that breaks shows by then."""
 DOWN_MS: Final = (500, 90_000)
 PERSON_EVERY_MS: Final = 20 * 60_000
 STEADY_AFTER_MS: Final = 60_000
@@ -59,7 +64,8 @@ _NEVER: Final = 2**62
 
 
 class Plan(NamedTuple):
-    """What makes a world. `fault_factor` 0: nothing goes wrong. `is_control`: with the naive gateway, and one reply lost for sure."""
+    """What makes a world. `fault_factor` 0: nothing goes wrong. `is_control`: with the naive gateway, and replies lost
+    until that has doubled an order. `crash_at_commit` and `crash_at_call` count from 1; 0 is none."""
 
     seed: int
     hours: float
@@ -106,7 +112,7 @@ def config_for(plan: Plan) -> Config:
         "limits.trades_per_hour": random.choice(["off", "off", 20]),
         "limits.trades_per_day": random.choice(["off", "off", 150]),
         "limits.trades_limit_days_max": "off",
-        "circuit_breaker.sample_s": 60.0,
+        "circuit_breaker.sample_s": max(60.0, plan.quote_every_ms / 1000),
         "broker_gateway.late_fill": random.choice(["close", "close", "keep"]),
         "strategy": {"cross": {"kind": "ma_cross", "symbols": symbols, "fast": 2, "slow": 3}},
     }
@@ -116,6 +122,7 @@ def config_for(plan: Plan) -> Config:
 class _World:
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan, self._folder = plan, folder
+        self._rows: Sequence[Row] = ()
         self.random = Random(f"{plan.seed}-world")
         self.config = config_for(plan)
         self.specs = {name: spec_for(name, self.config, spec_id=at) for at, name in enumerate(plan.symbols, 1)}
@@ -153,7 +160,7 @@ class _World:
         self._commands = 0
         self._told: list[Message] = []
         self._look_utc_ms = 0
-        self._verified_flips = 0
+        self._rows_before: Sequence[Row] = ()
 
     # -- making ---------------------------------------------------------------------------------------------------------
 
@@ -167,7 +174,7 @@ class _World:
             leverage=100,
             profit_cents=lambda spec, points, steps, close: rules[spec.symbol](spec, points, steps, close),
             daily=self.market.daily(),
-            keep_ticks=KEEP_TICKS,
+            recorded_ticks=self._ticks,
         )
 
     def _new_host(self) -> TerminalService:
@@ -197,14 +204,15 @@ class _World:
 
     def run(self) -> None:
         events = self._drawn_events()
-        self._be_born()
-        self._person_acts()
-        at_utc_ms, event = self.began_utc_ms, 0
+        self._contained(self._be_born)
+        self._contained(self._person_acts)
+        at_utc_ms = self.began_utc_ms
         while at_utc_ms < self.ends_utc_ms:
             until = min(self.ends_utc_ms, at_utc_ms + DAY_MS)
             troubles = [Trouble(name, t) for t, name in events if name in _MARKET and at_utc_ms <= t < until]
             rows = self.market.rows(at_utc_ms, until, troubles, self.troubles.count)
-            event = self._live_through(rows, [e for e in events if e[1] not in _MARKET and at_utc_ms <= e[0] < until], until)
+            self._rows_before = self._rows
+            self._live_through(rows, [e for e in events if e[1] not in _MARKET and at_utc_ms <= e[0] < until])
             at_utc_ms = until
         self._come_to_rest()
 
@@ -219,13 +227,21 @@ class _World:
         persons = range(self.began_utc_ms + PERSON_EVERY_MS, self.ends_utc_ms, PERSON_EVERY_MS)
         return sorted([*drawn, *((t, "hour") for t in hours), *((t, "person") for t in persons)])
 
-    def _live_through(self, rows: Sequence[Row], events: Sequence[tuple[int, str]], until_utc_ms: int) -> int:
-        """Every quote and every event of a stretch, in the order of time."""
+    def _live_through(self, rows: Sequence[Row], events: Sequence[tuple[int, str]]) -> None:
+        """Every quote and every event of a stretch, in the order of time, up to the end of the world."""
         next_event = 0
         event_utc_ms = events[0][0] if events else _NEVER
         terminal, clock, troubles = self.terminal, self.clock, self.troubles
+        self._rows = rows
+        lull: Lull | None = None
         for row in rows:
+            if lull is not None:
+                if lull.takes(row):
+                    continue
+                lull.end()
             utc_ms = row[0]
+            if utc_ms >= self.ends_utc_ms:
+                return
             while True:
                 wake = min(event_utc_ms, self._wake_utc_ms())
                 if wake > utc_ms:
@@ -243,7 +259,26 @@ class _World:
                 self._serve(row, made_deal)
             elif made_deal:
                 self._look()
-        return next_event
+            lull = self._lull(event_utc_ms)
+        if lull is not None:
+            lull.end()
+
+    def _lull(self, event_utc_ms: int) -> Lull | None:
+        """From now on, if somebody lives whom a quote might wake."""
+        if self.life is None or self.clock.true_utc_ms < self._asleep_until_utc_ms:
+            return None
+        feed = self.life.host.child(FEED)
+        until = min(event_utc_ms, self._wake_utc_ms(), feed.next_sample_utc_ms, self._look_utc_ms, self.ends_utc_ms)
+        return Lull(feed, self.terminal, until, self._at)
+
+    def _ticks(self, symbol: str, from_utc_ms: int) -> Sequence[Quote]:
+        """The terminal's own history: the quotes that came from then until now, of this stretch and the one before."""
+        found = []
+        for rows in (self._rows_before, self._rows):
+            first = bisect_left(rows, from_utc_ms, key=lambda row: row[0])
+            last = bisect_right(rows, self.clock.true_utc_ms, key=lambda row: row[0])
+            found += [quote_of(row) for row in rows[first:last] if row[1] == symbol and not row[4]]
+        return found[-KEEP_TICKS:]
 
     def _serve(self, row: Row, made_deal: bool) -> None:
         try:
@@ -337,6 +372,8 @@ class _World:
         self.witness.died()
         self._restart_utc_ms = self.clock.true_utc_ms + self.troubles.between(DOWN_MS)
         self._disturbed(self._restart_utc_ms)
+        if self.plan.crash_at_commit or self.plan.crash_at_call:
+            self.ends_utc_ms = min(self.ends_utc_ms, self._restart_utc_ms + AFTER_CRASH_MS)
         if self._deaths_left:
             self._deaths_left -= 1
             self._dies_at_commit = self._commits + 1 + self.random.randrange(4)
@@ -577,6 +614,7 @@ class _World:
     def _come_to_rest(self) -> None:
         """No more faults; fresh quotes for a while, whatever the hour."""
         self.troubles.end()
+        self.counts["commits"], self.counts["order calls"] = self._commits, self._calls
         self._dies_at_commit = self._dies_at_call = 0
         self._deaths_left = 0
         self.fuse.light("", 0)
@@ -587,8 +625,10 @@ class _World:
             self._die()
         if self.life is None:
             self._restart_utc_ms = now + 1_000
-        rows = self._last_rows(now + 1_000, now + QUIET_MS)
-        self._live_through(rows, [], now + QUIET_MS)
+        quiet_ms = QUIET_MS if self.plan.fault_factor else QUIET_WITHOUT_FAULTS_MS
+        self.ends_utc_ms = now + quiet_ms
+        self._rows_before = self._rows
+        self._live_through(self._last_rows(now + 1_000, self.ends_utc_ms), [])
         assert self.life is not None, "nothing ends a life any more"
         self._look()
         self.witness.finish()
@@ -641,8 +681,6 @@ class _World:
         self.counts["faults"] = sum(self.troubles.came.values())
         self.counts["deals"] = sum(1 for _ in self.terminal.books.deals)
         self.counts["children struck"] = self.fuse.struck
-        self.counts["commits"] = self._commits
-        self.counts["order calls"] = self._calls
         self.counts.update(witness.counts)
         return Outcome(
             self.plan,

@@ -1,0 +1,66 @@
+"""Whole lives of the system in worlds where everything fails. `EVENKEEL_WORLD_HOURS` makes them longer."""
+
+import os
+
+import pytest
+
+from evenkeel.commands.simulate.invariants import INVARIANTS
+from evenkeel.commands.simulate.many import Kept, plans_for, run_all
+from evenkeel.commands.simulate.summary import Summary, summary_of, told
+from evenkeel.commands.simulate.world import Plan, lived
+
+SEEDS = 64
+HOURS = float(os.environ.get("EVENKEEL_WORLD_HOURS", "6"))
+JOBS = 2
+FAILED_ONCE: list[Plan] = []
+"""Worlds that showed a fault, by their seeds."""
+
+
+@pytest.fixture(scope="module")
+def summary() -> Summary:
+    plans = plans_for(account_days=SEEDS * HOURS / 24, seeds=SEEDS, first_seed=1, controls=4, quote_every_ms=5_000)
+    return summary_of(run_all(plans, Kept(None), jobs=JOBS, on_progress=lambda line: None))
+
+
+@pytest.mark.timeout(1200)
+def test_every_promise_is_kept_in_every_world(summary: Summary) -> None:
+    assert summary.failures == (), told(summary)
+
+
+def test_every_promise_was_judged_at_least_once(summary: Summary) -> None:
+    assert [name for name in INVARIANTS if not summary.invariants[name].checked] == []
+
+
+def test_every_fault_came_at_least_once(summary: Summary) -> None:
+    assert [name for name, count in summary.faults.items() if not count] == []
+
+
+def test_the_worlds_are_worth_looking_at(summary: Summary) -> None:
+    counts = summary.counts
+    assert counts["positions"] >= SEEDS * 5
+    assert counts["unknown outcomes"] >= SEEDS
+    assert counts["deaths"] >= SEEDS
+    assert counts["children struck"] >= SEEDS
+
+
+def test_the_naive_gateway_opens_positions_twice_in_each_of_its_worlds(summary: Summary) -> None:
+    assert summary.control.worlds == 4
+    assert summary.control.worlds_that_doubled == 4
+
+
+@pytest.mark.parametrize("plan", FAILED_ONCE, ids=lambda plan: f"seed {plan.seed}")
+def test_a_world_that_failed_once_fails_no_more(plan: Plan) -> None:
+    assert lived(plan).breaks == ()
+
+
+def test_the_same_seed_is_the_same_world() -> None:
+    plan = Plan(7, 2.0)
+    assert lived(plan) == lived(plan)
+
+
+def test_a_world_without_faults_has_one_life_and_trades() -> None:
+    outcome = lived(Plan(7, 4.0, fault_factor=0.0))
+    assert outcome.faults == {}
+    assert outcome.counts["lives"] == 1
+    assert outcome.counts["positions"] > 5
+    assert outcome.breaks == ()
