@@ -117,5 +117,14 @@ class Chronicle:
             self._end(intent_id)
 
     def _end(self, intent_id: int) -> None:
-        self.open_intents.pop(intent_id, None)
+        ended = self.open_intents.pop(intent_id, None)
         self.unknown.pop(intent_id, None)
+        if ended is not None:
+            self.ordered.pop(ended.proposal_id, None)
+
+    def forget(self, before_deal_ticket: int) -> None:
+        """What has been judged and is of no use any more, so that a long life stays small."""
+        self.closed = []
+        self.deals = {ticket for ticket in self.deals if ticket >= before_deal_ticket}
+        in_flight = {one.magic for one in self.open_intents.values()}
+        self.asked = {magic: one for magic, one in self.asked.items() if magic in in_flight}

@@ -33,6 +33,7 @@ class TearingStore:
         self._pending_snapshots: list[ChildSnapshot] = []
         self._first_seq = 1
         self._chain = hashlib.sha256(_SEED).digest()
+        self._unflipped: tuple[int, bytes] | None = None
 
     @property
     def durable_seq(self) -> int:
@@ -111,18 +112,23 @@ class TearingStore:
         return Backup(self.durable_seq, dict(self.snapshots))
 
     def restore(self, backup: Backup) -> None:
-        """What came after `backup` never was."""
+        """What came after `backup` never was, and what was flipped since is as it was."""
         self.crash()
+        if self._unflipped is not None:
+            seq, body = self._unflipped
+            self._records[seq - self._first_seq] = seq, body, self._records[seq - self._first_seq][2]
+            self._unflipped = None
         self.snapshots = dict(backup.snapshots)
         self._cut_to(backup.last_seq)
 
     def flip(self, index: int, bit: int) -> None:
-        """One bit of the `index`-th record that is kept is another now."""
+        """One bit of the `index`-th record that is kept is another now; a backup was taken before."""
         seq, body, chain = self._records[index % len(self._records)]
         at = bit % (8 * len(body))
         flipped = bytearray(body)
         flipped[at // 8] ^= 1 << at % 8
         self._records[index % len(self._records)] = seq, bytes(flipped), chain
+        self._unflipped = seq, body
 
     def verify(self) -> None:
         """Raises JournalCorrupt with the first record that is not what was written."""

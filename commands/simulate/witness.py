@@ -30,6 +30,8 @@ CYCLE_MS: Final = 45_000
 """A reconcile cycle with what may lie in its way: two readings, a repair, its answer, another try."""
 EXIT_WITHIN_MS: Final = 6_000
 """Quotes come seconds apart, and the one that reaches a stop may come just before a reading."""
+LOOK_BACK_MS: Final = 15 * 60_000
+"""A deal is in the journal by then."""
 EQUITY_SLACK: Final = 1.02
 BREAKS_KEPT: Final = 5
 CHRONICLES_KEPT: Final = 3
@@ -70,6 +72,7 @@ class Witness:
         self._closed_utc_ms: dict[int, int] = {}
         self._deal_ticket = terminal.books.last_deal_ticket
         self._balance_cents = terminal.books.balance_cents
+        self._judged_ticket = self._deal_ticket
         self._since: dict[tuple[str, int], int] = {}
         self._reached: dict[int, int] = {}
 
@@ -302,11 +305,13 @@ class Witness:
         self.see("L4", chronicle.mode is not Mode.FLATTEN or not there, f"{sorted(there)} are open while flattening")
         self._judge_deals()
 
-    def _judge_deals(self) -> None:
+    def _judge_deals(self, until_utc_ms: int = 1 << 62) -> None:
+        """Those up to `until_utc_ms` that were not judged before."""
         chronicle, books = self.chronicle, self._terminal.books
-        first = min(chronicle.deals, default=0)
-        missing = [one.ticket for one in books.deals if one.symbol and one.ticket >= first and one.ticket not in chronicle.deals]
+        old = [one for one in books.deals if one.ticket > self._judged_ticket and one.time_utc_ms <= until_utc_ms]
+        missing = [one.ticket for one in old if one.symbol and one.ticket not in chronicle.deals]
         self.see("I28", not missing, f"deals {missing[:5]} are not in the journal")
+        self._judged_ticket = max((one.ticket for one in old), default=self._judged_ticket)
         strange = [ticket for ticket in chronicle.deals if ticket > books.last_deal_ticket]
         self.see("I29", not strange, f"deals {strange[:5]} are in the journal alone")
         tickets = Counter(one.ticket for one in chronicle.closed)
@@ -315,6 +320,12 @@ class Witness:
             days = (date.fromisoformat(closed.trading_day) - self._day_of(closed.closed_utc_ms)).days
             is_clock_right = not self._troubles.came["F51"] + self._troubles.came["F53"]
             self.see("I15", days in (0, 1) or (days == -1 and not is_clock_right), f"position {closed.ticket} of {closed.closed_utc_ms} is booked on {closed.trading_day}")
+
+    def look_back(self) -> None:
+        """Judge what is old enough to be complete, and forget it."""
+        if not self._is_control:
+            self._judge_deals(self._troubles.now_utc_ms - LOOK_BACK_MS)
+            self.chronicle.forget(self._judged_ticket)
 
     def _day_of(self, utc_ms: int) -> date:
         boundary = timedelta(hours=17)

@@ -160,6 +160,7 @@ class _World:
         self._commands = 0
         self._told: list[Message] = []
         self._look_utc_ms = 0
+        self._seen = (0, 0)
         self._rows_before: Sequence[Row] = ()
 
     # -- making ---------------------------------------------------------------------------------------------------------
@@ -320,6 +321,11 @@ class _World:
             self.life.look()
 
     def _look(self) -> None:
+        """When the disk has more than before, the broker has made a deal, or some seconds have passed."""
+        seen = self.store.durable_seq, self.terminal.books.last_deal_ticket
+        if seen == self._seen and self.clock.true_utc_ms < self._look_utc_ms:
+            return
+        self._seen = seen
         self.witness.durable(self.store.durable_seq)
         self.troubles.must_lose_a_reply = self.plan.is_control and not self.witness.counts["duplicates"]
         now = self.clock.true_utc_ms
@@ -491,6 +497,8 @@ class _World:
         if self.life is None:
             return
         self.life.snapshot_all()
+        if self.clock.true_utc_ms >= self._steady_from_utc_ms + HOUR_MS // 4:
+            self.witness.look_back()
         self._backup = self.store.backup()
         self.witness.durable(self.store.durable_seq)
         self.witness.keep(self.store.durable_seq)
