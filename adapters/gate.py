@@ -1,13 +1,14 @@
 """The last gate before the broker: checks of its own that nothing upstream can talk it out of. Closes are never asked.
 
-1. The kill epoch, read from where `evenkeel kill` writes it, and the mode word. 2. An intent number above the last one
-admitted for its resource. 3. One unresolved open per resource. A resource is (symbol, slot).
+1. The kill epoch, read from where `evenkeel kill` writes it, and the mode word. 2. An intent number that was never
+admitted before, for whatever resource, and above the last one for its own. 3. One unresolved open per resource. A resource is (symbol, slot).
 
 The same code stands before the simulated terminal of a replay and in the terminal host, there with a file behind it.
 """
 
 import threading
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,9 @@ from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.operator import Mode
 
 Resource = tuple[str, int]
+NUMBERS_KEPT: Final = 512
+"""Single numbers that are remembered; of those before, every one counts as used. A supervisor that lost its newest records
+counts from further back, and must find each number of then taken, whatever it asks for now."""
 
 
 class GateDamaged(Exception):
@@ -31,6 +35,8 @@ class Gate:
         self._lock = threading.RLock()
         self._shut_by: set[str] = set()
         self._admitted: dict[Resource, int] = {}
+        self._used_upto = 0
+        self._used: set[int] = set()
         self._unresolved: dict[Resource, int] = {}
 
     @property
@@ -53,7 +59,8 @@ class Gate:
             return DenialReason.EPOCH
         if self.mode is not Mode.RUN or self._shut_by:
             return DenialReason.MODE
-        if call.intent_id <= self._admitted.get(resource, 0):
+        number = call.intent_id
+        if number <= self._used_upto or number in self._used or number <= self._admitted.get(resource, 0):
             return DenialReason.REPEATED
         if resource in self._unresolved:
             return DenialReason.SLOT_LOCKED
@@ -64,6 +71,10 @@ class Gate:
         resource = (request.symbol, request.slot)
         with self._lock:
             self._admitted[resource] = max(call.intent_id, self._admitted.get(resource, 0))
+            self._used.add(call.intent_id)
+            if len(self._used) > NUMBERS_KEPT:
+                self._used_upto = sorted(self._used)[len(self._used) // 2]
+                self._used = {number for number in self._used if number > self._used_upto}
             self._unresolved[resource] = call.intent_id
 
     def resolve(self, intent_id: int) -> None:
@@ -72,11 +83,17 @@ class Gate:
             self._unresolved = {resource: held for resource, held in self._unresolved.items() if held != intent_id}
 
 
-class _Admitted(msgspec.Struct, array_like=True):
+class _Row(msgspec.Struct, array_like=True):
     symbol: str
     slot: int
     last_intent_id: int
     unresolved_intent_id: int = 0
+
+
+class _Kept(msgspec.Struct):
+    rows: list[_Row]
+    used: list[int]
+    used_upto: int
 
 
 class DurableGate(Gate):
@@ -88,7 +105,9 @@ class DurableGate(Gate):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        for row in _read(path):
+        kept = _read(path)
+        self._used_upto, self._used = kept.used_upto, set(kept.used)
+        for row in kept.rows:
             self._admitted[row.symbol, row.slot] = row.last_intent_id
             if row.unresolved_intent_id:
                 self._unresolved[row.symbol, row.slot] = row.unresolved_intent_id
@@ -105,14 +124,18 @@ class DurableGate(Gate):
                 self._write()
 
     def _write(self) -> None:
-        rows = [_Admitted(*resource, last, self._unresolved.get(resource, 0)) for resource, last in self._admitted.items()]
-        write_durably(self._path, msgspec.json.encode(rows))
+        rows = [_Row(*resource, last, self._unresolved.get(resource, 0)) for resource, last in self._admitted.items()]
+        write_durably(self._path, msgspec.json.encode(_Kept(rows, sorted(self._used), self._used_upto)))
 
 
-def _read(path: Path) -> list[_Admitted]:
+def _read(path: Path) -> _Kept:
+    """A bare list of rows is what a gate wrote before 0.4: every number up to the last one counts as used."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[_Admitted])
+        found = msgspec.json.decode(path.read_bytes(), type=_Kept | list[_Row])
     except FileNotFoundError:
-        return []
+        return _Kept([], [], 0)
     except (OSError, ValueError) as error:
         raise GateDamaged(f"{path}: {error}") from error
+    if isinstance(found, _Kept):
+        return found
+    return _Kept(found, [], max((row.last_intent_id for row in found), default=0))

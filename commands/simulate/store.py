@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrupt, Record, decode_record
 
+SNAPSHOTS_KEPT: Final = 3
+"""Of each child: who loses the newest goes back to the one before, as a store does whose last transactions are gone."""
 _SEED: Final = b"evenkeel"
 
 
@@ -20,11 +22,11 @@ class TearingStore:
     """Implements `runtime.journal.Journal`. Nothing is durable before `commit`.
 
     `on_commit` is called before each commit that writes something: it may raise, as a process does that dies there. Records
-    that no child and no backup needs any more are let go of by `forget`; `digest` goes over all that were ever committed.
+    that no snapshot needs any more are let go of by `forget`; `digest` goes over all that were ever committed.
     """
 
     def __init__(self, on_commit: Callable[[], None] = lambda: None) -> None:
-        self.snapshots: dict[str, ChildSnapshot] = {}
+        self._snapshots: dict[str, list[ChildSnapshot]] = {}
         self.refusal: str | None = None
         self.commits = 0
         self._on_commit = on_commit
@@ -52,6 +54,11 @@ class TearingStore:
     @property
     def last_utc_ms(self) -> int:
         return decode_record(self._records[-1][1]).time_utc_ms if self._records else 0
+
+    @property
+    def snapshots(self) -> dict[str, ChildSnapshot]:
+        """The newest of each child."""
+        return {name: kept[-1] for name, kept in self._snapshots.items()}
 
     @property
     def digest(self) -> str:
@@ -87,7 +94,9 @@ class TearingStore:
             self._chain = hashlib.sha256(self._chain + body).digest()
             self._records.append((seq, body, self._chain))
         for snapshot in self._pending_snapshots:
-            self.snapshots[snapshot.child] = snapshot
+            kept = self._snapshots.setdefault(snapshot.child, [])
+            kept.append(snapshot)
+            del kept[:-SNAPSHOTS_KEPT]
         self._pending, self._pending_snapshots = [], []
 
     def read(self, from_seq: int, to_seq: int | None = None) -> Iterator[Record]:
@@ -109,7 +118,7 @@ class TearingStore:
         return lost
 
     def backup(self) -> Backup:
-        return Backup(self.durable_seq, dict(self.snapshots))
+        return Backup(self.durable_seq, self.snapshots)
 
     def restore(self, backup: Backup) -> None:
         """What came after `backup` never was, and what was flipped since is as it was."""
@@ -118,8 +127,8 @@ class TearingStore:
             seq, body = self._unflipped
             self._records[seq - self._first_seq] = seq, body, self._records[seq - self._first_seq][2]
             self._unflipped = None
-        self.snapshots = dict(backup.snapshots)
         self._cut_to(backup.last_seq)
+        self._snapshots = {name: [one] for name, one in backup.snapshots.items()}
 
     def flip(self, index: int, bit: int) -> None:
         """One bit of the `index`-th record that is kept is another now; a backup was taken before."""
@@ -138,8 +147,9 @@ class TearingStore:
                 raise JournalCorrupt(f"record {seq} is not what was written")
             before = chain
 
-    def forget(self, before_seq: int) -> None:
-        """Let go of records below `before_seq`, one at least is kept."""
+    def forget(self) -> None:
+        """Let go of records that no snapshot needs any more; one at least is kept."""
+        before_seq = min(one.upto_seq for kept in self._snapshots.values() for one in kept)
         keep_from = min(max(0, before_seq - self._first_seq), max(0, len(self._records) - 1))
         if keep_from:
             self._first_seq = self._records[keep_from][0]
@@ -149,4 +159,5 @@ class TearingStore:
         keep = max(0, last_seq + 1 - self._first_seq)
         del self._records[keep:]
         self._chain = self._records[-1][2] if self._records else hashlib.sha256(_SEED).digest()
-        self.snapshots = {name: one for name, one in self.snapshots.items() if one.upto_seq <= last_seq}
+        older = {name: [one for one in kept if one.upto_seq <= last_seq] for name, kept in self._snapshots.items()}
+        self._snapshots = {name: kept for name, kept in older.items() if kept}

@@ -502,7 +502,7 @@ class _World:
         self._backup = self.store.backup()
         self.witness.durable(self.store.durable_seq)
         self.witness.keep(self.store.durable_seq)
-        self.store.forget(min(one.upto_seq for one in self.store.snapshots.values()) - 2_000)
+        self.store.forget()
 
     def _person_trades(self, random: Random) -> None:
         held = self.terminal.positions() or ()

@@ -1,7 +1,8 @@
+import msgspec
 import pytest
 from orders import order
 
-from evenkeel.adapters.gate import Gate
+from evenkeel.adapters.gate import NUMBERS_KEPT, DurableGate, Gate
 from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest
 from evenkeel.messages.entry import DenialReason, Lineage
 from evenkeel.messages.operator import Mode
@@ -75,3 +76,31 @@ def test_what_another_order_came_to_frees_nothing(gate):
     gate.admit(call(1), REQUEST)
     gate.resolve(2)
     assert asked(gate, 3) is DenialReason.SLOT_LOCKED
+
+
+def test_a_number_that_another_symbol_used_is_refused(gate):
+    """A supervisor that lost its newest records counts again from further back, and its magics were used by other orders."""
+    gate.admit(call(5), REQUEST)
+    gate.resolve(5)
+    other = msgspec.structs.replace(REQUEST, symbol="GBPUSD")
+    assert gate.refusal(call(5), other, 0) is DenialReason.REPEATED
+    assert gate.refusal(call(4), other, 0) is None
+
+
+def test_numbers_that_were_used_long_ago_are_refused_all_together(gate):
+    for number in range(1, NUMBERS_KEPT * 3):
+        gate.admit(call(number), REQUEST)
+        gate.resolve(number)
+    other = msgspec.structs.replace(REQUEST, symbol="GBPUSD")
+    assert all(gate.refusal(call(number), other, 0) is DenialReason.REPEATED for number in range(1, NUMBERS_KEPT * 3))
+    assert gate.refusal(call(NUMBERS_KEPT * 3), other, 0) is None
+
+
+def test_a_file_of_before_counts_every_number_up_to_its_last_as_used(tmp_path):
+    path = tmp_path / "gate"
+    path.write_bytes(b'[["EURUSD",0,7,7],["GBPUSD",0,5,0]]')
+    gate = DurableGate(path)
+    gate.mode = Mode.RUN
+    assert gate.unresolved == frozenset({7})
+    assert gate.refusal(call(6), msgspec.structs.replace(REQUEST, symbol="GBPUSD"), 0) is DenialReason.REPEATED
+    assert gate.refusal(call(8), msgspec.structs.replace(REQUEST, symbol="GBPUSD"), 0) is None

@@ -65,8 +65,10 @@ def test_every_flipped_bit_of_a_kept_record_is_found(bit: int) -> None:
 
 def test_what_is_forgotten_leaves_a_chain_that_still_holds() -> None:
     store = store_of(10)
+    store.snapshot(ChildSnapshot("child", 6, b"state"))
+    store.commit()
     digest = store.digest
-    store.forget(6)
+    store.forget()
     store.verify()
     assert store.read_from == 6
     assert store.digest == digest
