@@ -9,6 +9,11 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
+def cpu_s() -> float:
+    """Seconds that this process has computed."""
+    return time.process_time()
+
+
 class Clock(Protocol):
     """`now_utc_ms` is the run's clock: UTC live, market time in demo and replay. `monotonic_ns` is real, always."""
 

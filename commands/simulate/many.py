@@ -13,7 +13,7 @@ import msgspec
 
 from evenkeel.adapters.build import build_id
 from evenkeel.commands.simulate.world import Outcome, Plan, lived
-from evenkeel.runtime.clock import monotonic_s
+from evenkeel.runtime.clock import cpu_s, monotonic_s
 
 WAITING_PER_JOB: Final = 2
 LINE_BYTES_MAX: Final = 1 << 20
@@ -25,40 +25,48 @@ class KeptDamaged(Exception):
     """Names the file and the line."""
 
 
-class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Ended(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A world that came to its end, and the seconds that it took to compute."""
+
     build: str
     outcome: Outcome
+    cpu_s: float
 
 
 class Kept:
     """The finished worlds of this build in the file `path`, one JSON line each; None keeps nothing. Raises KeptDamaged."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._build = path, build_id()
-        self._found: dict[Plan, Outcome] = dict(self._read())
+        self._path, self._build, self._whole_bytes = path, build_id(), 0
+        self._found: dict[Plan, Ended] = dict(self._read())
 
-    def get(self, plan: Plan) -> Outcome | None:
+    def get(self, plan: Plan) -> Ended | None:
         return self._found.get(plan)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, ended: Ended) -> None:
         if self._path is not None:
-            with self._path.open("ab") as file:
-                file.write(msgspec.json.encode(_Line(self._build, outcome)) + b"\n")
+            line = msgspec.json.encode(ended) + b"\n"
+            with self._path.open("r+b" if self._path.exists() else "wb") as file:
+                file.truncate(self._whole_bytes)
+                file.seek(self._whole_bytes)
+                file.write(line)
+            self._whole_bytes += len(line)
 
-    def _read(self) -> Iterator[tuple[Plan, Outcome]]:
+    def _read(self) -> Iterator[tuple[Plan, Ended]]:
         if self._path is None or not self._path.exists():
             return
-        decoder = msgspec.json.Decoder(_Line)
+        decoder = msgspec.json.Decoder(Ended)
         with self._path.open("rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(LINE_BYTES_MAX), b""), 1):
                 if not line.endswith(b"\n"):
-                    break  # an interrupted run wrote half of it
+                    break  # an interrupted run wrote half of it: the next world takes its place
                 try:
                     kept = decoder.decode(line)
                 except (msgspec.DecodeError, RecursionError) as error:
                     raise KeptDamaged(f"{self._path}, line {number}: {error}") from error
+                self._whole_bytes += len(line)
                 if kept.build == self._build:
-                    yield kept.outcome.plan, kept.outcome
+                    yield kept.outcome.plan, kept
 
 
 def plans_for(*, account_days: float, seeds: int, first_seed: int, controls: int, quote_every_ms: int) -> list[Plan]:
@@ -69,16 +77,16 @@ def plans_for(*, account_days: float, seeds: int, first_seed: int, controls: int
     return [*of_seeds, *(plan._replace(hours=length, is_control=True) for plan in of_seeds[:controls])]
 
 
-def run_all(plans: Sequence[Plan], kept: Kept, *, jobs: int, on_progress: Callable[[str], None]) -> list[Outcome]:
+def run_all(plans: Sequence[Plan], kept: Kept, *, jobs: int, on_progress: Callable[[str], None]) -> list[Ended]:
     """Every world to its end, in the order of `plans`. What is kept is not run again."""
-    ended = {plan: outcome for plan in plans if (outcome := kept.get(plan)) is not None}
+    ended = {plan: found for plan in plans if (found := kept.get(plan)) is not None}
     to_do = [plan for plan in plans if plan not in ended]
     began_s, before = monotonic_s(), len(ended)
-    for outcome in _ended(to_do, jobs):
-        ended[outcome.plan] = outcome
-        kept.add(outcome)
-        broken = sum(1 for one in ended.values() if one.breaks and not one.plan.is_control)
-        days = sum(one.plan.hours for one in ended.values()) / 24
+    for world in _each(to_do, jobs):
+        ended[world.outcome.plan] = world
+        kept.add(world)
+        broken = sum(1 for one in ended.values() if one.outcome.breaks and not one.outcome.plan.is_control)
+        days = sum(plan.hours for plan in ended) / 24
         spent_s = monotonic_s() - began_s
         left_s = spent_s / (len(ended) - before) * (len(plans) - len(ended))
         on_progress(f"{len(ended)} of {len(plans)} worlds, {days:.1f} account-days, {broken} failed, {left_s:.0f} s left")
@@ -86,17 +94,22 @@ def run_all(plans: Sequence[Plan], kept: Kept, *, jobs: int, on_progress: Callab
     return [ended[plan] for plan in plans]
 
 
-def _ended(plans: Sequence[Plan], jobs: int) -> Iterator[Outcome]:
+def to_its_end(plan: Plan) -> Ended:
+    began_s = cpu_s()
+    return Ended(build_id(), lived(plan), cpu_s() - began_s)
+
+
+def _each(plans: Sequence[Plan], jobs: int) -> Iterator[Ended]:
     if jobs == 1:
-        yield from map(lived, plans)
+        yield from map(to_its_end, plans)
         return
     waiting = list(reversed(plans))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running: set[Future[Outcome]] = set()
+        running: set[Future[Ended]] = set()
         try:
             while waiting or running:
                 while waiting and len(running) < jobs * WAITING_PER_JOB:
-                    running.add(pool.submit(lived, waiting.pop()))
+                    running.add(pool.submit(to_its_end, waiting.pop()))
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()

@@ -8,6 +8,7 @@ import msgspec
 from evenkeel.adapters.build import build_id
 from evenkeel.commands.simulate.faults import FAULTS
 from evenkeel.commands.simulate.invariants import INVARIANTS
+from evenkeel.commands.simulate.many import Ended
 from evenkeel.commands.simulate.world import Outcome, Plan
 
 FAILURES_TOLD = 20
@@ -44,6 +45,7 @@ class Summary(msgspec.Struct, frozen=True):
     first_seed: int
     worlds: int
     account_days: float
+    account_days_per_cpu_minute: float
     faults: dict[str, int]
     invariants: dict[str, Judged]
     counts: dict[str, int]
@@ -52,10 +54,12 @@ class Summary(msgspec.Struct, frozen=True):
     is_good: bool
 
 
-def summary_of(outcomes: Iterable[Outcome]) -> Summary:
-    ended = list(outcomes)
-    judged = [one for one in ended if not one.plan.is_control]
-    control = _control([one for one in ended if one.plan.is_control])
+def summary_of(worlds: Iterable[Ended]) -> Summary:
+    ended = list(worlds)
+    judged = [one.outcome for one in ended if not one.outcome.plan.is_control]
+    control = _control([one.outcome for one in ended if one.outcome.plan.is_control])
+    account_days = sum(one.plan.hours for one in judged) / 24
+    cpu_minutes = sum(one.cpu_s for one in ended if not one.outcome.plan.is_control) / 60
     faults: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     for one in judged:
@@ -71,7 +75,8 @@ def summary_of(outcomes: Iterable[Outcome]) -> Summary:
         build=build_id(),
         first_seed=min((one.plan.seed for one in judged), default=0),
         worlds=len(judged),
-        account_days=round(sum(one.plan.hours for one in judged) / 24, 3),
+        account_days=round(account_days, 3),
+        account_days_per_cpu_minute=round(account_days / max(cpu_minutes, 1e-9), 2),
         faults={name: faults[name] for name in FAULTS},
         invariants={name: _judged(judged, name) for name in INVARIANTS},
         counts=dict(sorted(counts.items())),
@@ -98,6 +103,7 @@ def told(summary: Summary) -> str:
     counts = summary.counts
     lines = [
         f"{summary.worlds} worlds from seed {summary.first_seed}, {summary.account_days:g} account-days, build {summary.build}",
+        f"  {summary.account_days_per_cpu_minute:g} account-days a CPU-minute",
         f"  {counts.get('positions', 0)} positions, {counts.get('opens sent', 0)} opens sent, "
         f"{counts.get('unknown outcomes', 0)} unknown outcomes, {counts.get('deaths', 0)} deaths of the supervisor, "
         f"{counts.get('hosts died', 0)} of the terminal host, {counts.get('children struck', 0)} of children",
