@@ -84,14 +84,15 @@ class TerminalService:
 
     def _framed(self, asked: verbs.Verb) -> bytes:
         try:
-            return verbs.encode(self._answer(asked))
+            return verbs.encode(self.answer(asked))
         except Exception:  # noqa: BLE001 - the edge of the process: a fault behind one verb must not end the channel
             logger.exception("{} failed", type(asked).__name__)
             if isinstance(asked, verbs.Open | verbs.Close | verbs.SetStops):
                 return verbs.encode(_answered(Answer(Outcome.UNKNOWN, detail="the host failed at it")))
             return verbs.encode(verbs.Unreadable())
 
-    def _answer(self, asked: verbs.Verb) -> verbs.Reply:
+    def answer(self, asked: verbs.Verb) -> verbs.Reply:
+        """What `reply` says, for whoever is in the same process. Raises what the terminal raises."""
         match asked:
             case verbs.Hello():
                 login, server = self._terminal.who()
