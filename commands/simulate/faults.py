@@ -1,7 +1,7 @@
 """The faults that a world may have, by the numbers of the catalogue, and how often each comes.
 
-What cannot happen inside one simulated account is not here: what the outside channels are sent (F55, F56, F59, F63), what is
-refused before a run begins (F22, F64), a clock of the broker's (F52), and what belongs to threads and mailboxes (F36, F38, F50).
+What cannot happen inside one stepped account is not here: outside channels (F55, F56, F59), what is refused before a run
+begins (F22, F60, F64), a clock of the broker's (F52), and what belongs to threads, mailboxes and files (F36, F38, F50, F62).
 """
 
 from enum import StrEnum
@@ -54,6 +54,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "F26": Fault("gap of a quarter and forty minutes of silence", Way.EVENT, 0.05),
     "F27": Fault("flash of 9 % with a pause", Way.EVENT, 0.05),
     "F28": Fault("spread twentyfold, middle flat", Way.EVENT, 2),
+    "F29": Fault("gap between two days or over the weekend", Way.EVENT, 0.5),
     "F30": Fault("frozen, repeated, crossed or backward quotes", Way.EVENT, 24),
     "F31": Fault("a burst of quotes", Way.EVENT, 2),
     "F32": Fault("whipsaw", Way.EVENT, 2),
@@ -62,12 +63,14 @@ FAULTS: Final[dict[str, Fault]] = {
     "F34": Fault("the supervisor dies at a commit or a call", Way.EVENT, 16),
     "F35": Fault("a child raises at a message", Way.EVENT, 48),
     "F37": Fault("an observation is told twice", Way.EVENT, 24),
+    "F39": Fault("asked too late: carried out long after it was given up", Way.CALL, 0.03),
     "F40": Fault("the machine stands still for up to 2 h", Way.EVENT, 0.5),
     "F41": Fault("the supervisor dies several times in a row", Way.EVENT, 0.5),
     "F42": Fault("build or configuration changed at a restart", Way.EVENT, 1),
     "F43": Fault("a stop signal during flatten", Way.EVENT, 0.5),
     # disk
     "F44": Fault("disk full", Way.EVENT, 1),
+    "F45": Fault("the journal's map is full", Way.EVENT, 0.5),
     "F46": Fault("a commit fails", Way.EVENT, 1),
     "F47": Fault("the last writes are lost", Way.EVENT, 1),
     "F48": Fault("bits flip in the journal", Way.EVENT, 0.5),
@@ -76,6 +79,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "F51": Fault("the clock jumps an hour", Way.EVENT, 1),
     "F53": Fault("time runs backwards over a restart", Way.EVENT, 1),
     "F54": Fault("the link to the terminal host flaps", Way.SPELL, 8),
+    "F57": Fault("success is told of an order that never was", Way.CALL, 0.01),
+    "F63": Fault("bytes that mean nothing reach the terminal host", Way.EVENT, 24),
     # a person
     "F58": Fault("kill, pressed again and again", Way.EVENT, 2),
     "F61": Fault("a person closes or opens by hand", Way.EVENT, 8),

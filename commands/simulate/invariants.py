@@ -35,6 +35,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "I32": "every actor's state is the fold of the journal, to the byte",
     "I33": "what an order relied on is durable",
     "I34": "the terminal host lets a second unresolved open of a slot pass never",
+    "I38": "bytes that mean nothing get a typed answer",
     "L1": "every unknown outcome is resolved after the last fault",
     "L3": "the broker agrees after the last fault",
     "L4": "flatten comes to its end",

@@ -29,6 +29,8 @@ CLOCK: Final = "clock"
 READING_EVERY_MS: Final = 10_000
 READING_WHEN_FLAT_EVERY_MS: Final = 30_000
 WAITING_EVERY_MS: Final = 100
+GIVEN_UP_MS: Final = (500, 120_000)
+"""After so long a host that was frozen carries out what it found."""
 _NEVER: Final = 2**62
 _ORDERS: Final = (verbs.Open, verbs.Close, verbs.SetStops)
 
@@ -91,6 +93,9 @@ class InProcessLink(HostLink):
                 raise LinkDown("the link is down")
             self._reply(asked)
             raise ReplyLost("the link went down")
+        if is_order and self._troubles.strikes("F39"):
+            self._troubles.later(self._troubles.between(GIVEN_UP_MS), lambda: self._reply(asked))
+            raise ReplyLost("no answer in time")
         replied = self._reply(asked)
         if is_order:
             self._step()

@@ -58,6 +58,8 @@ class WorldMarket:
         if not times.size:
             return []
         found: list[Row] = []
+        first_of_week = _first_after_pause(times)
+        troubles = [one._replace(utc_ms=first_of_week) if one.name == "F29" else one for one in troubles]
         shocks = [(trouble, self._random.choice(list(self._specs)), self._random.random()) for trouble in troubles]
         for trouble, _, _ in shocks:
             on_fault(trouble.name)
@@ -144,6 +146,8 @@ class WorldMarket:
                 spread[at:back] *= 8
             case "F28":
                 spread[at : until(15 * MINUTE_MS)] *= 20
+            case "F29":
+                steps[at] += sign * (0.004 + 0.02 * size)
             case "F30":
                 keep[at : until(int(20_000 + size * 200_000))] = False
                 lies += [(int(stamps[at]) + k * 50, symbol, k, 0, 1) for k in range(4)]
@@ -181,6 +185,12 @@ def _is_open(times: NDArray[np.int64]) -> NDArray[np.bool_]:
     since_friday_close = (times - (DAY_MS + _FRIDAY_CLOSE_MS)) % (7 * DAY_MS)
     is_open: NDArray[np.bool_] = since_friday_close >= _WEEKEND_MS
     return is_open
+
+
+def _first_after_pause(times: NDArray[np.int64]) -> int:
+    """The first quote after a weekend, or the first of all where there is none."""
+    pauses = np.flatnonzero(np.diff(times) > _WEEKEND_MS // 2)
+    return int(times[pauses[0] + 1]) if pauses.size else int(times[0])
 
 
 def _seed_of(seed: int, at: int) -> int:

@@ -33,6 +33,7 @@ class TearingStore:
         self._records: list[tuple[int, bytes, bytes]] = []
         self._pending: list[tuple[int, bytes]] = []
         self._pending_snapshots: list[ChildSnapshot] = []
+        self._together: dict[int, int] = {}
         self._first_seq = 1
         self._chain = hashlib.sha256(_SEED).digest()
         self._unflipped: tuple[int, bytes] | None = None
@@ -68,6 +69,8 @@ class TearingStore:
         if self.refusal is not None:
             raise JournalClosed(self.refusal)
         self._pending += records
+        for seq, _ in records[1:]:
+            self._together[seq] = records[0][0]
 
     def snapshot(self, snapshot: ChildSnapshot) -> None:
         if self.refusal is not None:
@@ -152,10 +155,13 @@ class TearingStore:
         before_seq = min(one.upto_seq for kept in self._snapshots.values() for one in kept)
         keep_from = min(max(0, before_seq - self._first_seq), max(0, len(self._records) - 1))
         if keep_from:
+            self._together = {seq: first for seq, first in self._together.items() if seq >= before_seq}
             self._first_seq = self._records[keep_from][0]
             del self._records[:keep_from]
 
     def _cut_to(self, last_seq: int) -> None:
+        """What was said together stays or goes together, as in one transaction."""
+        last_seq = self._together.get(last_seq + 1, last_seq + 1) - 1
         keep = max(0, last_seq + 1 - self._first_seq)
         del self._records[keep:]
         self._chain = self._records[-1][2] if self._records else hashlib.sha256(_SEED).digest()

@@ -4,7 +4,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -30,7 +30,7 @@ FAR_SPREADS: Final = 50
 _LOST: Final = Answer(Outcome.UNKNOWN, detail="the reply was lost")
 _DISABLED: Final = (10017, 10018, 10024, 10026, 10027)
 _A_BALANCE: Final = (mt5.DEAL_TYPE_BALANCE, mt5.DEAL_TYPE_CREDIT, mt5.DEAL_TYPE_CHARGE, mt5.DEAL_TYPE_CORRECTION)
-T = TypeVar("T")
+_NO_TICKETS: Final = (900_000_000, 999_999_999)
 
 
 class HostDied(BaseException):
@@ -152,6 +152,8 @@ class TroubledTerminal:
         if troubles.strikes("F11"):
             troubles.later(troubles.between((500, 20_000)), lambda: self._placed_comes(request, magic))
             return Answer(Outcome.PENDING, code=10008, detail="placed")
+        if troubles.strikes("F57"):
+            return Answer(Outcome.ACCEPTED, ticket=troubles.between(_NO_TICKETS), code=10009, detail="request executed")
         if troubles.strikes("F12") and request.volume_steps > 1:
             request = msgspec.structs.replace(request, volume_steps=troubles.random.randrange(1, request.volume_steps))
         if troubles.strikes("F14"):

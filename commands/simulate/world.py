@@ -15,6 +15,7 @@ import msgspec
 
 from evenkeel.adapters.gate import DurableGate, Gate
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.commands.simulate.control import NaiveGateway, OpenGate, OpenHostGate
@@ -59,7 +60,12 @@ STEADY_AFTER_MS: Final = 60_000
 KEEP_TICKS: Final = 20_000
 BEGAN_UTC_MS: Final = 1_767_571_200_000
 """2026-01-05 00:00 UTC, a Monday."""
-_MARKET: Final = ("F26", "F27", "F28", "F30", "F31", "F32", "F33")
+_REFUSALS: Final = {
+    "F44": "no space left on device",
+    "F45": "MDB_MAP_FULL: Environment mapsize limit reached",
+    "F46": "commit failed: input/output error",
+}
+_MARKET: Final = ("F26", "F27", "F28", "F29", "F30", "F31", "F32", "F33")
 _NEVER: Final = 2**62
 
 
@@ -466,9 +472,9 @@ class _World:
                 troubles.count(name)
                 self._kill(flatten=True)
                 self._stop()
-            case "F44" | "F46":
+            case "F44" | "F45" | "F46":
                 troubles.count(name)
-                self.store.refusal = "no space left on device" if name == "F44" else "commit failed: input/output error"
+                self.store.refusal = _REFUSALS[name]
                 self._disturbed()
                 troubles.later(random.randrange(5_000, 60_000), self._end_by_journal)
             case "F47":
@@ -490,6 +496,10 @@ class _World:
                 troubles.count(name)
                 for _ in range(random.randrange(2, 5)):
                     self._kill(flatten=random.random() < 0.3)
+            case "F63":
+                troubles.count(name)
+                told = verbs.reply(self._host.reply(random.randbytes(random.randrange(0, 200))))
+                self.witness.see("I38", isinstance(told, verbs.Malformed), f"nonsense was answered by {told}")
             case _:
                 raise AssertionError(f"{name} is no event")
 
