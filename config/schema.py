@@ -112,6 +112,12 @@ class LimitsConfig(_Table, frozen=True):
     slippage_points: Points
 
 
+class AttendanceConfig(_Table, frozen=True):
+    """Whether a person still looks after it: any command of theirs counts, also a repeated `start`."""
+
+    absent_hours_max: Annotated[float, Meta(gt=0, le=8760)] | Off = "off"
+
+
 class TradingCalendarConfig(_Table, frozen=True):
     """The trading day ends at `day_boundary` (HH:MM) in `zone`."""
 
@@ -224,6 +230,7 @@ class Config(_Table, frozen=True):
     entry: EntryConfig = EntryConfig()
     exit: ExitConfig = ExitConfig()
     catastrophe_stop: CatastropheStopConfig = CatastropheStopConfig()
+    attendance: AttendanceConfig = AttendanceConfig()
     trading_calendar: TradingCalendarConfig = TradingCalendarConfig()
     circuit_breaker: CircuitBreakerConfig = CircuitBreakerConfig()
     broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
