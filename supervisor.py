@@ -247,7 +247,14 @@ def guard_names(world: World) -> tuple[str, ...]:
     """The children without which nothing new is opened."""
     breaker = ("circuit_breaker",) if world.config.circuit_breaker.enabled else ()
     wall_clock = ("wall_clock",) if isinstance(world.clock, SteadyClock) else ()
-    return ("risk_limit", "operator", "trading_calendar", *breaker, *wall_clock, *(f"position/{symbol}" for symbol in world.symbols))
+    return (
+        "risk_limit",
+        "operator",
+        "trading_calendar",
+        *breaker,
+        *wall_clock,
+        *(f"position/{symbol}" for symbol in world.symbols),
+    )
 
 
 def standstill_hold_ms(config: Config) -> int:

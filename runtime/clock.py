@@ -19,7 +19,7 @@ def elapsed_ns() -> int:
 
 
 class Clock(Protocol):
-    """`now_utc_ms` is the run's clock: UTC live, market time in demo and replay. `monotonic_ns` is real elapsed time, always."""
+    """`now_utc_ms` is the run's clock: UTC live, market time in demo and replay. `monotonic_ns` is real, always."""
 
     def now_utc_ms(self) -> int: ...
 
