@@ -170,6 +170,7 @@ class LiveRun:
         more_edges: Mapping[str, Callable[[], Any]],
         on_fatal: Callable[[str], None],
         on_journal_failed: Callable[[str], None],
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         from evenkeel.runtime.threaded import ThreadedHost  # pykka and loguru: a replay has no threads and starts sooner
 
@@ -187,7 +188,7 @@ class LiveRun:
             last_utc_ms=records[-1].time_utc_ms if records else 0,
             on_journal_failed=on_journal_failed,
         )
-        self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal)
+        self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look)
         self._journal = journal
         self._started = started
         journal.on_durable(lambda: self.host.wake("terminal"))

@@ -1,7 +1,7 @@
 """How a process tells whoever started it that it lives, and how that one hears it: systemd's notification protocol.
 
-A note is one datagram of NAME=VALUE lines to the address in NOTIFY_SOCKET. systemd and `evenkeel watchdog` speak it alike, so the
-supervisor has one way to say that it serves, lives, and stops.
+A note is one datagram of NAME=VALUE lines to the address in NOTIFY_SOCKET. systemd and `evenkeel watchdog` speak it alike, so
+the supervisor has one way to say that it serves, lives, and stops.
 """
 
 import contextlib

@@ -214,6 +214,17 @@ class TerminalConfig(_Table, frozen=True):
     play: Annotated[str, Meta(max_length=64)] = ""
 
 
+class WatchdogConfig(_Table, frozen=True):
+    """`evenkeel watchdog`: when it starts the supervisor again, and what it does for the account when that does not help."""
+
+    silent_s: Annotated[float, Meta(ge=1, le=3600)] = 5.0
+    start_s: Seconds = 300.0
+    restarts_max: Annotated[int, Meta(ge=0, le=100)] = 3
+    restarts_minutes: Annotated[float, Meta(gt=0, le=1440)] = 10.0
+    close_unprotected: Literal["on", "off"] = "on"
+    flatten_after_minutes: Annotated[float, Meta(gt=0, le=10_080)] | Off = "off"
+
+
 class SimulatedConfig(_Table, frozen=True):
     """The simulated terminal and the synthetic market of `evenkeel run` and `demo`. `speed` is market time over real time."""
 
@@ -237,6 +248,7 @@ class Config(_Table, frozen=True):
     strategy: dict[Name, SomeStrategyConfig] = {}
     symbols: dict[Name, SymbolConfig] = {}
     terminal: TerminalConfig = TerminalConfig()
+    watchdog: WatchdogConfig = WatchdogConfig()
     simulated: SimulatedConfig = SimulatedConfig()
 
 

@@ -35,9 +35,7 @@ class Leases:
         """Who is silent for longer than it may be."""
         now_s = self._now_s()
         self._vigil.look(now_s)
-        silent = [
-            Broken(name, now_s - max(self._stamped_s[name], self._vigil.awake_since_s)) for name in list(self._granted)
-        ]
+        silent = [Broken(name, now_s - max(self._stamped_s[name], self._vigil.awake_since_s)) for name in list(self._granted)]
         return [one for one in silent if one.silent_s > self._granted[one.name]]
 
 
