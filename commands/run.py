@@ -5,6 +5,7 @@ served by a simulated terminal in this process, because there the clock follows 
 """
 
 import argparse
+import faulthandler
 import os
 import signal
 import sys
@@ -155,6 +156,7 @@ def _require_fit_strategies(arguments: argparse.Namespace, config: Config, symbo
 
 def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager) -> int:
     signals.serve(system.ask_stop)
+    faulthandler.enable()  # who is killed for silence says where its threads are
     sys.setswitchinterval(0.0005)  # shorter waits for the interpreter's lock; measured to cost no throughput
     system.boot()
     mode = "is on: evenkeel start" if system.config.trading.enabled else "is off in the configuration"

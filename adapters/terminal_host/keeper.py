@@ -90,6 +90,7 @@ class HostKeeper:
         deadline, stranger_until = Deadline(self._start_s), Deadline(self._silent_s)
         try:
             while not self._beaten():
+                self._on_look()
                 if self._process is None and self._command is not None:
                     if self._holder() is None:
                         self._spawn()
