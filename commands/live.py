@@ -37,7 +37,6 @@ from evenkeel.supervisor import LiveRun, World
 NEVER_EPOCH: Final = 2**62
 """Above every epoch that an order can carry: what an unreadable kill epoch counts as at the gate."""
 STOP_DEADLINE_S: Final = 10.0
-STOPS_THAT_INSIST: Final = 2
 SUPERVISION: Final = "the supervising thread"
 SUPERVISION_LEASE_S: Final = 10.0
 """Longer than the journal may take when a child's next incarnation reads from it what its box missed."""
@@ -123,7 +122,7 @@ class LiveSystem:
         self.run.boot()
 
     def ask_stop(self, by: str) -> None:
-        """From any thread. Asked again, it is meant: also while positions are being flattened."""
+        """From any thread."""
         self.stops_asked.append(by)
         self.ended.set()
 
@@ -132,12 +131,8 @@ class LiveSystem:
         """Who asked first."""
         return self.stops_asked[0] if self.stops_asked else None
 
-    def may_end(self) -> bool:
-        """Somebody asked for the end, and nothing has to be finished first: a flatten goes on until nothing of ours is left,
-        or until the end is asked for again."""
-        return self.ended.is_set() and (len(self.stops_asked) >= STOPS_THAT_INSIST or not self.is_flattening())
-
     def is_flattening(self) -> bool:
+        """The mode is FLATTEN, and something of ours is open still."""
         return self.gate.mode is Mode.FLATTEN and bool(self._held())
 
     def broken_leases(self) -> list[Broken]:

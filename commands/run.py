@@ -10,11 +10,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, Protocol
 
 from loguru import logger
 
@@ -34,6 +34,7 @@ from evenkeel.commands.live import (
     LiveSystem,
     Market,
     Outside,
+    Source,
     inside,
     not_before,
     symbols_of,
@@ -46,9 +47,11 @@ from evenkeel.rules.strategy import StrategyBroken
 from evenkeel.rules.symbols import UnknownSymbol, spec_for, typical_price
 from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.journal import JournalError
+from evenkeel.runtime.leases import Broken
 from evenkeel.runtime.threaded import BootFailed
 
 TICK_S: Final = 0.2
+STOPS_THAT_INSIST: Final = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             logs.set_up(folder.logs)
             system = LiveSystem(config, folder, outside, on_fatal=die)
             return _serve(system, signals, ServiceManager(os.environ))
-    except _StoppedEarly as stopped:
+    except StoppedEarly as stopped:
         print(f"account {config.account.name}: stopped by {stopped} before it served", file=sys.stderr)
         return exit_codes.OK
     except AlreadyRunning as error:
@@ -109,7 +112,7 @@ def die(reason: str) -> None:
     os._exit(exit_codes.RESTART)
 
 
-class _StoppedEarly(BaseException):
+class StoppedEarly(BaseException):
     """A stop signal while the parts were being put together; named by the signal. Nothing but the way out may catch it."""
 
 
@@ -129,7 +132,7 @@ class Signals:
         name = signal.Signals(number).name
         if self._ask is None:
             self._ask = _ignore  # what is broken off is let go of in peace
-            raise _StoppedEarly(name)
+            raise StoppedEarly(name)
         self._ask(name)
 
 
@@ -164,7 +167,7 @@ def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager) -> int
     logger.info(words)
     manager.ready(words)
     try:
-        MainLoop(system, manager).run()
+        MainLoop(system, manager, die).run()
     except Exception as error:  # noqa: BLE001  the edge of the process: without its main loop it must not go on
         logger.opt(exception=error).critical("the main loop has ended")
         die(f"the main loop has ended: {error!r}")
@@ -182,30 +185,62 @@ def _ignore(by: str) -> None:
     """Asked already."""
 
 
+class Watched(Protocol):
+    """What the main loop looks at: a LiveSystem."""
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def ended(self) -> threading.Event: ...
+
+    @property
+    def stops_asked(self) -> Sequence[str]: ...
+
+    @property
+    def journal_failure(self) -> str | None: ...
+
+    def ask_stop(self, by: str) -> None: ...
+
+    def broken_leases(self) -> Sequence[Broken]: ...
+
+    def is_flat_or_protected(self) -> bool: ...
+
+    def is_flattening(self) -> bool: ...
+
+
 class MainLoop:
     """Looks whether everybody lives, says so to whoever started the process, and sees when it is time to end. Never waits for a
-    broker, a disk or a lock: what silences it is a process that hangs."""
+    broker, a disk or a lock: what silences it is a process that hangs. `end_now` is for what only a new process mends."""
 
-    def __init__(self, system: LiveSystem, manager: ServiceManager) -> None:
-        self._system, self._manager = system, manager
-        self._writer_is_late = self._was_flattening = False
+    def __init__(self, system: Watched, manager: ServiceManager, end_now: Callable[[str], None]) -> None:
+        self._system, self._manager, self._end_now = system, manager, end_now
+        self._writer_is_late = self._has_said_why = False
 
     def run(self) -> None:
         """Returns when the process is to end in order."""
-        system, pause = self._system, threading.Event()
-        while not system.may_end():
+        pause = threading.Event()
+        while not self.look():
             pause.wait(TICK_S)
-            self._manager.alive()
-            self._look_at_leases()
-            if system.source.ended and not system.ended.is_set():
-                system.ask_stop("the end of the recorded quotes")
-            if system.journal_failure is not None and not system.ended.is_set() and system.is_flat_or_protected():
-                system.ask_stop(f"a failed journal: {system.journal_failure}")
-            if system.ended.is_set() and not self._was_flattening and system.is_flattening():
-                self._was_flattening = True
-                logger.warning(
-                    "asked to stop by {}, but positions are being flattened; ask again to insist", system.stop_asked_by
-                )
+
+    def look(self) -> bool:
+        """Once; true when the process is to end in order. A flatten goes on until nothing of ours is open, unless the end is
+        asked for again."""
+        system = self._system
+        self._manager.alive()
+        self._look_at_leases()
+        if not system.ended.is_set() and system.source.ended:
+            system.ask_stop("the end of the recorded quotes")
+        if not system.ended.is_set() and system.journal_failure is not None and system.is_flat_or_protected():
+            system.ask_stop(f"a failed journal: {system.journal_failure}")
+        if not system.ended.is_set():
+            return False
+        if len(system.stops_asked) >= STOPS_THAT_INSIST or not system.is_flattening():
+            return True
+        if not self._has_said_why:
+            self._has_said_why = True
+            logger.warning("{}: positions are being flattened first; ask again to end without", system.stops_asked[0])
+        return False
 
     def _look_at_leases(self) -> None:
         """Everybody but the journal's writer is missed: only a new process helps. Without the writer exits go on, and nothing
@@ -213,7 +248,7 @@ class MainLoop:
         broken = self._system.broken_leases()
         for name, silent_s in broken:
             if name != JOURNAL:
-                die(f"{name} has not shown that it lives for {silent_s:.1f} s")
+                self._end_now(f"{name} has not shown that it lives for {silent_s:.1f} s")
         late = next((silent_s for name, silent_s in broken if name == JOURNAL), None)
         if late is not None and not self._writer_is_late:
             words = f"{JOURNAL} has stood still for {late:.1f} s: nothing new is opened, exits go on"
