@@ -80,9 +80,13 @@ class Hold:
                 self.look()
                 ended.wait(self._config.broker_gateway.reconcile_s)
         finally:
-            for link in self._links:
-                link.close()
-            self._keeper.stop()
+            self.close()
+
+    def close(self) -> None:
+        """End the session; a host that was started here goes with it."""
+        for link in self._links:
+            link.close()
+        self._keeper.stop()
 
     def look(self) -> None:
         """Read the positions once, close what is to be closed, and tell how things are."""

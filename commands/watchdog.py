@@ -96,7 +96,10 @@ class Watchdog:
                 end = self._one()
                 verdict = self._verdict(end)
                 logger.log(
-                    "INFO" if verdict is Verdict.LEAVE else "ERROR", "the supervisor ended with {}: {}", end.status, verdict
+                    "INFO" if verdict is Verdict.LEAVE else "ERROR",
+                    "the supervisor ended with status {}: {}",
+                    end.status,
+                    verdict,
                 )
                 match verdict:
                     case Verdict.LEAVE:
@@ -172,8 +175,10 @@ class Watchdog:
         stop = channel.Stop(command_id=uuid.uuid4().hex, by=f"watchdog:{os.getpid()}")
         try:
             channel.ask(self._folder.endpoint, stop, ASK_S)
-        except channel.ControlError:
-            process.terminate()
+        except channel.ControlError as error:
+            if not (isinstance(error, channel.NoAnswer) and error.sent):  # else it may have heard, and twice would insist
+                logger.info("asked to stop by a signal: {}", error)
+                process.terminate()
 
     def _hold(self) -> int:
         """Nobody else may supervise the account meanwhile; whoever does already is left to it."""
