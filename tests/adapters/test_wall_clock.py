@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+from builders import config_of, specs_of
 from loguru import logger
 
+from evenkeel.adapters.gate import Gate
+from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.wall_clock import WallClock
 from evenkeel.messages.operator import HoldEnded, HoldPlaced, TradingRearmed
 from evenkeel.messages.system import Message
-from evenkeel.runtime.clock import SteadyClock
+from evenkeel.runtime.clock import ManualClock, SteadyClock
+from evenkeel.supervisor import World, children, guard_names, route_table
 
 START_UTC_MS = 1_767_571_200_000
 HOUR_MS = 3_600_000
@@ -138,3 +143,21 @@ def test_after_a_suspended_machine_new_risk_waits_until_the_broker_was_read_agai
     assert hold == HoldPlaced("standstill", "account", "nothing ran here for 7200.5 s", watch.clock.now_utc_ms() + 12_000)
     assert not watch.is_held
     assert watch.clock.now_utc_ms() == watch.machine.wall_utc_ms
+
+
+def test_where_the_clock_is_steady_its_watch_is_a_guard_and_hears_of_a_rearm() -> None:
+    config = config_of()
+    specs = specs_of(config, ("EURUSD",))
+    terminal = SimulatedTerminal(
+        specs,
+        start_balance_cents=0,
+        currency="USD",
+        currency_digits=2,
+        leverage=1,
+        profit_cents=lambda spec, points, steps, close: 0,
+    )
+    manual = World(config, specs, terminal, ManualClock(), QuoteBoard(), Gate(), terminal.ticks, lambda: 0)
+    steady = manual._replace(clock=SteadyClock(Machine()))
+    assert "wall_clock" in route_table(children(steady)).by_type[TradingRearmed]
+    assert "wall_clock" in guard_names(steady)
+    assert "wall_clock" not in [*guard_names(manual), *(spec.name for spec in children(manual))]

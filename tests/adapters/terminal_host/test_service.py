@@ -147,6 +147,17 @@ def test_a_silent_supervisor_opens_nothing_but_closes(host: Host) -> None:
     assert host.open(3).outcome is Outcome.ACCEPTED
 
 
+def test_what_was_asked_while_the_broker_s_link_was_lost_is_not_carried_out_when_it_is_back(host: Host) -> None:
+    ticket = host.open().ticket
+    host.package.session.connected = False
+    assert host.broker.positions() is None
+    asked = [host.open(2 + slot, request=msgspec.structs.replace(REQUEST, slot=1 + slot)) for slot in range(3)]
+    assert {answer.outcome for answer in asked} == {Outcome.UNKNOWN}
+    host.package.session.connected = True
+    host.pass_s(60)
+    assert [position.ticket for position in host.broker.positions() or ()] == [ticket]
+
+
 def test_a_number_that_was_admitted_is_never_admitted_again(host: Host) -> None:
     assert host.open(5).outcome is Outcome.ACCEPTED
     assert why(host.open(5)) == "repeated"
