@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from evenkeel.adapters.build import build_id
 from evenkeel.adapters.control_frames import Deadline
 from evenkeel.adapters.mt5.quotes import PolledSource
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
@@ -90,6 +91,7 @@ def keeper_of(
         start_s=CONNECT_S if is_real else START_S,
         silent_s=config.terminal.call_timeout_s if is_real else SILENT_S,
         on_look=on_look,
+        build=build_id(),
     )
 
 

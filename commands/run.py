@@ -18,7 +18,9 @@ from typing import Final, Protocol
 
 from loguru import logger
 
+from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters import logs
+from evenkeel.adapters.build import build_id
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.service_manager import ServiceManager
 from evenkeel.adapters.simulated.server.book import BookUnreadable
@@ -51,6 +53,7 @@ from evenkeel.runtime.leases import Broken
 from evenkeel.runtime.threaded import BootFailed
 
 TICK_S: Final = 0.2
+PING_S: Final = 1.0
 STOPS_THAT_INSIST: Final = 2
 
 
@@ -90,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"account {config.account.name}: stopped by {stopped} before it served", file=sys.stderr)
         return exit_codes.OK
     except AlreadyRunning as error:
-        print(f"account {config.account.name}: {error}; end that one first: evenkeel stop", file=sys.stderr)
+        print(f"account {config.account.name}: {error}; {_who_runs(folder)}; end that one first", file=sys.stderr)
         return exit_codes.REFUSED
     except (_InputUnusable, UnknownSymbol, StrategyUnusable) as error:
         print(error, file=sys.stderr)
@@ -110,6 +113,16 @@ def die(reason: str) -> None:
     """End the process at once: only a new one helps. What is not durable yet was never promised."""
     logger.critical("ending the process: {}", reason)
     os._exit(exit_codes.RESTART)
+
+
+def _who_runs(folder: StateFolder) -> str:
+    """Of whom the account's lock is; an older build beside a newer one is what a deployment must not end in."""
+    try:
+        found = channel.ask(folder.endpoint, channel.Ping(), PING_S)
+    except channel.ControlError as error:
+        return f"who holds it does not serve ({error})"
+    build = found.build if isinstance(found, channel.Pong) else "unknown"
+    return f"a supervisor of {'the same build' if build == build_id() else f'build {build}, this is {build_id()}'}"
 
 
 class StoppedEarly(BaseException):

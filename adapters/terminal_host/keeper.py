@@ -56,7 +56,8 @@ class HostKeeper:
 
     A host that does not answer for `silent_s`, or for `start_s` at its start, is killed and started again; `lock` is the file
     that its process holds. The real package holds the interpreter in each call, so there `silent_s` must be longer than a call.
-    `on_look` is called on the keeper's thread, at least every LEASE_S while it lives.
+    `on_look` is called on the keeper's thread, at least every LEASE_S while it lives. A host of this machine that is not of
+    `build`, where one is named, is ended and replaced at the start: its words may mean something else.
     """
 
     def __init__(
@@ -71,11 +72,12 @@ class HostKeeper:
         silent_s: float = SILENT_S,
         beat_timeout_s: float = 2.0,
         on_look: Callable[[], None] = lambda: None,
+        build: str = "",
     ) -> None:
         self._command, self._beat, self._log, self._beat_timeout_s = command, beat, log, beat_timeout_s
         self._lock_file, self._start_s, self._silent_s = lock, start_s, silent_s
         self._link = HostLink(connect, beat_timeout_s)
-        self._on_look = on_look
+        self._on_look, self._build = on_look, build
         self._process: subprocess.Popen[bytes] | None = None
         self._hangs = threading.Event()
         self._ending = threading.Event()
@@ -89,7 +91,7 @@ class HostKeeper:
         """Returns when a host answers: one that is there, or one that is started. Raises HostDidNotStart."""
         deadline, stranger_until = Deadline(self._start_s), Deadline(self._silent_s)
         try:
-            while not self._beaten():
+            while not self._beaten() or self._has_sent_another_build_away():
                 self._on_look()
                 if self._process is None and self._command is not None:
                     if self._holder() is None:
@@ -174,6 +176,21 @@ class HostKeeper:
             self.refusal = replied.refusal
             return True
         return False
+
+    def _has_sent_another_build_away(self) -> bool:
+        if not self._build or self._command is None or self._process is not None:
+            return False
+        try:
+            host = self._link.ask(verbs.Hello())
+            if not isinstance(host, verbs.Identified) or host.build == self._build:
+                return False
+            logger.warning(
+                "the terminal host, process {}, is of build {}, not {}: it is replaced", host.pid, host.build, self._build
+            )
+            self._link.ask(verbs.Leave())
+        except (LinkDown, ReplyLost):
+            return True  # on its way out, or asked once more
+        return True
 
     def _spawn(self) -> None:
         assert self._command is not None
