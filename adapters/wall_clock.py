@@ -31,8 +31,9 @@ class WallClockState(msgspec.Struct):
 class WallClock:
     """Says HoldPlaced and HoldEnded on the account; exits are never asked. A jump is not followed: timers keep their pace.
 
-    It ends when the wall clock is back, or when a person rearms, who thereby accepts the wall clock's time. After a standstill
-    the hold ends by itself `standstill_hold_ms` later: by then the broker's readings were compared with what is believed.
+    It ends when the wall clock is back, or when a person rearms. A wall clock that is ahead is followed then; one that is
+    behind is not, for prices and timers would stand still until it has caught up: this run keeps its own time. After a
+    standstill the hold ends by itself `standstill_hold_ms` later: by then the broker was read and compared.
     """
 
     poll_s: float | None = LOOK_S
@@ -79,7 +80,8 @@ class WallClock:
             clock.follow()
             return [HoldEnded(NAME, _ACCOUNT)] if state.is_held or state.is_accepted else []
         if state.is_accepted:
-            clock.follow()
+            if ahead_ms > 0:
+                clock.follow()
             return []
         if state.is_held:
             return []

@@ -35,14 +35,15 @@ def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[Liv
         config, folder = system.config, system.folder
         connect, command = host_of(config, folder.terminal / ENDPOINT_NAME, config_file)
         brokers: list[HostedBroker] = []
+        clock = SteadyClock(SystemClock(), not_before_utc_ms=system.last_utc_ms)
 
         def beat() -> verbs.Beat:
             answered = brokers[0].answered_intent_id if brokers else 0
             unresolved = tuple(sorted(system.gate.unresolved))[:1000]
             epoch = system.epoch()
             if epoch >= NEVER_EPOCH:  # unreadable for the moment: shut, but not for ever
-                return verbs.Beat(Mode.CLOSE_ONLY, 0, answered, unresolved)
-            return verbs.Beat(system.gate.mode, epoch, answered, unresolved)
+                return verbs.Beat(Mode.CLOSE_ONLY, 0, answered, unresolved, clock.now_utc_ms())
+            return verbs.Beat(system.gate.mode, epoch, answered, unresolved, clock.now_utc_ms())
 
         stamp = system.leases.grant("the keeper of the terminal host", LEASE_S)
         keeper = keeper_of(config, folder, connect, command, beat=beat, on_look=stamp)
@@ -64,7 +65,6 @@ def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[Liv
                 one.close()
             keeper.stop()
 
-        clock = SteadyClock(SystemClock(), not_before_utc_ms=system.last_utc_ms)
         source = PolledSource(brokers[1], symbols, monotonic_s)
         return Outside(config, specs, brokers[0], clock, source, close, patience_s=2 * config.terminal.call_timeout_s)
 

@@ -37,6 +37,7 @@ from evenkeel.supervisor import LiveRun, World
 NEVER_EPOCH: Final = 2**62
 """Above every epoch that an order can carry: what an unreadable kill epoch counts as at the gate."""
 STOP_DEADLINE_S: Final = 10.0
+STOPS_KEPT: Final = 16
 SUPERVISION: Final = "the supervising thread"
 SUPERVISION_LEASE_S: Final = 10.0
 """Longer than the journal may take when a child's next incarnation reads from it what its box missed."""
@@ -122,8 +123,9 @@ class LiveSystem:
         self.run.boot()
 
     def ask_stop(self, by: str) -> None:
-        """From any thread."""
-        self.stops_asked.append(by)
+        """From any thread. Each time counts, up to STOPS_KEPT."""
+        if len(self.stops_asked) < STOPS_KEPT:
+            self.stops_asked.append(by)
         self.ended.set()
 
     @property

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -41,6 +42,8 @@ STOP_S: Final = 60.0
 LAST_WORDS_S: Final = 1.0
 """How long a hung process may take to write down where its threads are."""
 ASK_S: Final = 2.0
+RESTARTS_KEPT: Final = 100
+"""As many as `restarts_max` may be."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +84,8 @@ class Watchdog:
     ) -> None:
         self._config, self._folder, self._config_file, self._manager = config, folder, config_file, manager
         self._command = [sys.executable, "-m", "evenkeel.cli", "run", *words]
-        self._restarts_s: list[float] = []
+        self._restarts_s: deque[float] = deque(maxlen=RESTARTS_KEPT)
+        self._restarts = 0
         self._has_served = False
         self._lost_ns = elapsed_ns()
         self._stops_asked = self._stops_passed_on = 0
@@ -95,17 +99,13 @@ class Watchdog:
             while True:
                 end = self._one()
                 verdict = self._verdict(end)
-                logger.log(
-                    "INFO" if verdict is Verdict.LEAVE else "ERROR",
-                    "the supervisor ended with status {}: {}",
-                    end.status,
-                    verdict,
-                )
+                level = "INFO" if verdict is Verdict.LEAVE else "ERROR"
+                logger.log(level, "the supervisor ended with status {}: {}", end.status, verdict)
                 match verdict:
                     case Verdict.LEAVE:
                         return 128 - end.status if end.status < 0 else end.status
                     case Verdict.RESTART:
-                        if self._is_ended_in_back_off():
+                        if not self._wait_to_restart():
                             return exit_codes.OK
                     case Verdict.HOLD:
                         return self._hold()
@@ -121,14 +121,16 @@ class Watchdog:
             end, has_served=self._has_served, restarts_s=self._restarts_s, now_s=monotonic_s(), config=self._config.watchdog
         )
 
-    def _is_ended_in_back_off(self) -> bool:
+    def _wait_to_restart(self) -> bool:
+        """False when a person ended this process meanwhile."""
         now_s = monotonic_s()
         wait_s = outage.back_off_s(outage.recent_restarts(self._restarts_s, now_s, self._config.watchdog))
-        self._tell("restarting", f"restart {len(self._restarts_s) + 1} of the supervisor in {wait_s:.0f} s")
+        self._restarts += 1
+        self._tell("restarting", f"restart {self._restarts} of the supervisor in {wait_s:.0f} s")
         if self._ended.wait(wait_s):
-            return True
+            return False
         self._restarts_s.append(monotonic_s())
-        return False
+        return True
 
     def _one(self) -> End:
         """Start one supervisor and watch it until it has ended, or was killed for its silence."""

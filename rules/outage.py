@@ -3,7 +3,7 @@
 The reactions that are demanded are data (REACTIONS); what decides between them are functions of what was seen.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -73,7 +73,7 @@ class End(NamedTuple):
     fresh_may_do_better: bool
 
 
-def after_end(end: End, *, has_served: bool, restarts_s: Sequence[float], now_s: float, config: WatchdogConfig) -> Verdict:
+def after_end(end: End, *, has_served: bool, restarts_s: Iterable[float], now_s: float, config: WatchdogConfig) -> Verdict:
     """`restarts_s` are the times of all restarts so far, `has_served` whether any supervisor of this watchdog ever did.
 
     A person's stop and a first start that no repeat will mend are left alone. Whatever else ends leaves positions behind.

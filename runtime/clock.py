@@ -64,6 +64,24 @@ class SteadyClock:
         self._origin_utc_ms += max(ahead_ms, -slew_ms)
 
 
+class ToldClock:
+    """UTC as somebody else's clock told it, carried on by elapsed time; `own` time until then."""
+
+    def __init__(self, own: Clock) -> None:
+        self._own = own
+        self._origin_utc_ms: int | None = None
+
+    def now_utc_ms(self) -> int:
+        origin_utc_ms = self._origin_utc_ms
+        return self._own.now_utc_ms() if origin_utc_ms is None else origin_utc_ms + self.monotonic_ns() // 1_000_000
+
+    def monotonic_ns(self) -> int:
+        return self._own.monotonic_ns()
+
+    def tell(self, utc_ms: int) -> None:
+        self._origin_utc_ms = utc_ms - self.monotonic_ns() // 1_000_000
+
+
 class MarketClock:
     """Follows the prices: whoever serves a quote moves it. Never goes back. Monotonic time stays real."""
 

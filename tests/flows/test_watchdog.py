@@ -18,6 +18,7 @@ from loguru import logger
 
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.lmdb_journal import read_folder
+from evenkeel.adapters.service_manager import Note, NoteBox
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink
@@ -119,32 +120,42 @@ class Told(NamedTuple):
     second_supervisor: int
     exit_status: int
     starts: list[RunStarted]
+    passed_on: list[Note]
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """It serves and hangs; serves and is killed; once more; the account is held, and a person ends that."""
-    home = home_in(tmp_path_factory.mktemp("story"))
-    watchdog = Watchdog(home.config, home.environment)
-    try:
-        watchdog.until("the broker agrees")
-        os.kill(home.supervisor(), signal.SIGSTOP)
-        watchdog.until("the broker agrees")
-        hung, watchdog.heard = watchdog.heard, []
-        os.kill(home.supervisor(), signal.SIGKILL)
-        watchdog.until("the broker agrees")
-        died, watchdog.heard = watchdog.heard, []
-        os.kill(home.supervisor(), signal.SIGKILL)
-        held = watchdog.until("is held")
-        status = home.command("status", "--account", "test").stdout
-        second = home.command("run", "--config", str(home.config)).returncode
-        exit_status = watchdog.end()
-    finally:
-        watchdog.process.kill()
-        watchdog.process.communicate()
+    folder = tmp_path_factory.mktemp("story")
+    home = home_in(folder)
+    with NoteBox(folder / "notes") as systemd:
+        watchdog = Watchdog(home.config, home.environment | {"NOTIFY_SOCKET": systemd.address})
+        try:
+            watchdog.until("the broker agrees")
+            os.kill(home.supervisor(), signal.SIGSTOP)
+            watchdog.until("the broker agrees")
+            hung, watchdog.heard = watchdog.heard, []
+            passed_on = noted(systemd)
+            os.kill(home.supervisor(), signal.SIGKILL)
+            watchdog.until("the broker agrees")
+            died, watchdog.heard = watchdog.heard, []
+            passed_on += noted(systemd)
+            os.kill(home.supervisor(), signal.SIGKILL)
+            held = watchdog.until("is held")
+            status = home.command("status", "--account", "test").stdout
+            second = home.command("run", "--config", str(home.config)).returncode
+            passed_on += noted(systemd)
+            exit_status = watchdog.end()
+        finally:
+            watchdog.process.kill()
+            watchdog.process.communicate()
     said = [decode(bytes(record.body)) for record in read_folder(home.folder.journal)]
     starts = [message for message in said if isinstance(message, RunStarted)]
-    return Told(hung, died, held, status, second, exit_status, starts)
+    return Told(hung, died, held, status, second, exit_status, starts, passed_on)
+
+
+def noted(box: NoteBox) -> list[Note]:
+    return list(iter(lambda: box.take(0.0), None))
 
 
 def has(lines: list[str], words: str) -> bool:
@@ -172,6 +183,13 @@ def test_when_restarts_do_not_help_the_account_is_held_and_said_so(told: Told) -
     assert "CRITICAL test: no supervisor for" in told.held
     assert "no position of ours is open" in told.held
     assert "watchdog   holding since" in told.status
+
+
+def test_whoever_watches_the_watchdog_hears_of_each_start_of_a_restart_and_of_the_hold(told: Told) -> None:
+    ready = [note.status for note in told.passed_on if note.ready]
+    assert [status.startswith("account test serves EURUSD") for status in ready] == [True, True, True, False]
+    assert "the account is held" in ready[-1]
+    assert has([note.status for note in told.passed_on], "restart 2 of the supervisor in 1 s")
 
 
 def test_nobody_else_supervises_a_held_account(told: Told) -> None:
