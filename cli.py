@@ -22,6 +22,7 @@ COMMANDS: Final = (
     Command("backtest", "backtest", "replay recorded quotes through the same actors"),
     Command("check-strategy", "check_strategy", "does a strategy look ahead, and are its two forms one"),
     Command("run", "run", "start the supervisor of an account"),
+    Command("watchdog", "watchdog", "start the supervisor, watch over it, and hold the account when it is gone"),
     Command("terminal", "terminal", "start the process that owns the terminal, or list what the simulated one can play"),
     Command("doctor", "doctor", "what is missing for a terminal, and what it says of itself"),
     Command("status", "status", "how the supervisor is doing"),

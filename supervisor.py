@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from evenkeel.actors.attendance import Attendance
 from evenkeel.actors.broker_gateway import BrokerGateway
 from evenkeel.actors.circuit_breaker import CircuitBreaker
 from evenkeel.actors.operator import Operator
@@ -21,12 +22,13 @@ from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.strategy.edge import StrategyEdge
 from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.terminal import Durability, TerminalEdge
+from evenkeel.adapters.wall_clock import WallClock
 from evenkeel.config.schema import Config
 from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunStarted, RunStopped
-from evenkeel.runtime.clock import Clock, ManualClock
+from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_from, readable
 from evenkeel.runtime.journal import Journal
 from evenkeel.runtime.publisher import SUPERVISOR, Codec, Publisher
@@ -44,7 +46,7 @@ INTAKE: Final = ("control", "market_feed")
 
 ROUTES: Final[Routes] = {
     # the runtime
-    system.RunStarted: ["operator", "broker_gateway", "trading_calendar", "circuit_breaker?", "reporter?"],
+    system.RunStarted: ["operator", "broker_gateway", "trading_calendar", "circuit_breaker?", "attendance?", "reporter?"],
     system.RunStopped: ["reporter?"],
     system.ChildDown: ["broker_gateway", "reporter?"],
     system.ChildServing: ["broker_gateway", "reporter?"],
@@ -94,16 +96,16 @@ ROUTES: Final[Routes] = {
     broker_gateway.ForeignPositionSeen: ["risk_limit", "reporter?"],
     broker_gateway.ForeignPositionGone: ["risk_limit", "reporter?"],
     # a person
-    operator.StartTrading: ["operator"],
-    operator.PauseTrading: ["operator"],
-    operator.ResumeTrading: ["operator"],
-    operator.KillTrading: ["operator"],
-    operator.RearmTrading: ["operator"],
-    operator.CloseTicket: ["operator"],
+    operator.StartTrading: ["operator", "attendance?"],
+    operator.PauseTrading: ["operator", "attendance?"],
+    operator.ResumeTrading: ["operator", "attendance?"],
+    operator.KillTrading: ["operator", "attendance?"],
+    operator.RearmTrading: ["operator", "attendance?"],
+    operator.CloseTicket: ["operator", "attendance?"],
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: ["broker_gateway", "position/*", "terminal", "control?", "reporter?"],
-    operator.TradingRearmed: ["broker_gateway", "risk_limit", "reporter?"],
+    operator.TradingRearmed: ["broker_gateway", "risk_limit", "wall_clock?", "reporter?"],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
@@ -168,6 +170,7 @@ class LiveRun:
         more_edges: Mapping[str, Callable[[], Any]],
         on_fatal: Callable[[str], None],
         on_journal_failed: Callable[[str], None],
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         from evenkeel.runtime.threaded import ThreadedHost  # pykka and loguru: a replay has no threads and starts sooner
 
@@ -185,7 +188,7 @@ class LiveRun:
             last_utc_ms=records[-1].time_utc_ms if records else 0,
             on_journal_failed=on_journal_failed,
         )
-        self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal)
+        self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look)
         self._journal = journal
         self._started = started
         journal.on_durable(lambda: self.host.wake("terminal"))
@@ -216,7 +219,7 @@ def children(
     their children's names: in a replay those that know what they will say.
     """
     config, symbols, more, stand_ins = world.config, world.symbols, more_edges or {}, stand_ins or {}
-    guards = guard_names(config, symbols)
+    guards = guard_names(world)
     specs = [
         _edge("clock", lambda: Timers(world.clock)),
         _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
@@ -226,8 +229,14 @@ def children(
     ]
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
+    absent_hours = config.attendance.absent_hours_max
+    if absent_hours != "off":
+        specs.append(_actor("attendance", lambda: Attendance(round(absent_hours * 3_600_000))))
     specs += [_position(symbol, config) for symbol in symbols]
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
+    if isinstance(world.clock, SteadyClock):
+        steady = world.clock
+        specs.append(_edge("wall_clock", lambda: WallClock(steady, standstill_hold_ms=standstill_hold_ms(config))))
     callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
     specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
     specs += [_strategy(name, world, stand_ins) for name in config.strategy]
@@ -235,10 +244,24 @@ def children(
     return specs
 
 
-def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
+def guard_names(world: World) -> tuple[str, ...]:
     """The children without which nothing new is opened."""
-    breaker = ("circuit_breaker",) if config.circuit_breaker.enabled else ()
-    return ("risk_limit", "operator", "trading_calendar", *breaker, *(f"position/{symbol}" for symbol in symbols))
+    breaker = ("circuit_breaker",) if world.config.circuit_breaker.enabled else ()
+    wall_clock = ("wall_clock",) if isinstance(world.clock, SteadyClock) else ()
+    return (
+        "risk_limit",
+        "operator",
+        "trading_calendar",
+        *breaker,
+        *wall_clock,
+        *(f"position/{symbol}" for symbol in world.symbols),
+    )
+
+
+def standstill_hold_ms(config: Config) -> int:
+    """Time for two readings of the broker after a standstill: what was due, and one that lies apart from it."""
+    gateway = config.broker_gateway
+    return round((2 * gateway.reconcile_s + gateway.reading_gap_s) * 1000)
 
 
 def route_table(specs: Sequence[ChildSpec]) -> RouteTable:

@@ -11,14 +11,12 @@ import os
 import socket
 from typing import Final
 
-from evenkeel.runtime.clock import SystemClock
+from evenkeel.runtime.clock import monotonic_s
 
 FRAME_BYTES_MAX: Final = 64 * 1024
 _LENGTH_BYTES: Final = 4
 _NONCE_BYTES: Final = 32
 _PROOF_BYTES: Final = 32
-
-_clock: Final = SystemClock()
 
 
 class FrameError(Exception):
@@ -30,21 +28,22 @@ class ProofFailed(FrameError):
 
 
 class Deadline:
-    """An end in real time for a whole conversation: a peer that sends a byte now and then does not move it."""
+    """An end in real time for a whole conversation: a peer that sends a byte now and then does not move it. A suspended
+    machine's time does not count: the other end was asleep too."""
 
     def __init__(self, seconds: float) -> None:
-        self._end_ns = _clock.monotonic_ns() + int(seconds * 1e9)
+        self._end_s = monotonic_s() + seconds
 
     @property
     def is_over(self) -> bool:
-        return _clock.monotonic_ns() >= self._end_ns
+        return monotonic_s() >= self._end_s
 
     def remaining_s(self) -> float:
         """More than 0; raises TimeoutError afterwards."""
-        remaining_ns = self._end_ns - _clock.monotonic_ns()
-        if remaining_ns <= 0:
+        remaining_s = self._end_s - monotonic_s()
+        if remaining_s <= 0:
             raise TimeoutError("no answer in time")
-        return remaining_ns / 1e9
+        return remaining_s
 
 
 def send_frame(connection: socket.socket, body: bytes, deadline: Deadline) -> None:

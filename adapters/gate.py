@@ -1,7 +1,7 @@
 """The last gate before the broker: checks of its own that nothing upstream can talk it out of. Closes are never asked.
 
-1. The kill epoch, read from where `evenkeel kill` writes it, and the mode word. 2. An intent number that was never
-admitted before, for whatever resource, and above the last one for its own. 3. One unresolved open per resource. A resource is (symbol, slot).
+1. The kill epoch, read from where `evenkeel kill` writes it, and the mode word. 2. An intent number that was never admitted
+before, for whatever resource, and above the last one for its own. 3. One unresolved open per resource, which is (symbol, slot).
 
 The same code stands before the simulated terminal of a replay and in the terminal host, there with a file behind it.
 """

@@ -1,4 +1,4 @@
-"""Everything that differs by operating system: folders, durable writes, locks, processes, local sockets.
+"""Everything that differs by operating system: folders, durable writes, locks, processes and what they hold, local sockets.
 
 StateError
 ├── FolderNotPrivate   others may enter or change a folder that must be the user's alone
@@ -7,6 +7,7 @@ StateError
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -17,11 +18,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
+from evenkeel.runtime.clock import monotonic_s
+
 _POLL_S: Final = 0.005
 _SOCKET_PATH_BYTES_MAX: Final = 100  # sun_path holds 104 bytes on macOS and 108 on Linux, the ending zero included
 _BACKLOG: Final = 16
 _UNIX: Final = "unix:"
 _TCP: Final = "tcp:127.0.0.1:"
+_UDP: Final = "udp:127.0.0.1:"
+_IMPORTED_S: Final = monotonic_s()
+_BYTES_PER_MB: Final = 1024 * 1024
 
 
 class StateError(Exception):
@@ -136,6 +142,19 @@ def locked_within(path: Path, patience_s: float) -> Iterator[bool]:
         yield held
 
 
+def age_s() -> float:
+    """Seconds since the process started; elsewhere than on Linux, since this module was imported."""
+    if sys.platform != "linux":
+        return monotonic_s() - _IMPORTED_S
+    started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_peak_mb() -> float:
+    """The largest resident set of the process, in units of 1,048,576 bytes."""
+    return _memory_peak_bytes() / _BYTES_PER_MB
+
+
 def supports_unix_sockets() -> bool:
     """CPython has no AF_UNIX on Windows."""
     return sys.platform != "win32"
@@ -177,6 +196,35 @@ def connect(address: str, timeout_s: float) -> socket.socket:
     raise ValueError(f"not an address of this machine: {address!r}")
 
 
+def datagrams_at(path: Path) -> tuple[socket.socket, str]:
+    """A socket that takes datagrams of this machine, and its address: what a service manager puts into NOTIFY_SOCKET.
+
+    Where there are no unix sockets, or `path` is too long for one, any local process may write to it. Raises OSError.
+    """
+    if sys.platform != "win32" and len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX:
+        path.unlink(missing_ok=True)
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        receiver.bind(os.fspath(path))
+        path.chmod(0o600)
+        return receiver, os.fspath(path)
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind(("127.0.0.1", 0))
+    return receiver, f"{_UDP}{receiver.getsockname()[1]}"
+
+
+def send_datagram(address: str, body: bytes) -> None:
+    """To an address of `datagrams_at`, or systemd's (a path, or @NAME of an abstract one). Raises OSError or ValueError."""
+    if address.startswith(_UDP):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(body, ("127.0.0.1", int(address.removeprefix(_UDP))))
+    elif sys.platform != "win32" and address[:1] in ("/", "@"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)  # a receiver that does not read must not hold us up
+            sender.sendto(body, f"\0{address[1:]}" if address[0] == "@" else address)
+    else:
+        raise ValueError(f"not an address for datagrams: {address!r}")
+
+
 def _connected(connection: socket.socket, place: str | tuple[str, int], timeout_s: float) -> socket.socket:
     try:
         connection.settimeout(timeout_s)
@@ -190,6 +238,7 @@ def _connected(connection: socket.socket, place: str | tuple[str, int], timeout_
 if sys.platform == "win32":
     import ctypes
     import msvcrt
+    from ctypes import wintypes
 
     _LOCKED_BYTE: Final = 1 << 30  # far behind the pid, which stays readable: a locked byte is not
     _SYNCHRONIZE: Final = 0x0010_0000
@@ -237,8 +286,27 @@ if sys.platform == "win32":
     def _sync_folder(folder: Path) -> None:
         """Windows has no such call; a rename is in the file system's log."""
 
+    class _MemoryCounters(ctypes.Structure):
+        """PROCESS_MEMORY_COUNTERS of psapi.h."""
+
+        _fields_ = (
+            ("size", wintypes.DWORD),
+            ("page_faults", wintypes.DWORD),
+            ("working_set_peak", ctypes.c_size_t),
+            ("others", ctypes.c_size_t * 7),
+        )
+
+    def _memory_peak_bytes() -> int:
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        counters = _MemoryCounters(size=ctypes.sizeof(_MemoryCounters))
+        this_process = wintypes.HANDLE(-1)
+        if not kernel.K32GetProcessMemoryInfo(this_process, ctypes.byref(counters), counters.size):
+            raise ctypes.WinError(ctypes.get_last_error())
+        return int(counters.working_set_peak)
+
 else:
     import fcntl
+    import resource
 
     def process_lives(pid: int) -> bool:
         """A hint only: another process may have the number of a dead one."""
@@ -277,6 +345,14 @@ else:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def _memory_peak_bytes() -> int:
+        """On Linux not getrusage: that also counts what the parent held when it started us. macOS counts bytes there."""
+        if sys.platform == "darwin":
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+        assert found is not None, "every process with memory of its own has one"
+        return int(found[1]) * 1024
 
 
 def _for_user_only(path: str, flags: int) -> int:

@@ -40,6 +40,7 @@ class StateFolder:
         self.simulated = self.folder / "simulated"
         self.terminal = self.folder / "terminal"
         self.terminal_kill = self.terminal / "kill"
+        self.watchdog = self.folder / "watchdog"
         self.lock = self.folder / "lock"
         self.kill_epoch = self.folder / "kill-epoch"
         self._installation = self.folder / "installation"
@@ -47,7 +48,7 @@ class StateFolder:
     def create(self) -> None:
         """Make the folders, for this user alone; raises FolderNotPrivate or OSError. Done again it changes nothing."""
         folders = (self.folder, self.journal, self.view, self.control, self.logs, self.simulated, self.terminal)
-        for folder in (*folders, self.terminal_kill):
+        for folder in (*folders, self.terminal_kill, self.watchdog):
             private_folder(folder)
 
     def installation_id(self) -> int:

@@ -1,16 +1,39 @@
 """What an exit status means; stable, so that scripts and service managers may rely on it."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
-"""A flag or an input is wrong; nothing was done."""
 NOT_RUNNING: Final = 3
 REFUSED: Final = 4
 OUTCOME_UNKNOWN: Final = 5
-"""No answer in time: it may have been done."""
 CONFIG_INVALID: Final = 6
 RESTART: Final = 75
-"""Ended by a fault that a fresh process may not have: a service manager starts it again."""
 INTERRUPTED: Final = 130
+
+
+class Meaning(NamedTuple):
+    """`restart`: a fresh process may do better, so a service manager starts it again; after all others a person looks."""
+
+    status: int
+    text: str
+    restart: bool = False
+
+
+MEANINGS: Final = (
+    Meaning(OK, "done"),
+    Meaning(FAILED, "failed: what is on disk is not what was written, or parts had to be left behind at the end"),
+    Meaning(USAGE, "a flag or an input is wrong; nothing was done"),
+    Meaning(NOT_RUNNING, "no supervisor runs"),
+    Meaning(REFUSED, "refused: another process owns the account, or a rule says no"),
+    Meaning(OUTCOME_UNKNOWN, "no answer in time: it may have been done"),
+    Meaning(CONFIG_INVALID, "the configuration is invalid"),
+    Meaning(RESTART, "ended by a fault that a fresh process may not have", restart=True),
+    Meaning(INTERRUPTED, "interrupted"),
+)
+
+
+def asks_for_restart(status: int) -> bool:
+    """Of a process that has ended; a negative status is the signal that ended it, and no end in order."""
+    return status < 0 or any(meaning.restart for meaning in MEANINGS if meaning.status == status)

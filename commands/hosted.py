@@ -5,17 +5,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from evenkeel.adapters.build import build_id
 from evenkeel.adapters.control_frames import Deadline
 from evenkeel.adapters.mt5.quotes import PolledSource
-from evenkeel.adapters.state_folder import ENDPOINT_NAME
+from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import Connect, HostedBroker, HostLink
-from evenkeel.adapters.terminal_host.keeper import SILENT_S, START_S, HostDidNotStart, HostKeeper, local_connect
+from evenkeel.adapters.terminal_host.keeper import LEASE_S, SILENT_S, START_S, HostDidNotStart, HostKeeper, local_connect
 from evenkeel.commands.live import NEVER_EPOCH, LiveSystem, Outside
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import SymbolSpec
 from evenkeel.messages.operator import Mode
-from evenkeel.runtime.clock import SystemClock, monotonic_s
+from evenkeel.runtime.clock import SteadyClock, SystemClock, monotonic_s
 
 TERMS_S: Final = 60.0
 """How long the terminal may take until it tells the terms of every symbol."""
@@ -32,27 +33,20 @@ def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[Liv
 
     def outside(system: LiveSystem) -> Outside:
         config, folder = system.config, system.folder
-        connect, command = _host_of(config, folder.terminal / ENDPOINT_NAME, config_file)
+        connect, command = host_of(config, folder.terminal / ENDPOINT_NAME, config_file)
         brokers: list[HostedBroker] = []
+        clock = SteadyClock(SystemClock(), not_before_utc_ms=system.last_utc_ms)
 
         def beat() -> verbs.Beat:
             answered = brokers[0].answered_intent_id if brokers else 0
             unresolved = tuple(sorted(system.gate.unresolved))[:1000]
             epoch = system.epoch()
             if epoch >= NEVER_EPOCH:  # unreadable for the moment: shut, but not for ever
-                return verbs.Beat(Mode.CLOSE_ONLY, 0, answered, unresolved)
-            return verbs.Beat(system.gate.mode, epoch, answered, unresolved)
+                return verbs.Beat(Mode.CLOSE_ONLY, 0, answered, unresolved, clock.now_utc_ms())
+            return verbs.Beat(system.gate.mode, epoch, answered, unresolved, clock.now_utc_ms())
 
-        is_real = config.terminal.kind == "mt5"
-        keeper = HostKeeper(
-            connect,
-            command,
-            beat=beat,
-            log=folder.terminal / "host.log",
-            lock=folder.terminal / "lock",
-            start_s=CONNECT_S if is_real else START_S,
-            silent_s=config.terminal.call_timeout_s if is_real else SILENT_S,
-        )
+        stamp = system.leases.grant("the keeper of the terminal host", LEASE_S)
+        keeper = keeper_of(config, folder, connect, command, beat=beat, on_look=stamp)
 
         def link(timeout_s: float) -> HostLink:
             return HostLink(connect, timeout_s, keeper.hung)
@@ -62,7 +56,7 @@ def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[Liv
         keeper.start()
         try:
             specs = _terms(brokers[0], symbols, keeper)
-        except HostDidNotStart:
+        except BaseException:
             keeper.stop()
             raise
 
@@ -71,14 +65,37 @@ def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[Liv
                 one.close()
             keeper.stop()
 
-        clock = SystemClock()
         source = PolledSource(brokers[1], symbols, monotonic_s)
         return Outside(config, specs, brokers[0], clock, source, close, patience_s=2 * config.terminal.call_timeout_s)
 
     return outside
 
 
-def _host_of(config: Config, endpoint: Path, config_file: Path | None) -> tuple[Connect, Sequence[str] | None]:
+def keeper_of(
+    config: Config,
+    folder: StateFolder,
+    connect: Connect,
+    command: Sequence[str] | None,
+    *,
+    beat: Callable[[], verbs.Beat],
+    on_look: Callable[[], None] = lambda: None,
+) -> HostKeeper:
+    """With the patience that this terminal needs."""
+    is_real = config.terminal.kind == "mt5"
+    return HostKeeper(
+        connect,
+        command,
+        beat=beat,
+        log=folder.terminal / "host.log",
+        lock=folder.terminal / "lock",
+        start_s=CONNECT_S if is_real else START_S,
+        silent_s=config.terminal.call_timeout_s if is_real else SILENT_S,
+        on_look=on_look,
+        build=build_id(),
+    )
+
+
+def host_of(config: Config, endpoint: Path, config_file: Path | None) -> tuple[Connect, Sequence[str] | None]:
     """How to reach it, and what starts it; None where it is on another machine. Raises HostDidNotStart."""
     if not config.terminal.address:
         command = [sys.executable, "-m", "evenkeel.cli", "terminal", "--account", config.account.name]

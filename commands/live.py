@@ -27,14 +27,22 @@ from evenkeel.commands.segment import run_started
 from evenkeel.config.load import identity
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
+from evenkeel.messages.operator import Mode
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.rules.trading_calendar import trading_day
-from evenkeel.runtime.clock import Clock, MarketClock, SystemClock
+from evenkeel.runtime.clock import Clock, MarketClock, SteadyClock, SystemClock
+from evenkeel.runtime.leases import Broken, Leases, Progress
 from evenkeel.supervisor import LiveRun, World
 
 NEVER_EPOCH: Final = 2**62
 """Above every epoch that an order can carry: what an unreadable kill epoch counts as at the gate."""
 STOP_DEADLINE_S: Final = 10.0
+STOPS_KEPT: Final = 16
+SUPERVISION: Final = "the supervising thread"
+SUPERVISION_LEASE_S: Final = 10.0
+"""Longer than the journal may take when a child's next incarnation reads from it what its box missed."""
+JOURNAL: Final = "the journal's writer"
+JOURNAL_LEASE_S: Final = 5.0
 
 
 class Market(NamedTuple):
@@ -83,7 +91,8 @@ class LiveSystem:
     ) -> None:
         self.folder = folder
         self.ended = threading.Event()
-        self.stop_asked_by: str | None = None
+        self.stops_asked: list[str] = []
+        self.leases = Leases()
         self.journal_failure: str | None = None
         self.kill_epoch = KillEpoch(folder.kill_epoch)
         calendar = config.trading_calendar
@@ -96,6 +105,7 @@ class LiveSystem:
         self.gate = Gate()
         self._identity = identity(config)
         self.config = config
+        self._journal_progress = Progress(self.leases.grant(JOURNAL, JOURNAL_LEASE_S))
         self._outside = outside(self)
         self.config, self.specs, self.broker, self.clock, self.source, *_ = self._outside
         try:
@@ -113,9 +123,25 @@ class LiveSystem:
         self.run.boot()
 
     def ask_stop(self, by: str) -> None:
-        """From any thread: let `wait` return."""
-        self.stop_asked_by = self.stop_asked_by or by
+        """From any thread. Each time counts, up to STOPS_KEPT."""
+        if len(self.stops_asked) < STOPS_KEPT:
+            self.stops_asked.append(by)
         self.ended.set()
+
+    @property
+    def stop_asked_by(self) -> str | None:
+        """Who asked first."""
+        return self.stops_asked[0] if self.stops_asked else None
+
+    def is_flattening(self) -> bool:
+        """The mode is FLATTEN, and something of ours is open still."""
+        return self.gate.mode is Mode.FLATTEN and bool(self._held())
+
+    def broken_leases(self) -> list[Broken]:
+        """Who does not show any more that it lives. Called by the main loop; never waits."""
+        if self.journal_failure is None:
+            self._journal_progress.look(done=self._journal.durable_seq, wanted=self.run.publisher.last_seq)
+        return self.leases.broken()
 
     def stop(self, reason: str) -> list[str]:
         """End in order; returns children that did not end in time."""
@@ -125,9 +151,16 @@ class LiveSystem:
         return late
 
     def is_flat_or_protected(self) -> bool:
-        """Every open position has a stop at the broker; false when that cannot be read."""
-        positions = self.broker.positions()
-        return positions is not None and all(position.stop_points for position in positions)
+        """Every position of ours has a stop at the broker, by the last reading; asks nobody, so it never waits."""
+        terminal = self.run.host.child("terminal")
+        seen = None if terminal is None else terminal.state.positions
+        stops = {position.ticket: position.stop_points for position in seen or ()}
+        return seen is not None and all(stops.get(ticket, 0) for ticket in self._held())
+
+    def _held(self) -> list[int]:
+        """Tickets of ours, as the gateway believes at this moment; read from another thread, in one step."""
+        gateway = self.run.host.child("broker_gateway")
+        return [] if gateway is None else list(gateway.state.book.positions)
 
     def _live_run(self, force_tcp: bool) -> LiveRun:
         started_utc_ms = SystemClock().now_utc_ms()
@@ -182,6 +215,7 @@ class LiveSystem:
             more_edges={"reporter": reporter, "control": control},
             on_fatal=self._on_fatal,
             on_journal_failed=self._journal_failed,
+            on_look=self.leases.grant(SUPERVISION, SUPERVISION_LEASE_S),
         )
 
     def epoch(self) -> int:
@@ -241,7 +275,11 @@ def inside(
         daily.update(chosen.daily)
         quotes = iter(chosen.quotes)
         first = list(itertools.islice(quotes, 1))
-        clock: Clock = SystemClock() if chosen.is_live else MarketClock(first[0][1].time_utc_ms if first else 0)
+        clock: Clock = (
+            SteadyClock(SystemClock(), not_before_utc_ms=system.last_utc_ms)
+            if chosen.is_live
+            else MarketClock(first[0][1].time_utc_ms if first else 0)
+        )
         source = SimulatedSource(
             itertools.chain(first, quotes),
             terminal,

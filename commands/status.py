@@ -13,6 +13,7 @@ import msgspec
 from evenkeel.adapters.control_channel import Ask, NoAnswer, NotRunning, NotTheSupervisor, Told, ask
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.adapters.watchdog_report import WatchdogReport, read_report
 from evenkeel.commands import exit_codes
 from evenkeel.runtime.clock import SystemClock
 
@@ -28,11 +29,15 @@ EXIT_CODES: Final[dict[Supervisor, int]] = {
 
 
 class Seen(NamedTuple):
-    """A view as JSON, None where there is none, and whether it is the supervisor's answer; `why` it is not, else ""."""
+    """A view as JSON, None where there is none, and whether it is the supervisor's answer; `why` it is not, else "".
+
+    `watchdog` is what that is doing, None where there is none, or where nobody needs to ask it.
+    """
 
     supervisor: Supervisor
     view: bytes | None
     why: str
+    watchdog: WatchdogReport | None = None
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -43,6 +48,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     age_ms: int | None
     view: msgspec.Raw | None
     v: int = 1
+    watchdog: WatchdogReport | None = None
 
 
 class _Account(msgspec.Struct):
@@ -100,9 +106,11 @@ def run(arguments: argparse.Namespace) -> int:
     age_ms = None if glance is None else SystemClock().now_utc_ms() - glance.written_utc_ms
     if arguments.json:
         view = None if seen.view is None else msgspec.Raw(seen.view)
-        print(msgspec.json.encode(StatusReport(seen.supervisor, seen.why, age_ms, view)).decode())
+        print(msgspec.json.encode(StatusReport(seen.supervisor, seen.why, age_ms, view, watchdog=seen.watchdog)).decode())
     elif glance is not None:
         print("\n".join([*_lines(glance), f"view       {(age_ms or 0) / 1000:.1f} s old"]))
+    if not arguments.json and seen.supervisor != "answers" and (report := seen.watchdog) is not None:
+        print(f"watchdog   {report.state} since {utc_text(report.since_utc_ms)}: {report.words}")
     if seen.why:
         print(f"status: {seen.why}", file=sys.stderr)
     return EXIT_CODES[seen.supervisor]
@@ -129,15 +137,16 @@ def utc_text(utc_ms: int) -> str:
 
 
 def _looked_up(folder: StateFolder, supervisor: Supervisor, why: str) -> Seen:
+    watchdog = read_report(folder.watchdog)
     if not folder.view.is_dir():
-        return Seen(supervisor, None, f"{why}; it has left no view")
+        return Seen(supervisor, None, f"{why}; it has left no view", watchdog)
     from evenkeel.adapters.view import ViewError, read_view  # LMDB, only when it is needed
 
     try:
         view = read_view(folder.view)
     except ViewError as error:
-        return Seen(supervisor, None, f"{why}; nor can its last view be read: {error}")
-    return Seen(supervisor, view, f"{why}; this is its last view" if view else f"{why}; it has left no view")
+        return Seen(supervisor, None, f"{why}; nor can its last view be read: {error}", watchdog)
+    return Seen(supervisor, view, f"{why}; this is its last view" if view else f"{why}; it has left no view", watchdog)
 
 
 def _lines(glance: Glance) -> list[str]:

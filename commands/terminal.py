@@ -33,7 +33,7 @@ from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.load import load as load_config
 from evenkeel.config.schema import Config, TerminalConfig
 from evenkeel.rules.symbols import UnknownSymbol, spec_for
-from evenkeel.runtime.clock import SystemClock, monotonic_s
+from evenkeel.runtime.clock import SystemClock, ToldClock, monotonic_s
 
 if TYPE_CHECKING:
     from evenkeel.adapters.terminal_host.pinned import Pins
@@ -112,8 +112,9 @@ def _host(config: Config, folder: StateFolder, arguments: argparse.Namespace) ->
         for lock in terminal_locks(config.terminal):
             held.enter_context(AccountLock(lock))
         logs.set_up(folder.terminal)
-        broker = _broker(config, folder)
-        service = _service(config, folder, broker, ended)
+        clock = ToldClock(SystemClock())
+        broker = _broker(config, folder, clock)
+        service = _service(config, folder, broker, ended, clock)
         server = _server(config, folder, service, arguments.listen)
         kill_port = FrameServer(
             folder.terminal_kill, service.kill_reply, name="kill port", started_utc_ms=SystemClock().now_utc_ms()
@@ -143,9 +144,8 @@ def _serve(broker: Mt5Broker, service: TerminalService, ended: threading.Event, 
             return
 
 
-def _broker(config: Config, folder: StateFolder) -> Mt5Broker:
+def _broker(config: Config, folder: StateFolder, clock: ToldClock) -> Mt5Broker:
     terminal = config.terminal
-    clock = SystemClock()
     symbols = [*config.symbols, *(symbol for strategy in config.strategy.values() for symbol in strategy.symbols)]
     cents = 10**config.account.currency_digits
     commissions = {name: round(config.symbols[name].commission_per_lot * cents) for name in symbols if name in config.symbols}
@@ -185,7 +185,9 @@ def _package(config: Config, folder: StateFolder) -> Package:
     return MetaTrader5Like(opened=opened_of(config), store=folder.simulated / "book")
 
 
-def _service(config: Config, folder: StateFolder, broker: Mt5Broker, ended: threading.Event) -> TerminalService:
+def _service(
+    config: Config, folder: StateFolder, broker: Mt5Broker, ended: threading.Event, clock: ToldClock
+) -> TerminalService:
     terminal, kill_epoch = config.terminal, KillEpoch(folder.kill_epoch)
 
     def epoch() -> int:
@@ -201,6 +203,7 @@ def _service(config: Config, folder: StateFolder, broker: Mt5Broker, ended: thre
         silent_limit_s=terminal.supervisor_silent_s,
         build=build_id(),
         on_leave=ended.set,
+        on_time=clock.tell,
     )
 
 

@@ -112,6 +112,12 @@ class LimitsConfig(_Table, frozen=True):
     slippage_points: Points
 
 
+class AttendanceConfig(_Table, frozen=True):
+    """Whether a person still looks after it: any command of theirs counts, also a repeated `start`."""
+
+    absent_hours_max: Annotated[float, Meta(gt=0, le=8760)] | Off = "off"
+
+
 class TradingCalendarConfig(_Table, frozen=True):
     """The trading day ends at `day_boundary` (HH:MM) in `zone`."""
 
@@ -208,6 +214,17 @@ class TerminalConfig(_Table, frozen=True):
     play: Annotated[str, Meta(max_length=64)] = ""
 
 
+class WatchdogConfig(_Table, frozen=True):
+    """`evenkeel watchdog`: when it starts the supervisor again, and what it does for the account when that does not help."""
+
+    silent_s: Annotated[float, Meta(ge=1, le=3600)] = 5.0
+    start_s: Seconds = 300.0
+    restarts_max: Annotated[int, Meta(ge=0, le=100)] = 3
+    restarts_minutes: Annotated[float, Meta(gt=0, le=1440)] = 10.0
+    close_unprotected: Literal["on", "off"] = "on"
+    flatten_after_minutes: Annotated[float, Meta(gt=0, le=10_080)] | Off = "off"
+
+
 class SimulatedConfig(_Table, frozen=True):
     """The simulated terminal and the synthetic market of `evenkeel run` and `demo`. `speed` is market time over real time."""
 
@@ -224,12 +241,14 @@ class Config(_Table, frozen=True):
     entry: EntryConfig = EntryConfig()
     exit: ExitConfig = ExitConfig()
     catastrophe_stop: CatastropheStopConfig = CatastropheStopConfig()
+    attendance: AttendanceConfig = AttendanceConfig()
     trading_calendar: TradingCalendarConfig = TradingCalendarConfig()
     circuit_breaker: CircuitBreakerConfig = CircuitBreakerConfig()
     broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
     strategy: dict[Name, SomeStrategyConfig] = {}
     symbols: dict[Name, SymbolConfig] = {}
     terminal: TerminalConfig = TerminalConfig()
+    watchdog: WatchdogConfig = WatchdogConfig()
     simulated: SimulatedConfig = SimulatedConfig()
 
 

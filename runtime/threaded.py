@@ -50,7 +50,7 @@ class ThreadedHost:
     """`on_fatal` is called once, on the supervising thread, when the process must end: an exhausted essential child, an
     actor that does not come back from a message, which Python cannot stop, or one that cannot read what it missed. The
     host restarts nobody from then on; it does not end the process itself. `boot_deadline_s` is for each child, at a
-    restart too.
+    restart too. `on_look` is called by the supervising thread, each time that it looks after the children.
     """
 
     def __init__(
@@ -62,11 +62,12 @@ class ThreadedHost:
         on_fatal: Callable[[str], None],
         mailbox_capacity: int = MAILBOX_CAPACITY,
         boot_deadline_s: float = BOOT_DEADLINE_S,
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._publisher = publisher
         self._ledgers = {spec.name: (ledgers or {}).get(spec.name, Ledger()) for spec in specs}
-        self._on_fatal = on_fatal
+        self._on_fatal, self._on_look = on_fatal, on_look
         self._boot_deadline_s = boot_deadline_s
         self._supervision = Supervision(specs)
         self._vigil = Vigil(monotonic_s())
@@ -189,6 +190,7 @@ class ThreadedHost:
 
     def _watch(self) -> None:
         now_s = monotonic_s()
+        self._on_look()
         self._vigil.look(now_s)
         while self._restarts and self._restarts[0][0] <= now_s and not self._ending:
             self._incarnate(heapq.heappop(self._restarts)[1])

@@ -4,6 +4,7 @@ A host that somebody else started for the account (`evenkeel terminal`, or on an
 """
 
 import contextlib
+import os
 import socket
 import subprocess
 import threading
@@ -17,6 +18,7 @@ from loguru import logger
 from evenkeel.adapters import os as system
 from evenkeel.adapters.control_frames import Deadline
 from evenkeel.adapters.frame_server import Endpoint
+from evenkeel.adapters.service_manager import without_manager
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import Connect, HostLink, LinkDown, ReplyLost
 
@@ -27,6 +29,8 @@ START_S: Final = 30.0
 RESTART_FIRST_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
 LEAVE_S: Final = 3.0
+LEASE_S: Final = RESTART_MAX_S + 15.0
+"""The longest that the keeper is at one thing: a pause before a restart, a killed process that the system has not let go."""
 SILENT_S: Final = 5.0
 
 
@@ -52,6 +56,8 @@ class HostKeeper:
 
     A host that does not answer for `silent_s`, or for `start_s` at its start, is killed and started again; `lock` is the file
     that its process holds. The real package holds the interpreter in each call, so there `silent_s` must be longer than a call.
+    `on_look` is called on the keeper's thread, at least every LEASE_S while it lives. A host of this machine that is not of
+    `build`, where one is named, is ended and replaced at the start: its words may mean something else.
     """
 
     def __init__(
@@ -65,10 +71,13 @@ class HostKeeper:
         start_s: float = START_S,
         silent_s: float = SILENT_S,
         beat_timeout_s: float = 2.0,
+        on_look: Callable[[], None] = lambda: None,
+        build: str = "",
     ) -> None:
         self._command, self._beat, self._log, self._beat_timeout_s = command, beat, log, beat_timeout_s
         self._lock_file, self._start_s, self._silent_s = lock, start_s, silent_s
         self._link = HostLink(connect, beat_timeout_s)
+        self._on_look, self._build = on_look, build
         self._process: subprocess.Popen[bytes] | None = None
         self._hangs = threading.Event()
         self._ending = threading.Event()
@@ -82,7 +91,8 @@ class HostKeeper:
         """Returns when a host answers: one that is there, or one that is started. Raises HostDidNotStart."""
         deadline, stranger_until = Deadline(self._start_s), Deadline(self._silent_s)
         try:
-            while not self._beaten():
+            while not self._beaten() or self._has_sent_another_build_away():
+                self._on_look()
                 if self._process is None and self._command is not None:
                     if self._holder() is None:
                         self._spawn()
@@ -96,7 +106,7 @@ class HostKeeper:
                     self._wake.wait(min(0.05, deadline.remaining_s()))
                 except TimeoutError:
                     raise HostDidNotStart(f"no terminal host answers: {self._last_words()}") from None
-        except HostDidNotStart:
+        except BaseException:  # a stop signal may come here too, and a host that nobody keeps must not stay
             self._kill()
             raise
         self._thread.start()
@@ -128,9 +138,10 @@ class HostKeeper:
         return None if self._process is None else self._process.pid
 
     def _keep(self) -> None:
-        """A host may be silent for its start, then for MISSED_BEATS_MAX beats."""
+        """A host may be silent for `start_s` after its start, then for `silent_s`."""
         pause_s, silent_until, answers = RESTART_FIRST_S, Deadline(self._start_s), True
         while not self._ending.is_set():
+            self._on_look()
             if self._hangs.is_set():
                 self._hangs.clear()
                 self._kill()
@@ -166,11 +177,31 @@ class HostKeeper:
             return True
         return False
 
+    def _has_sent_another_build_away(self) -> bool:
+        if not self._build or self._command is None or self._process is not None:
+            return False
+        try:
+            host = self._link.ask(verbs.Hello())
+            if not isinstance(host, verbs.Identified) or host.build == self._build:
+                return False
+            logger.warning(
+                "the terminal host, process {}, is of build {}, not {}: it is replaced", host.pid, host.build, self._build
+            )
+            self._link.ask(verbs.Leave())
+        except (LinkDown, ReplyLost):
+            return True  # on its way out, or asked once more
+        return True
+
     def _spawn(self) -> None:
         assert self._command is not None
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=without_manager(os.environ),
+                start_new_session=True,
             )
         self.starts += 1
 

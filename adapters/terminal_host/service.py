@@ -33,6 +33,7 @@ class TerminalService:
     """Answers frames; called on several threads. The terminal is used by one at a time, the gate asked in the same breath.
 
     `epoch_on_disk` is what `evenkeel kill` writes; the host also goes by the epochs that a beat or the kill port told.
+    `on_time` hears the run's time of each beat that tells it.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class TerminalService:
         silent_limit_s: float,
         build: str,
         on_leave: Callable[[], None],
+        on_time: Callable[[int], None] = lambda utc_ms: None,
     ) -> None:
         self._terminal, self._gate, self._budget = terminal, gate, budget
         self._epoch_on_disk, self._monotonic_s, self._silent_limit_s = epoch_on_disk, monotonic_s, silent_limit_s
-        self._build, self._on_leave = build, on_leave
+        self._build, self._on_leave, self._on_time = build, on_leave, on_time
         self._lock = threading.Lock()
         self._told_epoch = 0
         self._beat_s, self._has_beaten = monotonic_s(), False
@@ -193,6 +195,8 @@ class TerminalService:
         """Never waits for the terminal, so a hung call does not silence it."""
         self._beat_s, self._has_beaten = self._monotonic_s(), True
         self._gate.mode = beat.mode
+        if beat.utc_ms:
+            self._on_time(beat.utc_ms)
         self._told_epoch = max(self._told_epoch, beat.epoch)
         for intent_id in self._gate.unresolved:
             if intent_id <= beat.answered_intent_id and intent_id not in beat.unresolved:

@@ -39,12 +39,14 @@ class Hello(_Words, frozen=True):
 
 class Beat(_Words, frozen=True):
     """The supervisor lives. What it says of mode, kill epoch and intents is what the gate goes by: of all opens up to
-    `answered_intent_id` only `unresolved` are still open questions. Answered by Beaten."""
+    `answered_intent_id` only `unresolved` are still open questions. `utc_ms` is the run's clock, which the host goes by too, so
+    that nobody who sets a clock makes two of them; 0: not told. Answered by Beaten."""
 
     mode: Mode
     epoch: Number
     answered_intent_id: Number
     unresolved: Annotated[tuple[Number, ...], Meta(max_length=1_000)] = ()
+    utc_ms: Number = 0
 
 
 class Open(_Words, frozen=True):

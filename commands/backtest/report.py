@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
+from evenkeel.adapters.os import age_s, memory_peak_mb
 from evenkeel.commands.backtest.replay import Prepared, Replayed
 from evenkeel.commands.backtest.trades import HeardTrades
-from evenkeel.commands.process_facts import age_s, memory_peak_mb
 from evenkeel.config.schema import AccountConfig
 from evenkeel.messages.market import SymbolSpec
 from evenkeel.messages.position import PositionClosed, PositionOpened

@@ -42,6 +42,14 @@ terminal:
   ticks                  into the simulated terminal, server and bars, in-process; 10 million with --long
   read, order            through a terminal host in a process of its own; order is an open, a reading and a close
 
+kill:
+  hung                   from the kill to its epoch on disk, from where on nothing new is let through, while the terminal edge
+                         stands in a call that does not return; after_release: from that call's return to the first refusal
+
+flatten:
+  first, last            from the command to the first and to the last of ten close requests handed to the terminal; its own
+                         time to answer is not in it, and a call that hangs there delays them until it is given up
+
 exit status: 0 measured, whatever was found; 1 nothing could be measured, a child crashed, or an open passed the gate
 after a kill; 2 bad flags
 """
@@ -52,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("runtime", "replay", "terminal", "all"),
+        choices=("runtime", "replay", "terminal", "kill", "flatten", "all"),
         default="runtime",
         help="what to measure (%(default)s)",
     )
@@ -80,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
     from evenkeel.adapters import logs
     from evenkeel.adapters.history import HistoryUnreadable
     from evenkeel.adapters.os import write_durably
-    from evenkeel.commands.bench import replay, runtime, terminal
-    from evenkeel.commands.bench.figures import BenchFailed
+    from evenkeel.commands.bench import flatten, kill, replay, runtime, terminal
+    from evenkeel.commands.bench.figures import BenchFailed, in_conditions
     from evenkeel.runtime.journal import JournalError
     from evenkeel.runtime.threaded import BootFailed
 
@@ -100,6 +108,12 @@ def run(arguments: argparse.Namespace) -> int:
             parts.append(replay.figures(arguments.ticks, arguments.symbol, rounds=arguments.rounds, long=arguments.long))
         if arguments.what in ("terminal", "all"):
             parts.append(terminal.figures(arguments.seconds, long=arguments.long))
+        if arguments.what == "kill":
+            parts.append(in_conditions(kill.kill_to_refusal(arguments.seconds)))
+        if arguments.what in ("kill", "all"):
+            parts.append(in_conditions(kill.kill_while_a_call_hangs(arguments.seconds)))
+        if arguments.what in ("flatten", "all"):
+            parts.append(in_conditions(flatten.flatten(arguments.seconds)))
         for figure in itertools.chain.from_iterable(parts):
             found.append(figure)
             print(_told(figure), flush=True)

@@ -101,6 +101,12 @@ def as_in_a_run() -> Iterator[None]:
         gc.unfreeze()
 
 
+def in_conditions(figures: Iterator[Figure]) -> Iterator[Figure]:
+    """Measured with the interpreter as in a run."""
+    with as_in_a_run():
+        yield from figures
+
+
 def warmed_up() -> None:
     """What lives until now is not looked at again by the garbage collector."""
     gc.collect()

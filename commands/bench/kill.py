@@ -1,10 +1,11 @@
 """From a kill to the first refusal at the gate, while 10,000 messages wait for the gateway."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from evenkeel.adapters.broker import Answer
 from evenkeel.adapters.gate import Gate
@@ -41,6 +42,28 @@ class UnwillingTerminal(SimulatedTerminal):
         return Answer(Outcome.REJECTED, code=10006, detail="rejected by the benchmark")
 
 
+class HangingTerminal(UnwillingTerminal):
+    """The next open after `hang` does not come back until `let_go`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.entered, self._may_return = threading.Event(), threading.Event()
+        self._may_return.set()
+
+    def hang(self) -> None:
+        self.entered.clear()
+        self._may_return.clear()
+
+    def let_go(self) -> None:
+        self._may_return.set()
+
+    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+        if not self._may_return.is_set():
+            self.entered.set()
+            self._may_return.wait(DEADLINE_S)
+        return super().open_position(request, magic, intent_id=intent_id, epoch=epoch)
+
+
 class WatchedGate(Gate):
     """`asked_ns` is when the last open that passed asked for the epoch; `refused` is set by the first refusal, at `refused_ns`.
 
@@ -75,10 +98,10 @@ class WatchedGate(Gate):
 
 
 class Backlog:
-    """Keeps the gateway's box full: every MESSAGES_AN_OPEN-th message wants to open, each in a slot of its own."""
+    """Keeps the gateway's box full: every MESSAGES_AN_OPEN-th message wants to open, each in a slot of its own, if any does."""
 
-    def __init__(self, host: ThreadedHost) -> None:
-        self._host = host
+    def __init__(self, host: ThreadedHost, *, wants_to_open: bool = True) -> None:
+        self._host, self._wants_to_open = host, wants_to_open
         self._sent = 0
 
     def __len__(self) -> int:
@@ -90,7 +113,7 @@ class Backlog:
 
     def _message(self) -> Message:
         self._sent += 1
-        if self._sent % MESSAGES_AN_OPEN:
+        if self._sent % MESSAGES_AN_OPEN or not self._wants_to_open:
             return HoldEnded(SENDER, SENDER)
         return OpenPosition(
             proposal_id=f"{SENDER}-{self._sent}",
@@ -119,14 +142,19 @@ class Kill(NamedTuple):
     is_late: bool
 
 
-def kill_to_refusal(seconds: float) -> Iterator[Figure]:
-    """By the kill epoch on disk, as `evenkeel kill` does it, and by shutting the gate, as the control edge does.
+class Account(NamedTuple):
+    """What is killed: an account that keeps wanting to open, with 10,000 messages in the gateway's box."""
 
-    Raises BenchFailed when an open passes that asked the gate after the kill.
-    """
-    count = max(1, round(seconds * KILLS_PER_S))
+    backlog: Backlog
+    gate: WatchedGate
+    broker: HangingTerminal
+    kill_epoch: KillEpoch
+
+
+@contextlib.contextmanager
+def busy_account() -> Iterator[Account]:
     with TemporaryDirectory(prefix="evenkeel-bench-") as folder, lmdb_journal() as journal:
-        kill_epoch, broker = KillEpoch(Path(folder) / "kill_epoch"), terminal(UnwillingTerminal)
+        kill_epoch, broker = KillEpoch(Path(folder) / "kill_epoch"), terminal(HangingTerminal)
         gate = WatchedGate(kill_epoch)
         world = world_of(broker, SystemClock(), gate=gate, kill_epoch=gate.epoch, journal=journal)
         with live(world, journal) as (host, ready):
@@ -135,14 +163,72 @@ def kill_to_refusal(seconds: float) -> Iterator[Figure]:
             backlog = Backlog(host)
             backlog.top_up()
             warmed_up()
-            kills = [_killed(backlog, gate, broker, lambda: kill_epoch.raise_epoch("close_only")) for _ in range(count)]
-            yield _figure("epoch", "kill epoch raised on disk", kills)
-            kills = [_killed(backlog, gate, broker, lambda: gate.shut(SENDER)) for _ in range(count)]
-            yield _figure("gate", "gate shut", kills)
+            yield Account(backlog, gate, broker, kill_epoch)
 
 
-def _killed(backlog: Backlog, gate: WatchedGate, broker: UnwillingTerminal, kill: Callable[[], object]) -> Kill:
+def kill_to_refusal(seconds: float) -> Iterator[Figure]:
+    """By the kill epoch on disk, as `evenkeel kill` does it, and by shutting the gate, as the control edge does.
+
+    Raises BenchFailed when an open passes that asked the gate after the kill.
+    """
+    count = max(1, round(seconds * KILLS_PER_S))
+    with busy_account() as account:
+        raised = [_killed(account, lambda: account.kill_epoch.raise_epoch("close_only")) for _ in range(count)]
+        yield _figure("epoch", "kill epoch raised on disk", raised)
+        shut = [_killed(account, lambda: account.gate.shut(SENDER)) for _ in range(count)]
+        yield _figure("gate", "gate shut", shut)
+
+
+def kill_while_a_call_hangs(seconds: float) -> Iterator[Figure]:
+    """The terminal edge stands in a call that does not return. From the kill to the epoch on disk: from then on nothing is let
+    through. after_release: from the call's return to the first refusal. Raises BenchFailed when an open passes after the kill.
+    """
+    count = max(1, round(seconds * KILLS_PER_S))
+    with busy_account() as account:
+        kills = [_killed_while_hung(account) for _ in range(count)]
+        values = latencies([kill.returned_ns - kill.intended_ns for kill in kills])
+        aim = Aim("p99.9 under 50 ms", values["p99.9_ms"] < P999_MS_AIM)
+        values |= latencies([kill.refused_ns - kill.released_ns for kill in kills], "after_release_ms")
+        values |= {"queued_min": min(kill.queued for kill in kills)}
+        what = "kill to its epoch on disk while a call of the terminal hangs, gateway's box full"
+        yield Figure("kill_to_refusal.hung", what, len(kills), values, aim)
+
+
+class HungKill(NamedTuple):
+    intended_ns: int
+    returned_ns: int
+    released_ns: int
+    refused_ns: int
+    queued: int
+
+
+def _killed_while_hung(account: Account) -> HungKill:
+    """The hanging open had passed the gate before; it is the only one that the broker may see."""
+    backlog, gate, broker = account.backlog, account.gate, account.broker
+    backlog.top_up()
+    broker.hang()
+    if not broker.entered.wait(DEADLINE_S):
+        raise BenchFailed(f"no open reached the terminal within {DEADLINE_S:.0f} s")
+    backlog.top_up()
+    intended_ns = monotonic_ns() + PAUSE_MS * NS_PER_MS
+    sleep_until(intended_ns)
+    queued = len(backlog)
+    account.kill_epoch.raise_epoch("close_only")
+    returned_ns = monotonic_ns()
+    broker.let_go()
+    released_ns = monotonic_ns()
+    if not gate.refused.wait(DEADLINE_S):
+        raise BenchFailed(f"no open was refused within {DEADLINE_S:.0f} s after a kill")
+    if gate.asked_ns > returned_ns:
+        raise BenchFailed("an open passed the gate that asked after the kill")
+    done = HungKill(intended_ns, returned_ns, released_ns, gate.refused_ns, queued)
+    gate.rearm()
+    return done
+
+
+def _killed(account: Account, kill: Callable[[], object]) -> Kill:
     """One kill at a time that was fixed before, and the gate open again."""
+    backlog, gate, broker = account.backlog, account.gate, account.broker
     backlog.top_up()
     intended_ns = monotonic_ns() + PAUSE_MS * NS_PER_MS
     sleep_until(intended_ns)

@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from evenkeel.adapters.mt5 import constants as mt5
+from evenkeel.adapters.os import memory_peak_mb
 from evenkeel.adapters.simulated.api import MetaTrader5Like
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart, HostKeeper, local_connect
 from evenkeel.commands.bench.figures import NS_PER_S, Aim, BenchFailed, Figure, latencies, monotonic_ns
-from evenkeel.commands.process_facts import memory_peak_mb
 from evenkeel.messages.broker_gateway import CloseRequest, OpenRequest, Outcome
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode

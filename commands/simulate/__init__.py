@@ -40,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--controls", type=_controls, default=CONTROLS, metavar="N", help="at most so many control worlds (%(default)s)"
     )
     parser.add_argument(
-        "--quote-every-s", type=_quote_every, default=QUOTE_EVERY_S, metavar="S", help="between two quotes of a symbol (%(default)g)"
+        "--quote-every-s",
+        type=_quote_every,
+        default=QUOTE_EVERY_S,
+        metavar="S",
+        help="between two quotes of a symbol (%(default)g)",
     )
     parser.add_argument(
         "--resume", type=Path, metavar="FILE", help="keep each finished world there, and go on where an earlier run ended"

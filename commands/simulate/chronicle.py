@@ -51,7 +51,6 @@ class Chronicle:
         self.closes: dict[int, int] = {}
         self.closed: list[PositionClosed] = []
         self.deals: set[int] = set()
-        self.cooldowns: dict[str, int] = {}
         self.opened_today = 0
         self._last_order: OpenPosition | None = None
 
@@ -62,9 +61,7 @@ class Chronicle:
                 self.ordered[message.proposal_id] = self._last_order = message
             case CallTerminal(request=OpenRequest() as request):
                 assert self._last_order is not None, "an open follows its order"
-                asked = Asked(
-                    message.intent_id, message.magic, message.epoch, request, self._last_order.proposal_id, at_utc_ms
-                )
+                asked = Asked(message.intent_id, message.magic, message.epoch, request, self._last_order.proposal_id, at_utc_ms)
                 self.asked[message.magic] = self.open_intents[message.intent_id] = asked
             case CallTerminal(request=CloseRequest(ticket=ticket)):
                 self.closes[ticket] = at_utc_ms
@@ -109,7 +106,6 @@ class Chronicle:
         if opened.ticket not in self.positions and not opened.adopted and opened.lineage.level == 0:
             self.opened_today += 1
         self.positions[opened.ticket], self.stops[opened.ticket] = opened, opened.stop_points
-        self.cooldowns[opened.symbol] = max(self.cooldowns.get(opened.symbol, 0), opened.opened_utc_ms)
         self._end_of(opened.lineage.proposal_id)
 
     def _end_of(self, proposal_id: str) -> None:

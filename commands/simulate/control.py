@@ -18,8 +18,8 @@ TRIES_MAX: Final = 3
 class NaiveState(BrokerGatewayState):
     """`tries` counts how often each open was sent, `calls` are those that may be sent again."""
 
-    calls: dict[int, CallTerminal] = {}
-    tries: dict[int, int] = {}
+    calls: dict[int, CallTerminal] = msgspec.field(default_factory=dict)
+    tries: dict[int, int] = msgspec.field(default_factory=dict)
 
 
 class NaiveGateway(BrokerGateway):
@@ -31,7 +31,7 @@ class NaiveGateway(BrokerGateway):
         super().__init__(config, guards)
         self.state = NaiveState()
 
-    def handle(self, message: Message, now_utc_ms: int, /) -> Sequence[Message]:  # type: ignore[override]
+    def handle(self, message: Message, now_utc_ms: int, /) -> Sequence[Message]:
         state = self.state
         if isinstance(message, TerminalAnswered) and message.outcome is Outcome.UNKNOWN and message.intent_id in state.calls:
             tries = state.tries[message.intent_id] = state.tries.get(message.intent_id, 1) + 1

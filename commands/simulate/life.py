@@ -10,22 +10,24 @@ from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink, LinkDown, ReplyLost
 from evenkeel.adapters.terminal_host.service import TerminalService
+from evenkeel.adapters.wall_clock import WallClock
 from evenkeel.commands.simulate.market import Row
 from evenkeel.commands.simulate.store import TearingStore
 from evenkeel.commands.simulate.troubles import HostDied, Troubles
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import Message, RunStarted
-from evenkeel.runtime.clock import ManualClock
+from evenkeel.runtime.clock import ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_from, readable
 from evenkeel.runtime.publisher import SUPERVISOR, Delivery, Publisher
 from evenkeel.runtime.shell import ChildSpec, Kind
 from evenkeel.runtime.stepped import SteppedHost
-from evenkeel.supervisor import CODEC, World, children, route_table
+from evenkeel.supervisor import CODEC, World, children, route_table, standstill_hold_ms
 
 FEED: Final = "market_feed"
 TERMINAL: Final = "terminal"
 CLOCK: Final = "clock"
+WALL_CLOCK: Final = "wall_clock"
 READING_EVERY_MS: Final = 10_000
 READING_WHEN_FLAT_EVERY_MS: Final = 30_000
 WAITING_EVERY_MS: Final = 100
@@ -79,7 +81,9 @@ class InProcessLink(HostLink):
     `step` is told before and after each order: a supervisor that dies at a call dies there.
     """
 
-    def __init__(self, host: Callable[[], TerminalService], troubles: Troubles, step: Callable[[], None], on_death: Callable[[], None]) -> None:
+    def __init__(
+        self, host: Callable[[], TerminalService], troubles: Troubles, step: Callable[[], None], on_death: Callable[[], None]
+    ) -> None:
         self.timeout_s = 30.0
         self._host, self._troubles, self._step, self._on_death = host, troubles, step, on_death
 
@@ -127,7 +131,7 @@ class Around(NamedTuple):
     kill_epoch: Callable[[], int]
     heard: Callable[[Sequence[Delivery]], None]
     fuse: Fuse
-    stand_in: Callable[[ChildSpec], ChildSpec]
+    stand_in: Callable[[ChildSpec, World], ChildSpec]
     gate: Callable[[], Gate]
 
 
@@ -136,7 +140,8 @@ class Life:
 
     def __init__(self, around: Around, started: RunStarted) -> None:
         self._around = around
-        store, clock, config = around.store, around.clock, around.config
+        store, config = around.store, around.config
+        self.clock = clock = SteadyClock(around.clock, not_before_utc_ms=store.last_utc_ms)
         self.gate = around.gate()
         self.broker = HostedBroker(around.link, around.link, beat=self._beat)
         self.journal_failed: str | None = None
@@ -154,13 +159,11 @@ class Life:
             journal=store,
             reading_every_ms=READING_EVERY_MS,
         )
-        specs = [around.stand_in(_fragile(spec, around.fuse)) for spec in children(world)]
+        specs = [_fragile(self._rare_looks(around.stand_in(spec, world)), around.fuse) for spec in children(world)]
         self.specs = specs
         snapshots = store.snapshots if started.continued else readable(store.snapshots, specs)
         first_seq = min(snapshots[spec.name].upto_seq if spec.name in snapshots else 0 for spec in specs) + 1
-        ledgers = ledgers_from(
-            store.read(first_seq), snapshots, specs, CODEC, tolerant=not started.continued
-        )
+        ledgers = ledgers_from(store.read(first_seq), snapshots, specs, CODEC, tolerant=not started.continued)
         publisher = Publisher(
             routes=route_table(specs),
             codec=CODEC,
@@ -170,7 +173,7 @@ class Life:
             last_utc_ms=store.last_utc_ms,
             on_journal_failed=self._lose_journal,
         )
-        self.host = SteppedHost(specs, publisher=publisher, clock=clock, ledgers=ledgers)
+        self.host = SteppedHost(specs, publisher=publisher, clock=around.clock, ledgers=ledgers)
         into_queue = self.host.queue.extend
 
         def deliver(deliveries: Sequence[Delivery]) -> None:
@@ -178,7 +181,7 @@ class Life:
             into_queue(deliveries)
 
         publisher.connect(deliver)
-        self.next_poll_utc_ms = clock.true_utc_ms
+        self.next_poll_utc_ms = around.clock.true_utc_ms
         self.timers_utc_ms = _NEVER
         publisher.publish(SUPERVISOR, 0, [started])
         self.host.boot()
@@ -192,29 +195,30 @@ class Life:
 
     def tell(self, edge: str, messages: Sequence[Message]) -> None:
         """An edge says it."""
-        self.host.poke(edge, lambda _: messages)
+        self.host.poke(edge, _already(messages))
         self.settle()
 
     def serve(self, row: Row) -> bool:
         """Show a quote to the feed; whether anybody said anything."""
         self._source.row = row
         feed = self.host.child(FEED)
-        said = feed.poll(self._around.clock.now_utc_ms())
+        said = feed.poll(self.clock.now_utc_ms())
         if not said:
             return False
-        self.host.poke(FEED, lambda _: said)
+        self.host.poke(FEED, _already(said))
         self.settle()
         return True
 
     def look(self) -> None:
         """What is due by now: timers, the terminal edge's own look at the broker, a feed that has become quiet."""
-        clock, host = self._around.clock, self.host
+        clock, host = self.clock, self.host
         while (due := host.child(CLOCK).next_due_utc_ms()) is not None and due <= clock.now_utc_ms():
-            host.poke(CLOCK, lambda edge, now=due: edge.due(now))
-        if clock.true_utc_ms >= self.next_poll_utc_ms:
-            quiet = host.child(FEED).poll(clock.now_utc_ms())
-            if quiet:
-                host.poke(FEED, lambda _: quiet)
+            host.poke(CLOCK, _due_at(due))
+        if self._around.clock.true_utc_ms >= self.next_poll_utc_ms:
+            for name in (FEED, WALL_CLOCK):
+                seen = host.child(name).poll(clock.now_utc_ms())
+                if seen:
+                    host.poke(name, _already(seen))
             self._poll_terminal()
         self.settle()
 
@@ -225,20 +229,27 @@ class Life:
             store.commit()
             if self._is_waiting():
                 self._poll_terminal()
-        clock = self._around.clock
+        true_utc_ms = self._around.clock.true_utc_ms
         if self._is_waiting():
-            self.next_poll_utc_ms = min(self.next_poll_utc_ms, clock.true_utc_ms + WAITING_EVERY_MS)
+            self.next_poll_utc_ms = min(self.next_poll_utc_ms, true_utc_ms + WAITING_EVERY_MS)
         due = host.child(CLOCK).next_due_utc_ms()
-        self.timers_utc_ms = _NEVER if due is None else due - clock.skew_ms
+        self.timers_utc_ms = _NEVER if due is None else true_utc_ms + max(1, due - self.clock.now_utc_ms())
 
     def snapshot_all(self) -> None:
         self.host.snapshot_all()
         self.settle()
 
     def _poll_terminal(self) -> None:
-        clock = self._around.clock
-        self.host.poke(TERMINAL, lambda edge: edge.poll(clock.now_utc_ms()))
-        self.next_poll_utc_ms = clock.true_utc_ms + self._poll_every_ms()
+        self.host.poke(TERMINAL, lambda edge: edge.poll(self.clock.now_utc_ms()))
+        self.next_poll_utc_ms = self._around.clock.true_utc_ms + self._poll_every_ms()
+
+    def _rare_looks(self, spec: ChildSpec) -> ChildSpec:
+        """The wall clock is looked at as seldom as the broker: that is no standstill yet."""
+        if spec.name != WALL_CLOCK:
+            return spec
+        hold_ms, clock = standstill_hold_ms(self._around.config), self.clock
+        usual_ms = 2 * READING_WHEN_FLAT_EVERY_MS
+        return msgspec.structs.replace(spec, make=lambda: WallClock(clock, standstill_hold_ms=hold_ms, standstill_ms=usual_ms))
 
     def _poll_every_ms(self) -> int:
         if self._is_waiting():
@@ -269,6 +280,15 @@ class _OneQuote:
 
     def wait_s(self) -> float:
         return 0.0
+
+
+def _already(said: Sequence[Message]) -> Callable[[Any], Sequence[Message]]:
+    """What an edge has found by looking, for it to say."""
+    return lambda _: said
+
+
+def _due_at(utc_ms: int) -> Callable[[Any], Sequence[Message]]:
+    return lambda timers: timers.due(utc_ms)
 
 
 class _FragileActor:

@@ -30,9 +30,7 @@ class Lull:
     `at` moves the world's time: what was taken in bears the time at which it came.
     """
 
-    def __init__(
-        self, feed: MarketFeed, terminal: SimulatedTerminal, until_utc_ms: int, at: Callable[[int], None]
-    ) -> None:
+    def __init__(self, feed: MarketFeed, terminal: SimulatedTerminal, until_utc_ms: int, at: Callable[[int], None]) -> None:
         self._feed, self._terminal, self._until_utc_ms, self._at = feed, terminal, until_utc_ms, at
         self._symbols: dict[str, _Quiet] = {}
 

@@ -23,7 +23,7 @@ _DAILY_DAYS: Final = 30
 
 Floats = NDArray[np.float64]
 Row = tuple[int, str, int, int, int]
-"""When it comes (UTC milliseconds), symbol, bid and ask in points; 0, or the stamp of a quote that lies: only the feed sees it."""
+"""When it comes (UTC milliseconds), symbol, bid and ask in points; 0, or the stamp of a quote that lies: the feed sees it."""
 
 
 class Trouble(NamedTuple):
@@ -50,7 +50,11 @@ class WorldMarket:
         return {symbol: tuple(self._a_day(price) for _ in range(_DAILY_DAYS)) for symbol, price in self._price.items()}
 
     def rows(
-        self, from_utc_ms: int, to_utc_ms: int, troubles: Sequence[Trouble] = (), on_fault: Callable[[str], None] = lambda name: None
+        self,
+        from_utc_ms: int,
+        to_utc_ms: int,
+        troubles: Sequence[Trouble] = (),
+        on_fault: Callable[[str], None] = lambda name: None,
     ) -> list[Row]:
         """The quotes of that stretch in the order of time; none at the weekend. `on_fault` hears of each trouble drawn in."""
         times = np.arange(from_utc_ms, to_utc_ms, self._every_ms, dtype=np.int64)
@@ -64,7 +68,9 @@ class WorldMarket:
         for trouble, _, _ in shocks:
             on_fault(trouble.name)
         for symbol, spec in self._specs.items():
-            found += self._of_symbol(symbol, spec, times, [(t, size) for t, whose, size in shocks if whose == symbol or t.name == "F33"])
+            found += self._of_symbol(
+                symbol, spec, times, [(t, size) for t, whose, size in shocks if whose == symbol or t.name == "F33"]
+            )
         found.sort(key=lambda row: row[0])  # stable: of one time in the order of the symbols
         return found
 

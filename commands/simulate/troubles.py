@@ -46,7 +46,7 @@ class Troubles:
         self.came: Counter[str] = Counter()
         self.is_over = self.must_lose_a_reply = False
         self._spells: dict[str, int] = {}
-        self._later: list[tuple[int, int, Callable[[], None]]] = []
+        self._later: list[tuple[int, int, Callable[[], object]]] = []
         self._number = 0
 
     def count(self, name: str) -> None:
@@ -67,7 +67,7 @@ class Troubles:
     def lasts(self, name: str) -> bool:
         return self.now_utc_ms < self._spells.get(name, 0)
 
-    def later(self, after_ms: int, what: Callable[[], None]) -> None:
+    def later(self, after_ms: int, what: Callable[[], object]) -> None:
         self._number += 1
         heapq.heappush(self._later, (self.now_utc_ms + after_ms, self._number, what))
 
@@ -201,7 +201,7 @@ class TroubledTerminal:
         if troubles.strikes("F2"):
             return _LOST
         if troubles.strikes("F3"):
-            troubles.later(troubles.between(SLOW_MS), late or execute)  # type: ignore[arg-type]
+            troubles.later(troubles.between(SLOW_MS), late or execute)
             return _LOST
         return execute()
 

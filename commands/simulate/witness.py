@@ -69,7 +69,7 @@ class Witness:
         self._opened: dict[int, set[int]] = {}
         self._steps_in: Counter[int] = Counter()
         self._steps_out: Counter[int] = Counter()
-        self._closed_utc_ms: dict[int, int] = {}
+        self._opened_utc_ms: dict[str, int] = {}
         self._deal_ticket = terminal.books.last_deal_ticket
         self._balance_cents = terminal.books.balance_cents
         self._judged_ticket = self._deal_ticket
@@ -158,10 +158,17 @@ class Witness:
         quote = self._terminal.quote(asked.request.symbol)
         if limits.quote_age_s_max != "off" and quote is not None:
             age_ms = now - quote.time_utc_ms
-            self.see("I17", age_ms <= limits.quote_age_s_max * 1000, f"the quote of intent {asked.intent_id} is {age_ms} ms old")
+            self.see(
+                "I17", age_ms <= limits.quote_age_s_max * 1000, f"the quote of intent {asked.intent_id} is {age_ms} ms old"
+            )
         cooldown_ms = self._config.entry.cooldown_minutes * 60_000
-        since_ms = now - chronicle.cooldowns.get(asked.request.symbol, -(1 << 50))
-        self.see("I19", since_ms >= cooldown_ms, f"{asked.request.symbol} was opened {since_ms} ms before")
+        if self._is_clock_right:
+            since_ms = now - self._opened_utc_ms.get(asked.request.symbol, -(1 << 50))
+            self.see("I19", since_ms >= cooldown_ms, f"{asked.request.symbol} was opened {since_ms} ms before")
+
+    @property
+    def _is_clock_right(self) -> bool:
+        return not self._troubles.came["F51"] + self._troubles.came["F53"]
 
     def _judge_locks(self, asked: Asked) -> None:
         request = asked.request
@@ -200,7 +207,7 @@ class Witness:
     # -- at any moment --------------------------------------------------------------------------------------------------
 
     def look(self, life: Life | None, *, is_steady: bool) -> None:
-        """Judge what holds always, and what must not last. `is_steady`: no fault has stood in the way of a repair for a while."""
+        """Judge what holds always, and what must not last. `is_steady`: no fault stood in the way of a repair for a while."""
         self._take_deals()
         if self._is_control:
             return
@@ -275,6 +282,8 @@ class Witness:
         if deal.entry == mt5.DEAL_ENTRY_IN:
             self.counts["positions"] += not self._steps_in[ticket]
             self._steps_in[ticket] += deal.volume_steps
+            if is_ours(deal.magic, self.chronicle.installation):
+                self._opened_utc_ms[deal.symbol] = self._troubles.now_utc_ms
             if deal.magic:
                 tickets = self._opened.setdefault(deal.magic, set())
                 tickets.add(ticket)
@@ -318,8 +327,11 @@ class Witness:
         for closed in chronicle.closed:
             self.see("I15", tickets[closed.ticket] == 1, f"position {closed.ticket} was closed {tickets[closed.ticket]} times")
             days = (date.fromisoformat(closed.trading_day) - self._day_of(closed.closed_utc_ms)).days
-            is_clock_right = not self._troubles.came["F51"] + self._troubles.came["F53"]
-            self.see("I15", days in (0, 1) or (days == -1 and not is_clock_right), f"position {closed.ticket} of {closed.closed_utc_ms} is booked on {closed.trading_day}")
+            self.see(
+                "I15",
+                days in (0, 1) or (days == -1 and not self._is_clock_right),
+                f"position {closed.ticket} of {closed.closed_utc_ms} is booked on {closed.trading_day}",
+            )
 
     def look_back(self) -> None:
         """Judge what is old enough to be complete, and forget it."""

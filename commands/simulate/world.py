@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
+from loguru import logger
 
 from evenkeel.adapters.gate import DurableGate, Gate
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
@@ -24,12 +25,12 @@ from evenkeel.commands.simulate.life import FEED, TERMINAL, Around, Died, Fuse, 
 from evenkeel.commands.simulate.lull import Lull
 from evenkeel.commands.simulate.market import DAY_MS, Row, Trouble, WorldMarket, quote_of
 from evenkeel.commands.simulate.store import Backup, TearingStore
-from evenkeel.commands.simulate.troubles import Troubles, TroubledTerminal
+from evenkeel.commands.simulate.troubles import TroubledTerminal, Troubles
 from evenkeel.commands.simulate.witness import Break, Witness
 from evenkeel.config.load import load
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import DealDone, OpenRequest
-from evenkeel.messages.market import Direction, Quote, SymbolSpec
+from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.operator import (
     CloseTicket,
     KillTrading,
@@ -45,7 +46,7 @@ from evenkeel.runtime.fold import ledgers_from
 from evenkeel.runtime.journal import JournalCorrupt
 from evenkeel.runtime.publisher import Delivery
 from evenkeel.runtime.shell import ChildSpec
-from evenkeel.supervisor import CODEC, guard_names
+from evenkeel.supervisor import CODEC, World, guard_names
 
 SYMBOLS: Final = ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD")
 HOUR_MS: Final = 3_600_000
@@ -97,10 +98,14 @@ class Outcome(NamedTuple):
 
 def lived(plan: Plan) -> Outcome:
     """The world from its beginning to its end."""
-    with tempfile.TemporaryDirectory(prefix="evenkeel-world-", dir=_shared_memory()) as folder:
-        world = _World(plan, Path(folder))
-        world.run()
-        return world.outcome()
+    logger.disable("evenkeel")
+    try:
+        with tempfile.TemporaryDirectory(prefix="evenkeel-world-", dir=_shared_memory()) as folder:
+            world = _World(plan, Path(folder))
+            world.run()
+            return world.outcome()
+    finally:
+        logger.enable("evenkeel")
 
 
 def config_for(plan: Plan) -> Config:
@@ -201,10 +206,10 @@ class _World:
     def _monotonic_s(self) -> float:
         return self.clock.true_utc_ms / 1000
 
-    def _stand_in(self, spec: ChildSpec) -> ChildSpec:
+    def _stand_in(self, spec: ChildSpec, world: World) -> ChildSpec:
         if not self.plan.is_control or spec.name != "broker_gateway":
             return spec
-        guards = guard_names(self.config, self.plan.symbols)
+        guards = guard_names(world)
         return msgspec.structs.replace(spec, make=lambda: NaiveGateway(self.config.broker_gateway, guards))
 
     # -- running --------------------------------------------------------------------------------------------------------
@@ -238,7 +243,7 @@ class _World:
         """Every quote and every event of a stretch, in the order of time, up to the end of the world."""
         next_event = 0
         event_utc_ms = events[0][0] if events else _NEVER
-        terminal, clock, troubles = self.terminal, self.clock, self.troubles
+        terminal, clock = self.terminal, self.clock
         self._rows = rows
         lull: Lull | None = None
         for row in rows:
@@ -675,7 +680,6 @@ class _World:
     def _refold(self) -> None:
         """The state of every actor is the fold of the journal, byte for byte."""
         from evenkeel.runtime.actor import snapshot_of
-        from evenkeel.runtime.publisher import Publisher
         from evenkeel.runtime.shell import Kind, Shell
 
         life = self.life
@@ -713,5 +717,5 @@ class _World:
 
 def _shared_memory() -> str | None:
     """Where a file costs no disk; None: wherever files for a moment go."""
-    folder = Path("/dev/shm")  # noqa: S108
+    folder = Path("/dev/shm")
     return str(folder) if folder.is_dir() else None

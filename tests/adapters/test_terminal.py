@@ -225,6 +225,23 @@ def test_an_open_that_comes_too_late_is_void(room):
     assert outcomes(room.hear(open_call(), at_utc_ms=13_000)) == [(Outcome.VOID, "expired")]
 
 
+def test_what_waited_while_the_quotes_stood_still_is_void_and_nothing_bursts_out_when_they_are_back(room):
+    room.now_ns += 6_000_000_000
+    for intent_id in (1, 2, 3):
+        assert room.hear(open_call(intent_id)) == []
+    assert outcomes(room.poll(after_ms=60_000)) == [(Outcome.VOID, "quote_age")] * 3
+    room.quote()
+    assert outcomes(room.poll(after_ms=100)) == []
+    assert room.broker.sent == []
+
+
+def test_what_waited_while_the_machine_was_suspended_is_void(room):
+    assert room.hear(open_call(), seq=101) == []
+    room.journal.durable_seq = 101
+    assert outcomes(room.poll(after_ms=7_200_000)) == [(Outcome.VOID, "quote_age")]
+    assert room.broker.sent == []
+
+
 def test_an_open_without_expiry_waits_as_long_as_it_takes(room):
     room.hear(open_call(expires_utc_ms=0), seq=101)
     assert outcomes(room.poll(after_ms=3_600_000)) == []

@@ -11,7 +11,9 @@ import pytest
 from evenkeel.cli import main
 from evenkeel.commands.bench import replay, replay_input
 from evenkeel.commands.bench.figures import NS_PER_MS, BenchFailed, latencies, rates
+from evenkeel.commands.bench.flatten import flatten
 from evenkeel.commands.bench.floors import supervisor_import
+from evenkeel.commands.bench.kill import kill_while_a_call_hangs
 from evenkeel.commands.bench.trade import trade_costs
 
 FIGURES = [
@@ -61,6 +63,19 @@ def test_the_aims_stand_beside_their_figures(measured: dict[str, Any]) -> None:
 def test_ten_thousand_messages_wait_at_each_kill(measured: dict[str, Any]) -> None:
     kills = [figure for figure in measured["figures"] if figure["name"].startswith("kill_to_refusal")]
     assert all(figure["values"]["queued_min"] >= 10_000 for figure in kills)
+
+
+def test_a_kill_is_measured_while_a_call_of_the_terminal_hangs() -> None:
+    (figure,) = kill_while_a_call_hangs(0.05)
+    assert figure.name == "kill_to_refusal.hung"
+    assert figure.n == 3
+    assert figure.values["queued_min"] >= 10_000
+
+
+def test_a_flatten_is_measured_to_its_first_and_its_last_close() -> None:
+    found = list(flatten(0.01))
+    assert [figure.name for figure in found] == ["flatten.idle", "flatten.queued"]
+    assert all(0 < figure.values["p50_first_ms"] <= figure.values["p50_last_ms"] for figure in found)
 
 
 def test_it_says_what_it_ran_on(measured: dict[str, Any]) -> None:

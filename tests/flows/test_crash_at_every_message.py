@@ -12,6 +12,7 @@ from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.system import ChildDown, ChildServing
 
 ACTORS = (
+    "attendance",
     "operator",
     "trading_calendar",
     "risk_limit",

@@ -179,6 +179,7 @@ def test_a_second_supervisor_of_the_same_account_is_refused(house: House) -> Non
     first = house.start()
     first.until("the broker agrees")
     second = house.start()
+    second.until("a supervisor of the same build; end that one first")
     assert second.process.wait(timeout=30) == 4
     assert house.command("status").returncode == 0
 

@@ -1,10 +1,10 @@
 """The worlds' own disk: what it loses, tears and finds."""
 
 import pytest
+from msgspec import Raw
 
 from evenkeel.commands.simulate.store import TearingStore
 from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrupt, Record, encode_record
-from msgspec import Raw
 
 
 def body(seq: int) -> bytes:

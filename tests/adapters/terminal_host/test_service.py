@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -30,7 +30,7 @@ from evenkeel.messages.broker_gateway import CallTerminal, CloseRequest, OpenReq
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode
-from evenkeel.runtime.clock import ManualClock
+from evenkeel.runtime.clock import ManualClock, ToldClock
 
 NOW_UTC_MS = 1_767_600_000_000
 REQUEST = OpenRequest("EURUSD", 1, Direction.BUY, 10, 110_000, 5, 0, 0, 0)
@@ -39,7 +39,14 @@ REQUEST = OpenRequest("EURUSD", 1, Direction.BUY, 10, 110_000, 5, 0, 0, 0)
 class Host:
     """A service over the simulated package, with a hand on clock and epoch."""
 
-    def __init__(self, folder: Path, *, per_minute: int = 100, gate: DurableGate | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        per_minute: int = 100,
+        gate: DurableGate | None = None,
+        on_time: Callable[[int], None] = lambda utc_ms: None,
+    ) -> None:
         self.clock, self.epoch, self.left = ManualClock(NOW_UTC_MS), 0, False
         self.waits: list[int] = []
         self.package = MetaTrader5Like(opened=default_account(), clock=self.clock)
@@ -61,6 +68,7 @@ class Host:
             silent_limit_s=5.0,
             build="test",
             on_leave=lambda: setattr(self, "left", True),
+            on_time=on_time,
         )
 
     def now_s(self) -> float:
@@ -135,6 +143,23 @@ def test_the_kill_port_takes_nothing_but_a_kill(host: Host) -> None:
     assert (host.held, host.left) == (0, False)
 
 
+def test_the_host_goes_by_the_time_that_a_beat_tells_whoever_sets_the_clock_of_its_machine() -> None:
+    machine = ManualClock(NOW_UTC_MS)
+    clock = ToldClock(machine)
+    assert clock.now_utc_ms() == NOW_UTC_MS
+    clock.tell(NOW_UTC_MS - 3_600_000)
+    machine.advance_to(NOW_UTC_MS + 1_000)
+    assert clock.now_utc_ms() == NOW_UTC_MS - 3_599_000
+
+
+def test_a_beat_hands_the_run_s_time_on_where_it_tells_it(tmp_path: Path) -> None:
+    told: list[int] = []
+    host = Host(tmp_path, on_time=told.append)
+    host.beat()
+    host.ask(verbs.Beat(Mode.RUN, 0, 0, (), NOW_UTC_MS))
+    assert told == [NOW_UTC_MS]
+
+
 def test_a_silent_supervisor_opens_nothing_but_closes(host: Host) -> None:
     ticket = host.open().ticket
     host.pass_s(5.1)
@@ -145,6 +170,17 @@ def test_a_silent_supervisor_opens_nothing_but_closes(host: Host) -> None:
     assert (closed.outcome, host.held) == (Outcome.ACCEPTED, 0)
     host.beat()
     assert host.open(3).outcome is Outcome.ACCEPTED
+
+
+def test_what_was_asked_while_the_broker_s_link_was_lost_is_not_carried_out_when_it_is_back(host: Host) -> None:
+    ticket = host.open().ticket
+    host.package.session.connected = False
+    assert host.broker.positions() is None
+    asked = [host.open(2 + slot, request=msgspec.structs.replace(REQUEST, slot=1 + slot)) for slot in range(3)]
+    assert {answer.outcome for answer in asked} == {Outcome.UNKNOWN}
+    host.package.session.connected = True
+    host.pass_s(60)
+    assert [position.ticket for position in host.broker.positions() or ()] == [ticket]
 
 
 def test_a_number_that_was_admitted_is_never_admitted_again(host: Host) -> None:

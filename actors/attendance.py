@@ -1,0 +1,56 @@
+"""attendance: when no person has said anything for too long, nothing new is opened until one does."""
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+import msgspec
+
+from evenkeel.messages.operator import (
+    CloseTicket,
+    KillTrading,
+    LowerMode,
+    Mode,
+    PauseTrading,
+    RearmTrading,
+    ResumeTrading,
+    StartTrading,
+)
+from evenkeel.messages.system import Message, RunStarted, SetTimer, TimerDue
+
+NAME: Final = "attendance"
+TIMER: Final = "absence"
+
+
+class AttendanceState(msgspec.Struct):
+    """`heard_utc_ms` is when a person last said something; None before the first run."""
+
+    heard_utc_ms: int | None = None
+
+
+Command = StartTrading | PauseTrading | ResumeTrading | KillTrading | RearmTrading | CloseTicket
+
+
+class Attendance:
+    """Says LowerMode(close_only) once, `absent_ms_max` after the last command. A restart of the process is no person."""
+
+    def __init__(self, absent_ms_max: int) -> None:
+        self.state = AttendanceState()
+        self._absent_ms_max = absent_ms_max
+
+    def handle(self, message: Command | RunStarted | TimerDue, now_utc_ms: int, /) -> Sequence[Message]:
+        state = self.state
+        match message:
+            case RunStarted():
+                if state.heard_utc_ms is None:
+                    state.heard_utc_ms = now_utc_ms
+            case StartTrading() | PauseTrading() | ResumeTrading() | KillTrading() | RearmTrading() | CloseTicket():
+                state.heard_utc_ms = now_utc_ms
+            case TimerDue():
+                return self._absent()
+            case _:
+                assert_never(message)
+        return [SetTimer(NAME, TIMER, state.heard_utc_ms + self._absent_ms_max)]
+
+    def _absent(self) -> Sequence[Message]:
+        hours = self._absent_ms_max / 3_600_000
+        return [LowerMode(Mode.CLOSE_ONLY, NAME, f"no word from a person for {hours:g} h")]

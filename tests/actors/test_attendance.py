@@ -1,0 +1,37 @@
+"""Nobody says anything for twelve hours: nothing new is opened until somebody does."""
+
+from builders import STARTED
+
+from evenkeel.actors.attendance import Attendance
+from evenkeel.messages.operator import CloseTicket, LowerMode, Mode, StartTrading
+from evenkeel.messages.system import SetTimer, TimerDue
+
+HOUR_MS = 3_600_000
+DUE = TimerDue("attendance", "absence", 12 * HOUR_MS)
+
+
+def timer_at(hour: int) -> list[SetTimer]:
+    return [SetTimer("attendance", "absence", hour * HOUR_MS)]
+
+
+def attendance() -> Attendance:
+    made = Attendance(12 * HOUR_MS)
+    assert made.handle(STARTED, 0) == timer_at(12)
+    return made
+
+
+def test_silence_lowers_the_mode_to_close_only() -> None:
+    (lowered,) = attendance().handle(DUE, 12 * HOUR_MS)
+    assert lowered == LowerMode(Mode.CLOSE_ONLY, "attendance", "no word from a person for 12 h")
+
+
+def test_any_command_begins_the_time_anew() -> None:
+    person = attendance()
+    assert person.handle(CloseTicket("c", "me", 7), 5 * HOUR_MS) == timer_at(17)
+    assert person.handle(StartTrading("s", "me"), 6 * HOUR_MS) == timer_at(18)
+
+
+def test_a_restart_of_the_process_is_not_a_person() -> None:
+    person = attendance()
+    person.handle(StartTrading("s", "me"), HOUR_MS)
+    assert person.handle(STARTED, 9 * HOUR_MS) == timer_at(13)
