@@ -21,11 +21,12 @@ from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.strategy.edge import StrategyEdge
 from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.terminal import Durability, TerminalEdge
+from evenkeel.config.load import canonical
 from evenkeel.config.schema import Config
 from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
-from evenkeel.messages.system import RunStarted, RunStopped
+from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
 from evenkeel.runtime.clock import Clock, ManualClock
 from evenkeel.runtime.fold import ledgers_from, readable
 from evenkeel.runtime.journal import Journal
@@ -45,6 +46,7 @@ INTAKE: Final = ("control", "market_feed")
 ROUTES: Final[Routes] = {
     # the runtime
     system.RunStarted: ["operator", "broker_gateway", "trading_calendar", "circuit_breaker?", "reporter?"],
+    system.RunConfigured: [],
     system.RunStopped: ["reporter?"],
     system.ChildDown: ["broker_gateway", "reporter?"],
     system.ChildServing: ["broker_gateway", "reporter?"],
@@ -187,12 +189,12 @@ class LiveRun:
         )
         self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal)
         self._journal = journal
-        self._started = started
+        self._opening = [started, RunConfigured(canonical(world.config).decode())]
         journal.on_durable(lambda: self.host.wake("terminal"))
 
     def boot(self) -> None:
         """Every child serves, and the segment opens with a snapshot of each. Raises BootFailed."""
-        self.host.say(SUPERVISOR, [self._started])
+        self.host.say(SUPERVISOR, self._opening)
         self.host.boot()
         self.host.snapshot_all()
 
@@ -215,10 +217,20 @@ def children(
     `more_edges` are `reporter` and `control`, which not every run has. `stand_ins` are made in the place of strategies by
     their children's names: in a replay those that know what they will say.
     """
-    config, symbols, more, stand_ins = world.config, world.symbols, more_edges or {}, stand_ins or {}
-    guards = guard_names(world)
+    more, stand_ins = more_edges or {}, stand_ins or {}
+    specs = [_edge("clock", lambda: Timers(world.clock)), *actors(world.config, world.symbols)]
+    specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
+    callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
+    specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
+    specs += [_strategy(name, world, stand_ins) for name in world.config.strategy]
+    specs += [_edge(name, make) for name, make in more.items() if name == "control"]
+    return specs
+
+
+def actors(config: Config, symbols: tuple[str, ...]) -> list[ChildSpec]:
+    """The children that decide, which need no world: a recorded run can be decided again by them alone."""
+    guards = guard_names(config, symbols)
     specs = [
-        _edge("clock", lambda: Timers(world.clock)),
         _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
         _actor("trading_calendar", lambda: TradingCalendar(config.trading_calendar)),
         _actor("risk_limit", lambda: RiskLimit(config)),
@@ -226,19 +238,13 @@ def children(
     ]
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
-    specs += [_position(symbol, config) for symbol in symbols]
-    specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
-    callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
-    specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
-    specs += [_strategy(name, world, stand_ins) for name in config.strategy]
-    specs += [_edge(name, make) for name, make in more.items() if name == "control"]
-    return specs
+    return [*specs, *(_position(symbol, config) for symbol in symbols)]
 
 
-def guard_names(world: World) -> tuple[str, ...]:
+def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
     """The children without which nothing new is opened."""
-    breaker = ("circuit_breaker",) if world.config.circuit_breaker.enabled else ()
-    return ("risk_limit", "operator", "trading_calendar", *breaker, *(f"position/{symbol}" for symbol in world.symbols))
+    breaker = ("circuit_breaker",) if config.circuit_breaker.enabled else ()
+    return ("risk_limit", "operator", "trading_calendar", *breaker, *(f"position/{symbol}" for symbol in symbols))
 
 
 def route_table(specs: Sequence[ChildSpec]) -> RouteTable:
