@@ -49,6 +49,8 @@ OF_RUN: Final = (RunStarted, RunStopped, ChildDown, ChildServing, MessageParked)
 STEPS_MAX: Final = 2_000
 """A position that is asked to close again and again has a long story: what is told of it is cut after so many."""
 EFFECTS_MAX: Final = 20
+LOOKED_AHEAD: Final = 10_000
+"""So many records after one are searched for what followed from it."""
 
 
 class Story(NamedTuple):
@@ -81,8 +83,8 @@ def story_of(files: DayFiles, question: Question) -> Story | None:
 
 
 def _of_topic(files: DayFiles, topic: Topic) -> Story | None:
-    newest = None
-    for said in said_of(files, topic.kinds):
+    newest, known = None, ViewState()
+    for said in said_of(files, topic.kinds, known=known):
         if topic.is_meant(said.message):
             newest = said
     if newest is None:
@@ -91,7 +93,7 @@ def _of_topic(files: DayFiles, topic: Topic) -> Story | None:
         return _of_ticket(files, newest.message.ticket)
     if isinstance(newest.message, OF_PROPOSAL):
         return story_of(files, Proposal(newest.message.proposal_id))
-    return _of_record(files, newest.record.seq)
+    return _told(files, newest, known)
 
 
 def _of_ticket(files: DayFiles, ticket: int) -> Story | None:
@@ -165,7 +167,11 @@ def _of_record(files: DayFiles, seq: int) -> Story | None:
         return None
     known = ViewState()
     for _ in said_of(files, (), to_seq=seq, known=known):
-        pass
+        pass  # terms and account as they were
+    return _told(files, said, known)
+
+
+def _told(files: DayFiles, said: Said, known: ViewState) -> Story:
     chosen = _with_causes(files, [said])
     chosen |= {one.record.seq: one for one in _circumstances(files, said)}
     return Story([chosen[at] for at in sorted(chosen)], known)
@@ -193,7 +199,7 @@ def _circumstances(files: DayFiles, said: Said) -> Iterator[Said]:
         if before is not None:
             yield before
     effects = 0
-    for record in files.records(seq + 1):
+    for record in files.records(seq + 1, seq + LOOKED_AHEAD):
         if record.cause_seq == seq and effects < EFFECTS_MAX:
             effects += 1
             yield decoded(record)
