@@ -34,7 +34,9 @@ COMMANDS: Final = (
     Command("rearm", "order", "end a kill or a tripped limit"),
     Command("stop", "order", "end the supervisor in order"),
     Command("logs", "logs", "read the log"),
-    Command("why", "why", "why a position was opened and closed"),
+    Command("why", "why", "what led to a trade, a refusal, a mode, a hold or a restart"),
+    Command("why-not", "why_not", "why nothing was opened, and what would have let it pass"),
+    Command("replay", "replay", "decide a recorded run again and show what differs"),
     Command("config", "config_check", "check a configuration"),
     Command("bench", "bench", "measure this machine"),
 )

@@ -11,6 +11,8 @@ REFUSED: Final = 4
 OUTCOME_UNKNOWN: Final = 5
 """No answer in time: it may have been done."""
 CONFIG_INVALID: Final = 6
+DIFFERS: Final = 9
+"""`evenkeel replay`: today's code or configuration decides something else than the journal holds."""
 RESTART: Final = 75
 """Ended by a fault that a fresh process may not have: a service manager starts it again."""
 INTERRUPTED: Final = 130
