@@ -3,23 +3,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 import pytest
 from builders import STARTED, LiveLikeHost, Scene, sabotaged
-from story import CONFIG, told
+from kept import configured, keep
+from story import told
 
-from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, replay
-from evenkeel.config.load import canonical
 from evenkeel.messages.codec import decode, encode
-from evenkeel.messages.entry import OpenPosition, OrderDenied
-from evenkeel.messages.system import Message, RunConfigured
-from evenkeel.runtime.journal import Record, encode_record
-from evenkeel.runtime.publisher import SUPERVISOR
+from evenkeel.messages.entry import OpenPosition
+from evenkeel.messages.system import Message
+from evenkeel.runtime.journal import Record
 
 
 @pytest.fixture
@@ -33,22 +31,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def scene() -> Scene:
     return told(host_of=LiveLikeHost)
-
-
-def configured(records: Iterable[Record]) -> list[Record]:
-    """As a live run writes it: the configuration follows the start, and every number after it is one higher."""
-    first, *rest = records
-    told = RunConfigured(canonical(CONFIG).decode())
-    second = Record(2, first.time_utc_ms, 0, -1, SUPERVISOR, 0, (), msgspec.Raw(encode(told)))
-    moved = [msgspec.structs.replace(one, seq=one.seq + 1, cause_seq=one.cause_seq + (one.cause_seq > 1)) for one in rest]
-    return [first, second, *moved]
-
-
-def keep(folder: Path, records: Iterable[Record], *, day_of: Callable[[int], str] = lambda utc_ms: "2026-01-05") -> LmdbJournal:
-    journal = LmdbJournal.open(folder, day_of=day_of)
-    journal.append([(record.seq, encode_record(record)) for record in records])
-    assert journal.flush(10)
-    return journal
 
 
 def changed(records: Iterable[Record], kind: type[Message], **fields: object) -> tuple[list[Record], Record]:
@@ -189,8 +171,3 @@ def test_what_the_journal_does_not_hold_is_one_line(
 def test_a_wrong_configuration_is_told_as_such(folder: Path, tmp_path: Path, scene: Scene) -> None:
     keep(folder, configured(scene.records())).close(clean=True)
     assert again(config=config_file(tmp_path, "[nonsense]\nx = 1")) == exit_codes.CONFIG_INVALID
-
-
-def test_nothing_recorded_is_refused_as_recorded(scene: Scene) -> None:
-    """The story refuses something, so that equal refusals are among what is compared."""
-    assert scene.said(OrderDenied)
