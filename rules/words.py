@@ -104,6 +104,8 @@ def amount_text(value: int, unit: str, account: AccountRead | None) -> str:
             return money_text(value, account)
         case "ppm":
             return f"{value / 1e6:g}"
+        case "count":
+            return str(value)
         case _:
             return f"{value} {unit}"
 

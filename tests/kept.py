@@ -8,16 +8,17 @@ from story import CONFIG
 
 from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.config.load import canonical
+from evenkeel.config.schema import Config
 from evenkeel.messages.codec import encode
 from evenkeel.messages.system import RunConfigured
 from evenkeel.runtime.journal import Record, encode_record
 from evenkeel.runtime.publisher import SUPERVISOR
 
 
-def configured(records: Iterable[Record]) -> list[Record]:
+def configured(records: Iterable[Record], config: Config = CONFIG) -> list[Record]:
     """The configuration follows the start, and every number after it is one higher."""
     first, *rest = records
-    told = RunConfigured(canonical(CONFIG).decode())
+    told = RunConfigured(canonical(config).decode())
     second = Record(2, first.time_utc_ms, 0, -1, SUPERVISOR, 0, (), msgspec.Raw(encode(told)))
     moved = [msgspec.structs.replace(one, seq=one.seq + 1, cause_seq=one.cause_seq + (one.cause_seq > 1)) for one in rest]
     return [first, second, *moved]

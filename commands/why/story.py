@@ -21,10 +21,12 @@ from evenkeel.messages.broker_gateway import (
     OrderOutcomeResolved,
     OrderOutcomeUnknown,
     OrderRejected,
+    ReadTerminal,
     StopRequest,
     TerminalAnswered,
 )
 from evenkeel.messages.entry import EntryProposed, OpenPosition, OrderDenied
+from evenkeel.messages.market import ArmWatches, DisarmWatches, WantSamples
 from evenkeel.messages.operator import CloseTicket
 from evenkeel.messages.position import (
     CloseFailed,
@@ -35,7 +37,16 @@ from evenkeel.messages.position import (
     PositionReduced,
     ReducePosition,
 )
-from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, RunStopped
+from evenkeel.messages.system import (
+    CancelTimer,
+    ChildDown,
+    ChildServing,
+    Message,
+    MessageParked,
+    RunStarted,
+    RunStopped,
+    SetTimer,
+)
 from evenkeel.rules.view_state import ViewState
 
 OF_PROPOSAL: Final = (EntryProposed, OpenPosition, OrderDenied, OrderRejected, OrderOutcomeUnknown, OrderOutcomeResolved)
@@ -48,6 +59,8 @@ OF_INTENT: Final = (CallTerminal, TerminalAnswered, DealDone)
 OF_RUN: Final = (RunStarted, RunStopped, ChildDown, ChildServing, MessageParked)
 STEPS_MAX: Final = 2_000
 """A position that is asked to close again and again has a long story: what is told of it is cut after so many."""
+HOUSEKEEPING: Final = (ArmWatches, DisarmWatches, WantSamples, SetTimer, CancelTimer, ReadTerminal)
+"""What follows from almost everything and explains nothing."""
 EFFECTS_MAX: Final = 20
 LOOKED_AHEAD: Final = 10_000
 """So many records after one are searched for what followed from it."""
@@ -201,8 +214,10 @@ def _circumstances(files: DayFiles, said: Said) -> Iterator[Said]:
     effects = 0
     for record in files.records(seq + 1, seq + LOOKED_AHEAD):
         if record.cause_seq == seq and effects < EFFECTS_MAX:
-            effects += 1
-            yield decoded(record)
+            effect = decoded(record)
+            if not isinstance(effect.message, HOUSEKEEPING):
+                effects += 1
+                yield effect
         elif not record.cause_seq or isinstance(message, RunStarted):
             follower = decoded(record)
             if _ends(message, follower.message):

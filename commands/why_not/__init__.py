@@ -21,7 +21,7 @@ from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, runs_of
 from evenkeel.commands.why import text_of
 from evenkeel.commands.why.records import Said, decoded, said_of
 from evenkeel.commands.why_not.levers import reliefs
-from evenkeel.commands.why_not.moment import GateRefusal, gate_refusals, moment_of
+from evenkeel.commands.why_not.moment import GateRefusal, Moment, gate_refusals, moment_of
 from evenkeel.config.load import ConfigInvalid, load
 from evenkeel.config.schema import Config
 from evenkeel.messages import codec
@@ -43,8 +43,6 @@ ENDS: Final[dict[DenialReason, str]] = {
     DenialReason.UNRECONCILED: "two readings of the broker must match what is believed here",
     DenialReason.GUARD_DOWN: "the part that is down must serve again",
     DenialReason.HOLD: "the hold must end; one without an end is ended by evenkeel rearm",
-    DenialReason.SLOT_TAKEN: "the position or order that has the slot must end first",
-    DenialReason.CLOSING: "the position that is closing must be closed first",
     DenialReason.SLOT_LOCKED: "the broker's records must settle the order that locks the slot",
     DenialReason.DIRECTION_LOCKED: "the broker's records must settle the order of the other direction",
     DenialReason.FOREIGN_OPPOSITE: "the position that is not ours must be closed",
@@ -261,6 +259,20 @@ def _explained(files: DayFiles, runs: RecordedRuns, denied: Said, config: Config
         would_pass=would_pass,
         note=note,
     )
+
+
+def _end_of(moment: Moment, refusal: Refusal, *, is_only_end: bool) -> str:
+    """What ends it other than a number."""
+    slot = moment.signal.lineage.slot
+    match refusal.reason:
+        case DenialReason.SLOT_TAKEN | DenialReason.CLOSING:
+            held = [str(ticket) for ticket, one in moment.position.positions.items() if one.lineage.slot == slot]
+            who = f"position {' and '.join(held)}" if held else f"order {moment.position.pending[slot]}"
+            return f"{who} must end first: it has the slot"
+        case DenialReason.DRAWDOWN:
+            return ENDS[refusal.reason]
+        case _:
+            return ENDS.get(refusal.reason, "") if is_only_end else ""
 
 
 def _note(message: OrderDenied | OrderRejected | OrderOutcomeResolved, gates: list[GateRefusal]) -> str:

@@ -75,6 +75,13 @@ def test_it_reads_while_the_supervisor_writes(folder: Path, scene: Scene) -> Non
     assert (done.returncode, done.stderr) == (exit_codes.OK, "")
 
 
+def test_a_copy_of_the_folder_will_do(folder: Path, scene: Scene, tmp_path: Path) -> None:
+    keep(folder, configured(scene.records())).close(clean=True)
+    copy = tmp_path / "copy"
+    folder.rename(copy)
+    assert again(folder=copy) == exit_codes.OK
+
+
 @pytest.mark.parametrize("after", [True, False])
 def test_a_crash_on_the_way_is_no_difference(folder: Path, after: bool) -> None:
     scene = told(sabotage=sabotaged("broker_gateway", 40, after=after), host_of=LiveLikeHost)

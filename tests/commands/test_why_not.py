@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from builders import LiveLikeHost, Scene
+from builders import LiveLikeHost, Scene, config_of
+from builders import scene as scene_of
 from kept import configured, keep
-from story import told
+from story import DAILY, FAULTS, SPECS, tell, told
 
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, why_not
@@ -32,6 +33,21 @@ def scene() -> Scene:
     return told(host_of=LiveLikeHost)
 
 
+STRICT = config_of(
+    circuit_breaker__sample_s=600.0,
+    entry__cooldown_minutes=4.0,
+    entry__spread_multiple_max=1.0,
+    entry__spread_points_floor=0,
+    limits__positions_max=1,
+)
+
+
+@pytest.fixture(scope="module")
+def strict_scene() -> Scene:
+    """Something is refused at each gate, and more than once by several at a time."""
+    return tell(scene_of(STRICT, SPECS, daily=DAILY, faults=FAULTS, host_of=LiveLikeHost))
+
+
 def asked(what: str, **flags: object) -> int:
     usual: dict[str, object] = {"strategy": None, "since": 0, "config": None, "account": "simulated", "json": False}
     return why_not.run(argparse.Namespace(what=what, **usual | flags))
@@ -49,16 +65,26 @@ def refusals(scene: Scene) -> list[tuple[Record, OrderDenied]]:
 
 
 def test_asking_the_gates_again_brings_out_every_refusal_that_was_recorded(
-    folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]
+    folder: Path, strict_scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keep(folder, configured(scene.records())).close(clean=True)
-    denied = refusals(scene)
-    assert len({message.reason for _, message in denied}) >= 3
+    keep(folder, configured(strict_scene.records(), STRICT)).close(clean=True)
+    denied = refusals(strict_scene)
+    assert {message.by for _, message in denied} >= {"position/EURUSD", "risk_limit", "broker_gateway"}
     for _, message in denied:
         explained = report_of(message.proposal_id, capsys)["explained"]
         assert isinstance(explained, dict)
         first = explained["gates"][0]
         assert (first["by"], first["reason"], first["measured"]) == (message.by, message.reason.value, message.measured)
+        assert bool(explained["would_pass"]) <= (len(explained["gates"]) == 1)
+
+
+def test_several_things_at_once_are_all_named(folder: Path, strict_scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(folder, configured(strict_scene.records(), STRICT)).close(clean=True)
+    for _, message in refusals(strict_scene):
+        asked(message.proposal_id)
+    out = capsys.readouterr().out
+    assert " things stood against it:" in out
+    assert "nothing else stood against it; it would have passed" in out
 
 
 def test_a_symbol_is_told_with_its_newest_refusal(folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +100,7 @@ def test_what_is_no_number_is_told_with_what_ends_it(folder: Path, scene: Scene,
     keep(folder, configured(scene.records())).close(clean=True)
     taken = next(message for _, message in refusals(scene) if message.reason is DenialReason.SLOT_TAKEN)
     asked(taken.proposal_id)
-    assert "the position or order that has the slot must end first" in capsys.readouterr().out
+    assert "must end first: it has the slot" in capsys.readouterr().out
 
 
 def test_a_strategy_that_asked_for_nothing_is_told_with_the_last_bar_and_the_quotes(
