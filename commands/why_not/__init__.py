@@ -247,9 +247,7 @@ def _explained(files: DayFiles, runs: RecordedRuns, denied: Said, config: Config
         if len(gates) == 1 and not note:
             found = reliefs(moment, gates[0].refusal, known.account)
             would_pass = [WouldPass(one.lever, one.value, one.text) for one in found]
-            note = (
-                ENDS.get(gates[0].refusal.reason, "") if not found or gates[0].refusal.reason is DenialReason.DRAWDOWN else ""
-            )
+            note = _end_of(moment, gates[0].refusal, is_only_end=not found)
     return Explained(
         seq=denied.record.seq,
         time_utc_ms=denied.record.time_utc_ms,
