@@ -6,8 +6,6 @@ The gates are asked again here, all of them; the run itself stopped at the first
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
 from evenkeel.actors.broker_gateway import NAME as GATEWAY
 from evenkeel.actors.broker_gateway import BrokerGateway, BrokerGatewayState
 from evenkeel.actors.position import Position, PositionState
@@ -17,7 +15,8 @@ from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, first_nee
 from evenkeel.commands.why.records import Said, record_at, said_of
 from evenkeel.config.schema import Config
 from evenkeel.messages import codec
-from evenkeel.messages.entry import DenialReason, EntryProposed, OpenPosition, OrderDenied, SignalRaised
+from evenkeel.messages.entry import DenialReason, EntryProposed, OpenPosition, SignalRaised
+from evenkeel.messages.system import Message
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.runtime.actor import restore, snapshot_of
@@ -90,22 +89,25 @@ def moment_of(files: DayFiles, runs: RecordedRuns, denied: Said, config: Config 
     )
 
 
-def _chain(files: DayFiles, denied: Said) -> dict[type, Said]:
+def _chain(files: DayFiles, denied: Said) -> dict[type[Message], Said]:
     """Signal, proposal and order behind a refusal, by type, as far as there were any."""
-    found: dict[type, Said] = {}
-    proposal_id = denied.message.proposal_id
-    start = denied
-    if denied.record.cause_seq == 0:  # said by an edge after it had waited: its cause is no record
-        for said in said_of(files, (EntryProposed, OpenPosition), to_seq=denied.record.seq):
-            if said.message.proposal_id == proposal_id:
-                start = found[type(said.message)] = said
-    while start.record.cause_seq:
-        cause = record_at(files, start.record.cause_seq)
+    found = _causes(files, denied)
+    if SignalRaised in found:
+        return found
+    for said in said_of(files, (EntryProposed, OpenPosition), to_seq=denied.record.seq):
+        if said.message.proposal_id == denied.message.proposal_id:  # the order waited for the disk: its answer has no cause
+            found |= {type(said.message): said} | _causes(files, said)
+    return found
+
+
+def _causes(files: DayFiles, said: Said) -> dict[type[Message], Said]:
+    """What led to it, by type: none of them comes twice on the way in."""
+    found: dict[type[Message], Said] = {}
+    while said.record.cause_seq:
+        cause = record_at(files, said.record.cause_seq)
         if cause is None:
             break
-        found[type(cause.message)] = start = cause
-    if OpenPosition not in found and isinstance(denied.message, OrderDenied) and denied.message.by == "gate":
-        return _chain(files, Said(msgspec.structs.replace(denied.record, cause_seq=0), denied.message))
+        found[type(cause.message)] = said = cause
     return found
 
 

@@ -87,6 +87,18 @@ def test_several_things_at_once_are_all_named(folder: Path, strict_scene: Scene,
     assert "nothing else stood against it; it would have passed" in out
 
 
+def test_an_order_that_waited_for_the_disk_is_followed_back_by_its_proposal(
+    folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = configured(scene.records())
+    seq, denied = next((record.seq, message) for record, message in refusals(scene) if message.by == "broker_gateway")
+    records[seq - 1] = msgspec.structs.replace(records[seq - 1], cause_seq=0)
+    keep(folder, records).close(clean=True)
+    explained = report_of(denied.proposal_id, capsys)["explained"]
+    assert isinstance(explained, dict)
+    assert [gate["reason"] for gate in explained["gates"]] == [denied.reason.value]
+
+
 def test_a_symbol_is_told_with_its_newest_refusal(folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     keep(folder, configured(scene.records())).close(clean=True)
     newest = [message for _, message in refusals(scene) if message.symbol == "EURUSD"][-1]
