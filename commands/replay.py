@@ -72,6 +72,7 @@ class ReplayReport(msgspec.Struct, frozen=True):
     by_actor: dict[str, Tally]
     differences: list[ShownDifference]
     left_out: int
+    is_other_configuration: bool
     v: int = 1
 
 
@@ -172,6 +173,7 @@ def decided_again(
         by_actor=heard,
         differences=_shown(files, shown, to_seq),
         left_out=differing - len(shown),
+        is_other_configuration=other is not None,
     )
 
 
@@ -237,7 +239,7 @@ def _side(seq: int | None, body: bytes | None, known: ViewState) -> Side | None:
 def _lines(report: ReplayReport) -> list[str]:
     lines: list[str] = []
     for one in report.differences:
-        later = "" if one.is_first else "  (may follow from an earlier one)"
+        later = "" if one.is_first or report.is_other_configuration else "  (may follow from an earlier one)"
         lines.append(f"{f'#{one.input_seq}':>8}  {utc_text(one.time_utc_ms)}  {one.child} heard: {one.input_text}{later}")
         lines.append(f"{'':8}  recorded: {_said_line(one.recorded)}")
         lines.append(f"{'':8}  now:      {_said_line(one.now) if not one.error else f'crashes: {one.error}'}")
