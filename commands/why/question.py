@@ -66,7 +66,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
     "command": Topic((CommandRefused,), "the last command that was refused"),
 }
 NUMBERED: Final = ("ticket", "deal", "intent", "seq")
-_PROPOSAL: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.#-]{0,31}-[0-9]+")
+PROPOSAL: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.#-]{0,31}-[0-9]+")
 
 
 def question_of(words: Sequence[str]) -> Question:
@@ -78,7 +78,7 @@ def question_of(words: Sequence[str]) -> Question:
             return Numbered(what, int(number))
         case [name] if name in TOPICS:
             return TOPICS[name]
-        case [name] | ["proposal", name] if _PROPOSAL.fullmatch(name):
+        case [name] | ["proposal", name] if PROPOSAL.fullmatch(name):
             return Proposal(name)
         case _:
             near = difflib.get_close_matches(words[0], [*TOPICS, *NUMBERED], n=1)

@@ -45,14 +45,15 @@ def said_of(
             if kind == "AccountRead":
                 account = record
             elif kind == "SymbolSpecified":
-                _know(known, record)
+                know(known, record)
         if kind in wanted:
             yield decoded(record)
     if known is not None and account is not None:
-        _know(known, account)
+        know(known, account)
 
 
-def _know(known: ViewState, record: Record) -> None:
+def know(known: ViewState, record: Record) -> None:
+    """Take in terms or an account: what numbers are told with."""
     match codec.decode(bytes(record.body)):
         case SymbolSpecified(spec):
             known.specs[spec.symbol] = spec

@@ -19,15 +19,16 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, runs_of
 from evenkeel.commands.why import text_of
-from evenkeel.commands.why.records import Said, decoded, said_of
+from evenkeel.commands.why.question import PROPOSAL
+from evenkeel.commands.why.records import Said, decoded, know, said_of
 from evenkeel.commands.why_not.levers import reliefs
 from evenkeel.commands.why_not.moment import GateRefusal, Moment, gate_refusals, moment_of
 from evenkeel.config.load import ConfigInvalid, load
 from evenkeel.config.schema import Config
 from evenkeel.messages import codec
-from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderRejected
+from evenkeel.messages.broker_gateway import AccountRead, OrderOutcomeResolved, OrderRejected
 from evenkeel.messages.entry import DenialReason, OrderDenied, SignalRaised
-from evenkeel.messages.market import BarClosed, QuotesResumed, QuotesStale
+from evenkeel.messages.market import BarClosed, QuotesResumed, QuotesStale, SymbolSpecified
 from evenkeel.messages.operator import ModeChanged
 from evenkeel.messages.position import PositionOpened
 from evenkeel.rules.entries import Refusal
@@ -154,7 +155,9 @@ def run(arguments: argparse.Namespace) -> int:
 def why_not(files: DayFiles, what: str, strategy: str | None, since_utc_ms: int, config: Config | None) -> WhyNotReport | None:
     """None when the journal knows neither such a symbol nor such a proposal. Raises JournalError, or msgspec's."""
     known = ViewState()
-    denied = next((said for said in said_of(files, REFUSED, known=known) if said.message.proposal_id == what), None)
+    denied = None
+    if PROPOSAL.fullmatch(what):
+        denied = next((said for said in said_of(files, REFUSED) if said.message.proposal_id == what), None)
     symbol = what if denied is None else denied.message.symbol
     seen = _seen(files, symbol, strategy, since_utc_ms, known)
     if not seen.is_known:
@@ -180,6 +183,7 @@ def _seen(files: DayFiles, symbol: str, strategy: str | None, since_utc_ms: int,
     seen = Seen()
     kinds = (SignalRaised, PositionOpened, QuotesStale, QuotesResumed, ModeChanged, *REFUSED)
     wanted = {kind.__name__ for kind in kinds}
+    account: Record | None = None
     for record in files.records(1):
         body = bytes(record.body)
         kind = codec.kind_of(body)
@@ -187,10 +191,13 @@ def _seen(files: DayFiles, symbol: str, strategy: str | None, since_utc_ms: int,
             seen.bar, seen.is_known = record, True
         elif kind in wanted:
             _see(seen, decoded(record), symbol, strategy, since_utc_ms)
-        elif kind == "SymbolSpecified":
-            spec = decoded(record).message.spec
-            known.specs[spec.symbol] = spec
-            seen.is_known = seen.is_known or spec.symbol == symbol
+        elif kind == AccountRead.__name__:
+            account = record
+        elif kind == SymbolSpecified.__name__:
+            know(known, record)
+    if account is not None:
+        know(known, account)
+    seen.is_known = seen.is_known or symbol in known.specs
     return seen
 
 
