@@ -56,7 +56,7 @@ def kind_of(body: bytes) -> str:
     """
     at = 1 if body[:1] < b"\xa0" else 3  # the array's length: four bits, or two bytes of their own
     if body[at : at + 1] == b"\xd9":
-        start, end = at + 2, at + 2 + body[at + 1]
+        start, end = at + 2, at + 2 + int.from_bytes(body[at + 1 : at + 2])
     else:
         start, end = at + 1, at + 1 + (body[at] & 0x1F if len(body) > at else 0)
     kind = body[start:end]

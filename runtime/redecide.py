@@ -74,17 +74,18 @@ class Redecision:
         remade = self._remade if self._is_comparing else None
         as_recorded = {spec.name: spec for spec in specs}
         as_now = as_recorded if remade is None else {spec.name: spec for spec in remade(specs)}
-        before, self._actors = self._actors, {}
         for name in {**as_recorded, **as_now}:
-            actor = before.get(name) or _Redecider(name, self.tallies.setdefault(name, Tally()), self._snapshots.get(name))
+            if name not in self._actors:
+                self._actors[name] = _Redecider(name, self.tallies.setdefault(name, Tally()), self._snapshots.get(name))
+        for name, actor in self._actors.items():
             actor.begin(as_now.get(name), None if remade is None else as_recorded.get(name))
-            self._actors[name] = actor
 
     def feed(self, record: Record) -> Iterator[Difference]:
         """Differences that are certain by now. Raises msgspec's for a message that this build cannot read."""
         if not self._is_comparing and record.seq >= self._compare_from_seq:
             self._is_comparing = True
-            self.begin(self._specs)
+            if self._remade is not None:
+                self.begin(self._specs)
         sender = self._actors.get(record.sender) if self._is_comparing else None
         hearers = [self._actors[name] for name in record.receivers if name in self._actors]
         if not hearers and sender is None:
@@ -124,12 +125,11 @@ class _Redecider:
         self._waiting: dict[int, _Waiting] = {}
 
     def begin(self, now: ChildSpec | None, as_recorded: ChildSpec | None) -> None:
-        """None: there is no such child, so it says nothing."""
-        state = self._state
+        """None: there is no such child in this run, so it says nothing; what it knew is kept for a later one."""
         for fold in (self._now, self._as_recorded):
-            state = fold.state() if fold is not None else state
-        self._now = _Fold(now, state) if now else None
-        self._as_recorded = _Fold(as_recorded, state) if as_recorded else None
+            self._state = fold.state() if fold is not None else self._state
+        self._now = _Fold(now, self._state) if now else None
+        self._as_recorded = _Fold(as_recorded, self._state) if as_recorded else None
         for waiting in self._waiting.values():
             waiting.is_owed = True
 

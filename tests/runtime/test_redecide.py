@@ -127,3 +127,24 @@ def test_a_new_run_keeps_the_states_and_owes_what_was_in_hand() -> None:
     again.begin([spec()])
     found += [one for record in [heard(7, 40), answer(8, 7, 40, 4)] for one in again.feed(record)]
     assert ([*found, *again.end()], again.tallies["a"].unanswered) == ([], 1)
+
+
+def test_an_actor_that_a_run_does_without_knows_later_what_it_knew() -> None:
+    again = Redecision(CODEC, snapshots={}, parked=frozenset(), compare_from_seq=1)
+    found = []
+    for specs, records in (
+        ([spec()], [heard(1, 10), answer(2, 1, 10, 1)]),
+        ([], []),
+        ([spec()], [heard(3, 20), answer(4, 3, 20, 2)]),
+    ):
+        again.begin(specs)
+        found += [one for record in records for one in again.feed(record)]
+    assert [*found, *again.end()] == []
+
+
+def test_an_actor_that_is_no_more_says_nothing_where_something_was_recorded() -> None:
+    again = Redecision(CODEC, snapshots={}, parked=frozenset(), compare_from_seq=1, remade=lambda specs: [])
+    again.begin([spec()])
+    found = [one for record in RECORD for one in again.feed(record)]
+    assert [one.said for one in [*found, *again.end()]] == [None, None, None]
+    assert again.tallies["a"].differing == 3
