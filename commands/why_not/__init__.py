@@ -53,6 +53,19 @@ ENDS: Final[dict[DenialReason, str]] = {
     DenialReason.DAILY_ATR_UNKNOWN: "the terminal must show enough daily bars",
 }
 """What ends a refusal that no single number does."""
+AT_THE_LAST_GATE: Final[dict[DenialReason, str]] = {
+    DenialReason.EXPIRED: "it had waited longer than limits.intent_expiry_s",
+    DenialReason.QUOTE_AGE: "the quote was older than limits.quote_age_s_max",
+    DenialReason.EPOCH: "trading was killed before it left",
+    DenialReason.MODE: "the mode had changed before it left",
+    DenialReason.NOT_DURABLE: "the journal was not on the disk in time",
+    DenialReason.SUPERVISOR_SILENT: "the terminal host had not heard of the supervisor for terminal.supervisor_silent_s",
+    DenialReason.REQUEST_BUDGET: "the requests of the minute were used up: terminal.requests_per_minute",
+    DenialReason.ACCOUNT_MISMATCH: "the terminal says that it is another account",
+    DenialReason.TERMINAL_DOWN: "the terminal was not there",
+    DenialReason.REPEATED: "it had been sent before",
+}
+OTHERWISE: Final = "asked again with the present code, the gates do not say what was recorded: evenkeel replay shows why"
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -282,14 +295,16 @@ def _end_of(moment: Moment, refusal: Refusal, *, is_only_end: bool) -> str:
 
 def _note(message: OrderDenied | OrderRejected | OrderOutcomeResolved, gates: list[GateRefusal]) -> str:
     """Where the record says something that asking again does not bring out."""
-    if not isinstance(message, OrderDenied):
-        return "every gate let it pass, the broker did not"
-    if message.by == "gate":
-        return f"every gate before the last one let it pass; at the last gate: {message.reason.value}" if not gates else ""
-    then = message.by, message.reason, message.measured, message.limit
-    if any((one.by, *one.refusal[:3]) == then for one in gates):
-        return ""
-    return "asked again with the present code, the gates do not say what was recorded: evenkeel replay shows why"
+    if isinstance(message, OrderDenied) and message.by != "gate":
+        then = message.by, message.reason, message.measured, message.limit
+        return "" if any((one.by, *one.refusal[:3]) == then for one in gates) else OTHERWISE
+    if gates:
+        return OTHERWISE
+    if isinstance(message, OrderDenied):
+        return (
+            f"every gate here let it pass; the last one did not: {AT_THE_LAST_GATE.get(message.reason, message.reason.value)}"
+        )
+    return "every gate let it pass, the broker did not"
 
 
 def _refusal_text(refusal: Refusal, known: ViewState) -> str:

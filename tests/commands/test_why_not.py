@@ -14,8 +14,9 @@ from story import DAILY, FAULTS, SPECS, tell, told
 
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, why_not
+from evenkeel.messages.broker_gateway import CallTerminal
 from evenkeel.messages.codec import decode, encode
-from evenkeel.messages.entry import DenialReason, OrderDenied
+from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
 from evenkeel.messages.market import QuotesStale
 from evenkeel.runtime.journal import Record
 
@@ -97,6 +98,22 @@ def test_an_order_that_waited_for_the_disk_is_followed_back_by_its_proposal(
     explained = report_of(denied.proposal_id, capsys)["explained"]
     assert isinstance(explained, dict)
     assert [gate["reason"] for gate in explained["gates"]] == [denied.reason.value]
+
+
+def test_what_the_last_gate_refused_is_told_with_its_cause(
+    folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = configured(scene.records())
+    sent = next(record for record in records if isinstance(decode(bytes(record.body)), CallTerminal))
+    order = decode(bytes(records[sent.cause_seq - 1].body))
+    assert isinstance(order, OpenPosition)
+    told = order.proposal_id, order.symbol, order.direction, "gate", DenialReason.QUOTE_AGE, 0, 0, "", order.lineage
+    void = Record(
+        len(records) + 1, sent.time_utc_ms, sent.seq, -1, "broker_gateway", 1, (), msgspec.Raw(encode(OrderDenied(*told)))
+    )
+    keep(folder, [*records, msgspec.structs.replace(void, time_utc_ms=records[-1].time_utc_ms)]).close(clean=True)
+    assert asked(order.proposal_id) == exit_codes.OK
+    assert "the last one did not: the quote was older than limits.quote_age_s_max" in capsys.readouterr().out
 
 
 def test_a_symbol_is_told_with_its_newest_refusal(folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
