@@ -21,14 +21,16 @@ from evenkeel.messages.broker_gateway import (
     DealDone,
     DealEntry,
     DealReason,
+    ForeignPositionSeen,
     OpenRequest,
     Outcome,
+    PositionsRead,
     TerminalAnswered,
 )
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode, kind_of
 from evenkeel.messages.entry import EntryProposed, Lineage, OpenPosition, OrderDenied, SignalRaised
 from evenkeel.messages.market import BarClosed, Direction, PricesReached, Quote
-from evenkeel.messages.operator import Mode, ModeChanged
+from evenkeel.messages.operator import HoldPlaced, Mode, ModeChanged
 from evenkeel.messages.position import ClosePosition, ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.system import ChildDown, Message, RunStarted
 from evenkeel.rules.view_state import ViewState
@@ -323,3 +325,25 @@ def test_a_start_after_a_crash_says_what_the_journal_ended_with(folder: Path, ca
 def test_what_cannot_be_asked_is_a_usage_error(folder: Path, capsys: pytest.CaptureFixture[str], what: tuple[str, ...]) -> None:
     assert asked(*what) == exit_codes.USAGE
     assert repr(" ".join(what)) in one_line(capsys)
+
+
+SAID_BESIDE: list[tuple[str, int, Message]] = [
+    ("terminal", 0, PositionsRead(1, (), 0)),
+    ("broker_gateway", 1, ForeignPositionSeen(9, "EURUSD", 1, Direction.BUY, 10, 110_000)),
+    ("market_feed", 0, BAR),
+    ("circuit_breaker", 3, HoldPlaced("circuit_breaker", "EURUSD", "spread of 140 points", OPENED_UTC_MS + 1)),
+    ("risk_limit", 3, HoldPlaced("risk_limit", "account", "day_loss_pct", 0)),
+    ("broker_gateway", 1, PositionOpened(8, "EURUSD", 1, Direction.BUY, 1, 110_000, 0, 0, 0, 0, 1, LINEAGE, adopted=True)),
+]
+
+
+@pytest.mark.parametrize(
+    "what, seqs",
+    [(("foreign",), [1, 2]), (("ticket", "9"), [1, 2]), (("breaker",), [3, 4]), (("hold",), [3, 5]), (("adopted",), [1, 6])],
+)
+def test_what_stands_beside_our_own_trades_goes_back_to_what_was_seen(
+    folder: Path, capsys: pytest.CaptureFixture[str], what: tuple[str, ...], seqs: list[int]
+) -> None:
+    keep(folder, bodies_of(SAID_BESIDE)).close(clean=True)
+    assert asked(*what, as_json=True) == exit_codes.OK
+    assert [record["seq"] for record in json.loads(capsys.readouterr().out)["records"]] == seqs
