@@ -23,11 +23,12 @@ from evenkeel.adapters.strategy.edge import StrategyEdge
 from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.adapters.wall_clock import WallClock
+from evenkeel.config.load import canonical
 from evenkeel.config.schema import Config
 from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
-from evenkeel.messages.system import RunStarted, RunStopped
+from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_from, readable
 from evenkeel.runtime.journal import Journal
@@ -47,6 +48,7 @@ INTAKE: Final = ("control", "market_feed")
 ROUTES: Final[Routes] = {
     # the runtime
     system.RunStarted: ["operator", "broker_gateway", "trading_calendar", "circuit_breaker?", "attendance?", "reporter?"],
+    system.RunConfigured: [],
     system.RunStopped: ["reporter?"],
     system.ChildDown: ["broker_gateway", "reporter?"],
     system.ChildServing: ["broker_gateway", "reporter?"],
@@ -190,12 +192,12 @@ class LiveRun:
         )
         self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look)
         self._journal = journal
-        self._started = started
+        self._opening = [started, RunConfigured(canonical(world.config).decode())]
         journal.on_durable(lambda: self.host.wake("terminal"))
 
     def boot(self) -> None:
         """Every child serves, and the segment opens with a snapshot of each. Raises BootFailed."""
-        self.host.say(SUPERVISOR, [self._started])
+        self.host.say(SUPERVISOR, self._opening)
         self.host.boot()
         self.host.snapshot_all()
 
@@ -218,10 +220,23 @@ def children(
     `more_edges` are `reporter` and `control`, which not every run has. `stand_ins` are made in the place of strategies by
     their children's names: in a replay those that know what they will say.
     """
-    config, symbols, more, stand_ins = world.config, world.symbols, more_edges or {}, stand_ins or {}
-    guards = guard_names(world)
+    more, stand_ins = more_edges or {}, stand_ins or {}
+    specs = [_edge("clock", lambda: Timers(world.clock)), *actors(world.config, world.symbols)]
+    specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
+    if isinstance(world.clock, SteadyClock):
+        steady, hold_ms = world.clock, standstill_hold_ms(world.config)
+        specs.append(_edge("wall_clock", lambda: WallClock(steady, standstill_hold_ms=hold_ms)))
+    callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
+    specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
+    specs += [_strategy(name, world, stand_ins) for name in world.config.strategy]
+    specs += [_edge(name, make) for name, make in more.items() if name == "control"]
+    return specs
+
+
+def actors(config: Config, symbols: tuple[str, ...]) -> list[ChildSpec]:
+    """The children that decide, which need no world: a recorded run can be decided again by them alone."""
+    guards = guard_names(config, symbols)
     specs = [
-        _edge("clock", lambda: Timers(world.clock)),
         _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
         _actor("trading_calendar", lambda: TradingCalendar(config.trading_calendar)),
         _actor("risk_limit", lambda: RiskLimit(config)),
@@ -232,29 +247,19 @@ def children(
     absent_hours = config.attendance.absent_hours_max
     if absent_hours != "off":
         specs.append(_actor("attendance", lambda: Attendance(round(absent_hours * 3_600_000))))
-    specs += [_position(symbol, config) for symbol in symbols]
-    specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
-    if isinstance(world.clock, SteadyClock):
-        steady = world.clock
-        specs.append(_edge("wall_clock", lambda: WallClock(steady, standstill_hold_ms=standstill_hold_ms(config))))
-    callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
-    specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
-    specs += [_strategy(name, world, stand_ins) for name in config.strategy]
-    specs += [_edge(name, make) for name, make in more.items() if name == "control"]
-    return specs
+    return [*specs, *(_position(symbol, config) for symbol in symbols)]
 
 
-def guard_names(world: World) -> tuple[str, ...]:
-    """The children without which nothing new is opened."""
-    breaker = ("circuit_breaker",) if world.config.circuit_breaker.enabled else ()
-    wall_clock = ("wall_clock",) if isinstance(world.clock, SteadyClock) else ()
+def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
+    """The children without which nothing new is opened, those included that not every run has."""
+    breaker = ("circuit_breaker",) if config.circuit_breaker.enabled else ()
     return (
         "risk_limit",
         "operator",
         "trading_calendar",
         *breaker,
-        *wall_clock,
-        *(f"position/{symbol}" for symbol in world.symbols),
+        "wall_clock",
+        *(f"position/{symbol}" for symbol in symbols),
     )
 
 

@@ -4,7 +4,7 @@ Every open is checked against the guard table and becomes a `CallTerminal`, once
 locks until the broker's records resolve it. Positions exist because the broker shows them; money comes from deals alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
 import msgspec
@@ -43,7 +43,7 @@ from evenkeel.rules.order_intents import (
     Life,
     OpenIntent,
     StopIntent,
-    lock_refusal,
+    lock_refusals,
     request_for,
 )
 from evenkeel.rules.reconciliation import differences
@@ -160,14 +160,18 @@ class BrokerGateway:
     # -- orders ---------------------------------------------------------------------------------------------------------
 
     def _open(self, order: OpenPosition, now_utc_ms: int) -> Sequence[Message]:
-        refusal = guard_table.entry_refusal(self.state.guards, order.symbol, now_utc_ms) or lock_refusal(
-            order, self.state.book.opens.values(), self.state.book.foreign.values(), now_utc_ms
-        )
+        refusal = next(self.refusals(order, now_utc_ms), None)
         if refusal is not None:
             return [_denied(order, NAME, refusal)]
         intent_id, magic = self._next_intent()
         self.state.book.opens[intent_id] = OpenIntent(order, magic)
         return [CallTerminal(intent_id, magic, self.state.guards.epoch, order.expires_utc_ms, request_for(order))]
+
+    def refusals(self, order: OpenPosition, now_utc_ms: int) -> Iterator[Refusal]:
+        """All that stands against `order` now, the one that is answered with first. Changes nothing."""
+        book = self.state.book
+        yield from guard_table.entry_refusals(self.state.guards, order.symbol, now_utc_ms)
+        yield from lock_refusals(order, book.opens.values(), book.foreign.values(), now_utc_ms)
 
     def _close(self, order: ClosePosition) -> Sequence[Message]:
         position = self.state.book.positions.get(order.ticket)

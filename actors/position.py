@@ -1,6 +1,6 @@
 """position/SYMBOL: holds the positions of one symbol and alone decides when they close."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final, assert_never
 
@@ -149,36 +149,48 @@ class Position:
         return [said for message in early for said in self.handle(message, now_utc_ms)]
 
     def _signal(self, signal: SignalRaised, now_utc_ms: int) -> Sequence[Message]:
-        spec, entry = self.state.spec, self._config.entry
-        refusal = self._slot_refusal(signal.lineage.slot)
-        if refusal is None and signal.lineage.level == 0:
-            refusal = cooldown_refusal(now_utc_ms, self.state.cooldown_until_utc_ms)
-        refusal = refusal or spread_refusal(entry, signal.quote, signal.spread_median_points)
-        if spec is None or spec.spec_id != signal.spec_id:
-            refusal = Refusal(DenialReason.SPEC_UNKNOWN)
+        refusal = next(self.refusals(signal, now_utc_ms), None)
         self.state.proposals += 1
-        proposal_id = f"{self._symbol}-{self.state.proposals}"
-        lineage = msgspec.structs.replace(
-            signal.lineage, proposal_id=proposal_id, chain_id=signal.lineage.chain_id or proposal_id
+        lineage = self._lineage(signal)
+        if refusal is not None:
+            told = lineage.proposal_id, self._symbol, signal.direction, self.name
+            return [OrderDenied(*told, *refusal[:4], lineage, refusal.detail)]
+        self.state.pending[lineage.slot] = lineage.proposal_id
+        return [self.proposal(signal, lineage)]
+
+    def refusals(self, signal: SignalRaised, now_utc_ms: int) -> Iterator[Refusal]:
+        """All that stands against `signal` here now, the one that is answered with first. Changes nothing."""
+        spec, slot = self.state.spec, signal.lineage.slot
+        if spec is None or spec.spec_id != signal.spec_id:
+            yield Refusal(DenialReason.SPEC_UNKNOWN)
+        checks = (
+            self._slot_refusal(slot),
+            cooldown_refusal(now_utc_ms, self.state.cooldown_until_utc_ms) if signal.lineage.level == 0 else None,
+            spread_refusal(self._config.entry, signal.quote, signal.spread_median_points),
         )
-        if refusal is not None or spec is None:
-            assert refusal is not None
-            return [OrderDenied(proposal_id, self._symbol, signal.direction, self.name, *refusal[:4], lineage, refusal.detail)]
-        self.state.pending[lineage.slot] = proposal_id
+        yield from (refusal for refusal in checks if refusal is not None)
+
+    def proposal(self, signal: SignalRaised, lineage: Lineage) -> EntryProposed:
+        """What `signal` is proposed as, once nothing stands against it; the terms must be known. Changes nothing."""
+        spec, entry = self.state.spec, self._config.entry
+        assert spec is not None, "nothing is proposed before the terms are known"
         pip = points_per_pip(spec, self._config)
-        return [
-            EntryProposed(
-                proposal_id=proposal_id,
-                symbol=self._symbol,
-                spec_id=spec.spec_id,
-                direction=signal.direction,
-                quote=signal.quote,
-                stop_distance_points=distance_points(entry.stop_pips, pip),
-                target_distance_points=0 if entry.target_pips == "off" else distance_points(entry.target_pips, pip),
-                spread_median_points=signal.spread_median_points,
-                lineage=lineage,
-            )
-        ]
+        return EntryProposed(
+            proposal_id=lineage.proposal_id,
+            symbol=self._symbol,
+            spec_id=spec.spec_id,
+            direction=signal.direction,
+            quote=signal.quote,
+            stop_distance_points=distance_points(entry.stop_pips, pip),
+            target_distance_points=0 if entry.target_pips == "off" else distance_points(entry.target_pips, pip),
+            spread_median_points=signal.spread_median_points,
+            lineage=lineage,
+        )
+
+    def _lineage(self, signal: SignalRaised) -> Lineage:
+        proposal_id = f"{self._symbol}-{self.state.proposals}"
+        chain_id = signal.lineage.chain_id or proposal_id
+        return msgspec.structs.replace(signal.lineage, proposal_id=proposal_id, chain_id=chain_id)
 
     def _slot_refusal(self, slot: int) -> Refusal | None:
         held = [position for position in self.state.positions.values() if position.lineage.slot == slot]

@@ -25,6 +25,7 @@ from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.catastrophe_stop import daily_atr_points
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.risk_limit import (
+    CANNOT_BE_SIZED,
     DrawdownStep,
     RiskState,
     Sized,
@@ -33,6 +34,7 @@ from evenkeel.rules.risk_limit import (
     day_loss_reached,
     drawdown_reached,
     entry_refusal,
+    entry_refusals,
     hour_end_utc_ms,
     needs_equity,
     rearmed,
@@ -116,6 +118,14 @@ class RiskLimit:
                 return [self._reserved(proposal, verdict, now_utc_ms)]
             case _:
                 assert_never(verdict)
+
+    def refusals(self, proposal: EntryProposed, now_utc_ms: int) -> list[Refusal]:
+        """Every limit that stands against `proposal` now, the one that is answered with first. Changes nothing."""
+        found = list(entry_refusals(self.config.limits, self.state, proposal, now_utc_ms))
+        if any(refusal.reason in CANNOT_BE_SIZED for refusal in found):
+            return found
+        order = sized(self.config, self.state, proposal)
+        return [*found, order] if isinstance(order, Refusal) else found
 
     def _denied(self, proposal: EntryProposed, refusal: Refusal) -> OrderDenied:
         return OrderDenied(

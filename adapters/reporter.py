@@ -22,7 +22,7 @@ from evenkeel.messages.broker_gateway import (
     OrderRejected,
 )
 from evenkeel.messages.entry import OrderDenied
-from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
+from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpecified
 from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, StopRun, TradingRearmed
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
 from evenkeel.messages.system import (
@@ -35,8 +35,9 @@ from evenkeel.messages.system import (
     RunStopped,
 )
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules.view import Event, View, decimal_of, lots_of
+from evenkeel.rules.view import Event, View
 from evenkeel.rules.view_state import Heard, OfOrders, OfRun, ViewState, fold, view_of
+from evenkeel.rules.words import amount_text, lots_text, money_text, price_text
 from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.edge import At
 
@@ -180,18 +181,6 @@ def told(state: ViewState, message: Heard) -> str | None:
             return _run_told(message)
 
 
-def price_text(points: int, spec: SymbolSpec | None) -> str:
-    return decimal_of(points, spec.digits) if spec else f"{points} points"
-
-
-def lots_text(volume_steps: int, spec: SymbolSpec | None) -> str:
-    return f"{lots_of(volume_steps, spec)} lots" if spec else f"{volume_steps} steps"
-
-
-def money_text(cents: int, account: AccountRead | None) -> str:
-    return f"{decimal_of(cents, account.currency_digits)} {account.currency}" if account else f"{cents} cents"
-
-
 def _is_event(message: Heard) -> bool:
     """Refusals are counted by reason: as events they would crowd out the rest."""
     return not isinstance(message, OrderDenied)
@@ -201,8 +190,8 @@ def _order_told(message: OfOrders, account: AccountRead | None) -> str:
     order = f"{message.direction.value} {message.symbol}"
     match message:
         case OrderDenied():
-            measured = f" {_amount(message.measured, message.unit, account)}" if message.unit else ""
-            limit = f" against {_amount(message.limit, message.unit, account)}" if message.limit else ""
+            measured = f" {amount_text(message.measured, message.unit, account)}" if message.unit else ""
+            limit = f" against {amount_text(message.limit, message.unit, account)}" if message.limit else ""
             detail = f" ({message.detail})" if message.detail else ""
             return f"{order} refused by {message.by}: {message.reason.value}{measured}{limit}{detail}"
         case OrderRejected():
@@ -213,19 +202,6 @@ def _order_told(message: OfOrders, account: AccountRead | None) -> str:
             return f"{order}: order {message.intent_id} was not executed"
         case _:
             assert_never(message)
-
-
-def _amount(value: int, unit: str, account: AccountRead | None) -> str:
-    """A number of a refusal as a person says it."""
-    match unit:
-        case "ms":
-            return f"{value / 1000:.1f} s"
-        case "cents":
-            return money_text(value, account)
-        case "ppm":
-            return f"{value / 1e6:g}"
-        case _:
-            return f"{value} {unit}"
 
 
 def _position_told(state: ViewState, message: PositionOpened | PositionReduced | PositionClosed | CloseFailed) -> str:
@@ -273,8 +249,10 @@ def _guard_told(message: ModeChanged | TradingRearmed | HoldPlaced | HoldEnded |
 def _run_told(message: OfRun) -> str:
     match message:
         case RunStarted():
-            how = " after a crash" if message.crashed else ""
-            return f"run started{how}: build {message.build}, account {message.account}"
+            count = f" ({message.crashes_recent} in ten minutes)" if message.crashes_recent > 1 else ""
+            how = f" after a crash{count}" if message.crashed else ""
+            goes_on = ", going on as before" if message.continued else ""
+            return f"run started{how}{goes_on}: build {message.build}, account {message.account}"
         case RunStopped():
             return f"run stopped: {message.reason}"
         case StopRun():

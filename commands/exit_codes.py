@@ -9,6 +9,8 @@ NOT_RUNNING: Final = 3
 REFUSED: Final = 4
 OUTCOME_UNKNOWN: Final = 5
 CONFIG_INVALID: Final = 6
+DIFFERS: Final = 9
+"""`evenkeel replay`: today's code or configuration decides something else than the journal holds."""
 RESTART: Final = 75
 INTERRUPTED: Final = 130
 
@@ -29,6 +31,7 @@ MEANINGS: Final = (
     Meaning(REFUSED, "refused: another process owns the account, or a rule says no"),
     Meaning(OUTCOME_UNKNOWN, "no answer in time: it may have been done"),
     Meaning(CONFIG_INVALID, "the configuration is invalid"),
+    Meaning(DIFFERS, "`replay`: the present code or configuration decides something otherwise"),
     Meaning(RESTART, "ended by a fault that a fresh process may not have", restart=True),
     Meaning(INTERRUPTED, "interrupted"),
 )

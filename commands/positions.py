@@ -9,7 +9,8 @@ import msgspec
 
 from evenkeel.adapters.os import StateError
 from evenkeel.commands import exit_codes
-from evenkeel.commands.status import EXIT_CODES, Supervisor, add_arguments, look, utc_text
+from evenkeel.commands.status import EXIT_CODES, Supervisor, add_arguments, look
+from evenkeel.rules.instants import utc_text
 from evenkeel.rules.view import ForeignView, PositionView, View, decimal_of
 from evenkeel.runtime.clock import SystemClock
 

@@ -5,7 +5,6 @@ Asks the supervisor; when that does not answer, the view database tells how thin
 
 import argparse
 import sys
-import time
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -15,6 +14,7 @@ from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.watchdog_report import WatchdogReport, read_report
 from evenkeel.commands import exit_codes
+from evenkeel.rules.instants import utc_text
 from evenkeel.runtime.clock import SystemClock
 
 ANSWER_S: Final = 1.0
@@ -130,10 +130,6 @@ def look(account: str) -> Seen:
             return Seen("answers", body, "")
         case _:
             return _looked_up(folder, "failed", f"the supervisor answered {reply!r}")
-
-
-def utc_text(utc_ms: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(utc_ms / 1000))
 
 
 def _looked_up(folder: StateFolder, supervisor: Supervisor, why: str) -> Seen:

@@ -81,6 +81,14 @@ def canonical(config: Config) -> bytes:
     return msgspec.json.encode(config, order="sorted")
 
 
+def recorded(settings: str) -> Config:
+    """The configuration in `canonical` JSON, as a journal holds it; what that version did not know is as the defaults are now.
+
+    Raises ConfigInvalid when this version has no such key or value, and msgspec.DecodeError for what is not JSON.
+    """
+    return load(None, overrides=msgspec.json.decode(settings, type=dict[str, object]))
+
+
 def identity(config: Config) -> str:
     """SHA-256 of `canonical`, in hex."""
     return hashlib.sha256(canonical(config)).hexdigest()

@@ -47,3 +47,22 @@ def decode(body: bytes) -> Message:
         return _decoder.decode(body)
     except UnicodeDecodeError as error:
         raise msgspec.DecodeError(f"not UTF-8: {error}") from error
+
+
+def kind_of(body: bytes) -> str:
+    """The tag of an encoded message, without decoding the rest: `type(decode(body)).__name__`.
+
+    Raises msgspec.DecodeError when there is none.
+    """
+    at = 1 if body[:1] < b"\xa0" else 3  # the array's length: four bits, or two bytes of their own
+    if body[at : at + 1] == b"\xd9":
+        start, end = at + 2, at + 2 + int.from_bytes(body[at + 1 : at + 2])
+    else:
+        start, end = at + 1, at + 1 + (body[at] & 0x1F if len(body) > at else 0)
+    kind = body[start:end]
+    if kind not in _KINDS:
+        raise msgspec.DecodeError(f"no message: {body[:40]!r}")
+    return _KINDS[kind]
+
+
+_KINDS: Final = {kind.__name__.encode(): kind.__name__ for kind in MESSAGE_TYPES}

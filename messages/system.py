@@ -33,6 +33,15 @@ class RunStarted(Message, frozen=True):
     crashes_recent: int = 0
 
 
+class RunConfigured(Message, frozen=True):
+    """What the run that has just started was configured with: the settings of every actor, as JSON. Nobody hears it.
+
+    A configuration names secrets and never holds them. With it a recorded segment can be decided again.
+    """
+
+    settings: str
+
+
 class RunStopped(Message, frozen=True):
     """The process ends in order; everything before this record is in the journal."""
 

@@ -3,6 +3,7 @@
 It says nothing about exits: they never ask here.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -52,18 +53,22 @@ def mark_serving(table: GuardTable, child: str) -> None:
 
 def entry_refusal(table: GuardTable, symbol: str, now_utc_ms: int) -> Refusal | None:
     """Why no new risk in `symbol` now; None: nothing stands against it."""
+    return next(entry_refusals(table, symbol, now_utc_ms), None)
+
+
+def entry_refusals(table: GuardTable, symbol: str, now_utc_ms: int) -> Iterator[Refusal]:
+    """All that stands against new risk in `symbol` now, the gravest first."""
     if table.mode is not Mode.RUN:
-        return Refusal(DenialReason.MODE, detail=table.mode.value)
+        yield Refusal(DenialReason.MODE, detail=table.mode.value)
     if not table.agreed:
-        return Refusal(DenialReason.UNRECONCILED)
+        yield Refusal(DenialReason.UNRECONCILED)
     for child in table.down:
         if not child.startswith("position/") or child == f"position/{symbol}":
-            return Refusal(DenialReason.GUARD_DOWN, detail=child)
+            yield Refusal(DenialReason.GUARD_DOWN, detail=child)
     for hold in table.holds.values():
         if hold.scope in (ACCOUNT, symbol) and (hold.until_utc_ms == 0 or now_utc_ms < hold.until_utc_ms):
             left_ms = hold.until_utc_ms - now_utc_ms if hold.until_utc_ms else 0
-            return Refusal(DenialReason.HOLD, left_ms, 0, "ms", f"{hold.who}: {hold.reason}")
-    return None
+            yield Refusal(DenialReason.HOLD, left_ms, 0, "ms", f"{hold.who}: {hold.reason}")
 
 
 def hold_after(trouble: ChildDown | MessageParked) -> HoldPlaced | None:

@@ -1,6 +1,6 @@
 """An order is an intent with a life: which ones are open, what they lock, what a definite answer of the broker is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -49,18 +49,24 @@ def lock_refusal(
 ) -> Refusal | None:
     """One unresolved open intent per symbol and slot; an unknown one locks the opposite direction too; so does a foreign
     position; an expired order is not sent."""
+    return next(lock_refusals(order, opens, foreign, now_utc_ms), None)
+
+
+def lock_refusals(
+    order: OpenPosition, opens: Iterable[OpenIntent], foreign: Iterable[BrokerPosition], now_utc_ms: int
+) -> Iterator[Refusal]:
+    """All that keeps `order` from being sent; see `lock_refusal`."""
     if order.expires_utc_ms and now_utc_ms >= order.expires_utc_ms:
-        return Refusal(DenialReason.EXPIRED, now_utc_ms - order.expires_utc_ms, 0, "ms")
+        yield Refusal(DenialReason.EXPIRED, now_utc_ms - order.expires_utc_ms, 0, "ms")
     for intent in opens:
         held = intent.order
         if held.symbol == order.symbol and held.lineage.slot == order.lineage.slot:
-            return Refusal(DenialReason.SLOT_LOCKED, 1, 1, "count", f"{held.proposal_id} is {intent.life.value}")
-        if held.symbol == order.symbol and intent.life is Life.UNKNOWN and held.direction is not order.direction:
-            return Refusal(DenialReason.DIRECTION_LOCKED, 1, 0, "count", f"{held.proposal_id} is {intent.life.value}")
+            yield Refusal(DenialReason.SLOT_LOCKED, 1, 1, "count", f"{held.proposal_id} is {intent.life.value}")
+        elif held.symbol == order.symbol and intent.life is Life.UNKNOWN and held.direction is not order.direction:
+            yield Refusal(DenialReason.DIRECTION_LOCKED, 1, 0, "count", f"{held.proposal_id} is {intent.life.value}")
     for position in foreign:
         if position.symbol == order.symbol and position.direction is not order.direction:
-            return Refusal(DenialReason.FOREIGN_OPPOSITE, 1, 0, "count", f"position {position.ticket}")
-    return None
+            yield Refusal(DenialReason.FOREIGN_OPPOSITE, 1, 0, "count", f"position {position.ticket}")
 
 
 def request_for(order: OpenPosition) -> OpenRequest:

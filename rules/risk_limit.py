@@ -3,6 +3,7 @@
 Rows and meanings are those of limits.md. Reached counts from the limit on, and a limit that is "off" needs no number.
 """
 
+from collections.abc import Iterator
 from enum import IntEnum
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -35,6 +36,7 @@ from evenkeel.rules.sizing import (
 
 HOUR_MS: Final = 3_600_000
 SOFT_DAY_LOSS_SIZE_PPM: Final = PPM // 2
+CANNOT_BE_SIZED: Final = (DenialReason.SPEC_UNKNOWN, DenialReason.EQUITY_UNKNOWN)
 
 
 class Sized(NamedTuple):
@@ -195,12 +197,15 @@ class RiskState(msgspec.Struct):
 
 def entry_refusal(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Refusal | None:
     """The first limit that is reached, whatever the volume; None lets it be sized."""
-    return (
-        _unknown(limits, state, proposal)
-        or _unsure(limits, proposal)
-        or _lost(limits, state, proposal)
-        or _too_many(limits, state, proposal, now_utc_ms)
-    )
+    return next(entry_refusals(limits, state, proposal, now_utc_ms), None)
+
+
+def entry_refusals(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Iterator[Refusal]:
+    """Every limit that is reached, whatever the volume. What is not known comes first: it cannot be sized."""
+    yield from _unknown(limits, state, proposal)
+    yield from _unsure(limits, proposal)
+    yield from _lost(limits, state, proposal)
+    yield from _too_many(limits, state, proposal, now_utc_ms)
 
 
 def sized(config: Config, state: RiskState, proposal: EntryProposed) -> Sized | Refusal:
@@ -240,48 +245,47 @@ def needs_equity(limits: LimitsConfig) -> bool:
     return any(share != "off" for share in shares)
 
 
-def _unknown(limits: LimitsConfig, state: RiskState, proposal: EntryProposed) -> Refusal | None:
+def _unknown(limits: LimitsConfig, state: RiskState, proposal: EntryProposed) -> Iterator[Refusal]:
     book = state.book
-    for symbol in (proposal.symbol, *(part.symbol for part in exposures(book))):
+    for symbol in dict.fromkeys((proposal.symbol, *(part.symbol for part in exposures(book)))):
         if symbol not in book.specs:
-            return Refusal(DenialReason.SPEC_UNKNOWN, detail=f"no specification of {symbol}")
-    if book.specs[proposal.symbol].spec_id != proposal.spec_id:
-        return Refusal(DenialReason.SPEC_UNKNOWN, detail=f"specification of {proposal.symbol} changed")
+            yield Refusal(DenialReason.SPEC_UNKNOWN, detail=f"no specification of {symbol}")
+    spec = book.specs.get(proposal.symbol)
+    if spec is not None and spec.spec_id != proposal.spec_id:
+        yield Refusal(DenialReason.SPEC_UNKNOWN, detail=f"specification of {proposal.symbol} changed")
     if needs_equity(limits) and state.marks.equity_cents is None:
-        return Refusal(DenialReason.EQUITY_UNKNOWN)
-    return None
+        yield Refusal(DenialReason.EQUITY_UNKNOWN)
 
 
-def _unsure(limits: LimitsConfig, proposal: EntryProposed) -> Refusal | None:
+def _unsure(limits: LimitsConfig, proposal: EntryProposed) -> Iterator[Refusal]:
     measured, least = ppm_of(proposal.lineage.confidence), ppm_of(limits.confidence_min)
-    return Refusal(DenialReason.CONFIDENCE, measured, least, "ppm") if measured < least else None
+    if measured < least:
+        yield Refusal(DenialReason.CONFIDENCE, measured, least, "ppm")
 
 
-def _lost(limits: LimitsConfig, state: RiskState, proposal: EntryProposed) -> Refusal | None:
+def _lost(limits: LimitsConfig, state: RiskState, proposal: EntryProposed) -> Iterator[Refusal]:
     step, fall = drawdown_reached(limits.drawdown, state.marks)
     worst_allowed = DrawdownStep.HALVE if proposal.lineage.level == 0 else DrawdownStep.REDUCE
     if fall and step > worst_allowed:
-        return Refusal(DenialReason.DRAWDOWN, fall.cents, fall.limit_cents, "cents")
+        yield Refusal(DenialReason.DRAWDOWN, fall.cents, fall.limit_cents, "cents")
     if state.day_loss:
-        return Refusal(DenialReason.DAY_LOSS, state.day_loss.cents, state.day_loss.limit_cents, "cents")
-    return None
+        yield Refusal(DenialReason.DAY_LOSS, state.day_loss.cents, state.day_loss.limit_cents, "cents")
 
 
-def _too_many(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Refusal | None:
+def _too_many(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Iterator[Refusal]:
     """What is in flight counts as if it were open; only fresh signals are counted by hour and day."""
     positions = len(exposures(state.book))
     if limits.positions_max != "off" and positions >= limits.positions_max:
-        return Refusal(DenialReason.POSITIONS, positions, limits.positions_max, "count")
+        yield Refusal(DenialReason.POSITIONS, positions, limits.positions_max, "count")
     if proposal.lineage.level > 0:
-        return None
+        return
     coming = sum(reservation.is_fresh for reservation in state.book.reservations.values())
     trades = state.counts.today + coming
     if limits.trades_per_day != "off" and trades >= limits.trades_per_day:
-        return Refusal(DenialReason.TRADES_PER_DAY, trades, limits.trades_per_day, "count")
+        yield Refusal(DenialReason.TRADES_PER_DAY, trades, limits.trades_per_day, "count")
     trades = trades_in_hour(state.counts, now_utc_ms) + coming
     if limits.trades_per_hour != "off" and trades >= limits.trades_per_hour:
-        return Refusal(DenialReason.TRADES_PER_HOUR, trades, limits.trades_per_hour, "count")
-    return None
+        yield Refusal(DenialReason.TRADES_PER_HOUR, trades, limits.trades_per_hour, "count")
 
 
 def _catastrophe_distance(config: Config, state: RiskState, proposal: EntryProposed) -> int | Refusal:

@@ -204,4 +204,6 @@ class Shell:
             return  # answered in this process: what it said is on its way, the bodies were not kept
         recorded = entry.recorded or []
         if [self._publisher.codec.encode(message) for message in said] != recorded:
-            raise FoldDiverged(f"{self.name} at seq {entry.delivery.seq}: {len(said)} said, {len(recorded)} recorded")
+            seq = entry.delivery.seq
+            found = f"{len(said)} said, {len(recorded)} recorded"
+            raise FoldDiverged(f"{self.name} at seq {seq}: {found}; evenkeel replay --from {seq} shows what differs")

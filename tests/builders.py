@@ -20,7 +20,7 @@ from evenkeel.messages.system import ChildDown, ChildServing, Message, MessagePa
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.runtime.clock import ManualClock
 from evenkeel.runtime.journal import MemoryJournal, Record, decode_record
-from evenkeel.runtime.publisher import SUPERVISOR, Publisher
+from evenkeel.runtime.publisher import NO_ROW, SUPERVISOR, Publisher
 from evenkeel.runtime.shell import ChildSpec, Kind
 from evenkeel.runtime.stepped import SteppedHost
 from evenkeel.supervisor import CODEC, World, children, route_table
@@ -91,6 +91,7 @@ def scene(
     faults: FaultScript | None = None,
     sabotage: Callable[[ChildSpec], ChildSpec] = lambda spec: spec,
     start: bool = True,
+    host_of: type[SteppedHost] = SteppedHost,
 ) -> Scene:
     """Boot every child over an empty account; `sabotage` may replace how a child is made."""
     clock = ManualClock(MONDAY_UTC_MS - 60_000)
@@ -109,12 +110,19 @@ def scene(
     childs = [sabotage(spec) for spec in children(world)]
     journal = MemoryJournal()
     publisher = Publisher(routes=route_table(childs), codec=CODEC, clock=clock, journal=journal)
-    host = SteppedHost(childs, publisher=publisher, clock=clock)
+    host = host_of(childs, publisher=publisher, clock=clock)
     publisher.publish(SUPERVISOR, 0, [STARTED])
     host.boot()
     if start:
         host.say("person", [StartTrading("start-1", "test")])
     return Scene(host, terminal, journal, EveryTick(host, terminal))
+
+
+class LiveLikeHost(SteppedHost):
+    """Writes down what follows from the quotes too, as a live run does, so that its journal can be decided again."""
+
+    def poke(self, name: str, look: Callable[[Any], Sequence[Message]], *, row: int = NO_ROW, derived: bool = False) -> None:
+        super().poke(name, look, row=row, derived=False)
 
 
 class Killed(Exception):

@@ -209,7 +209,7 @@ class _World:
     def _stand_in(self, spec: ChildSpec, world: World) -> ChildSpec:
         if not self.plan.is_control or spec.name != "broker_gateway":
             return spec
-        guards = guard_names(world)
+        guards = guard_names(world.config, world.symbols)
         return msgspec.structs.replace(spec, make=lambda: NaiveGateway(self.config.broker_gateway, guards))
 
     # -- running --------------------------------------------------------------------------------------------------------

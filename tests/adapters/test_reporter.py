@@ -180,7 +180,7 @@ def test_trouble_is_louder_than_everyday_life(log: list[LogLine], message: Messa
 @pytest.mark.parametrize(
     "refusal, words",
     [
-        (refused("risk_limit"), "positions 5 count against 4 count"),
+        (refused("risk_limit"), "positions 5 against 4"),
         (refused("risk_limit", DenialReason.DAY_LOSS, 31_000, 30_000, "cents"), "day_loss 310.00 USD against 300.00 USD"),
         (refused("risk_limit", DenialReason.CONFIDENCE, 650_000, 700_000, "ppm"), "confidence 0.65 against 0.7"),
         (refused("risk_limit", DenialReason.COOLDOWN, 61_500, 0, "ms"), "cooldown 61.5 s"),

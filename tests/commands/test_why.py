@@ -15,20 +15,25 @@ from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, why
 from evenkeel.messages.broker_gateway import (
+    BrokerAgreed,
     CallTerminal,
     Deal,
     DealDone,
     DealEntry,
     DealReason,
+    ForeignPositionSeen,
     OpenRequest,
     Outcome,
+    PositionsRead,
     TerminalAnswered,
 )
-from evenkeel.messages.codec import encode
-from evenkeel.messages.entry import EntryProposed, Lineage, OpenPosition, SignalRaised
+from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode, kind_of
+from evenkeel.messages.entry import EntryProposed, Lineage, OpenPosition, OrderDenied, SignalRaised
 from evenkeel.messages.market import BarClosed, Direction, PricesReached, Quote
+from evenkeel.messages.operator import HoldPlaced, Mode, ModeChanged
 from evenkeel.messages.position import ClosePosition, ExitReason, PositionClosed, PositionOpened
-from evenkeel.messages.system import ChildDown, Message
+from evenkeel.messages.system import ChildDown, Message, RunStarted
+from evenkeel.rules.view_state import ViewState
 from evenkeel.runtime.journal import Record, decode_record, encode_record
 
 OPENED_UTC_MS = 1_767_571_440_000
@@ -55,8 +60,8 @@ def keep(folder: Path, bodies: Iterable[bytes]) -> LmdbJournal:
     return journal
 
 
-def asked(ticket: int, *, as_json: bool = False, account: str = "simulated") -> int:
-    return why.run(argparse.Namespace(ticket=ticket, account=account, json=as_json))
+def asked(*what: int | str, as_json: bool = False, account: str = "simulated") -> int:
+    return why.run(argparse.Namespace(what=[str(word) for word in what], account=account, json=as_json))
 
 
 def kinds_and_causes(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, int]]:
@@ -85,7 +90,7 @@ def test_a_trade_is_told_from_its_signal_to_its_last_deal(
         f"position {ticket} opened",
         "filled at ",
         "to be closed: target: bid ",
-        "close, leave nothing",
+        f"close position {ticket}, leave nothing",
         "is accepted",
         "(expert): out, ",
         f"position {ticket} closed by the app",
@@ -106,7 +111,7 @@ def test_money_volume_and_prices_are_told_in_decimals(folder: Path, scene: Scene
 @pytest.mark.parametrize(
     "reason, cause",
     [
-        (ExitReason.OPERATOR, "test asks to close it"),
+        (ExitReason.OPERATOR, "test asks to close position "),
         (ExitReason.FLATTEN, "test kills trading, epoch 1, and flattens"),
         (ExitReason.LATE_FILL, "nobody knows whether order "),
     ],
@@ -212,12 +217,12 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
 def test_an_unknown_ticket_is_one_line(folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     keep(folder, scene.journal.bodies).close(clean=True)
     assert asked(999) == exit_codes.FAILED
-    assert "knows no position 999" in one_line(capsys)
+    assert "knows nothing of 999" in one_line(capsys)
 
 
 def test_an_account_without_a_journal_knows_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert asked(1001, account="other") == exit_codes.FAILED
-    assert "account other knows no position 1001" in one_line(capsys)
+    assert "account other knows nothing of 1001" in one_line(capsys)
 
 
 def test_a_damaged_journal_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,3 +234,116 @@ def test_a_damaged_journal_is_one_line(folder: Path, capsys: pytest.CaptureFixtu
 def test_a_name_that_is_none_is_a_usage_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert asked(1001, account="a/b") == exit_codes.USAGE
     assert "'a/b'" in one_line(capsys)
+
+
+GOLDENS = json.loads((Path(__file__).parents[1] / "messages" / "golden.json").read_text())
+
+
+@pytest.mark.parametrize("kind", [kind.__name__ for kind in MESSAGE_TYPES])
+def test_every_message_is_told_in_words(kind: str) -> None:
+    for example in GOLDENS[kind]:
+        body = bytes.fromhex(example["hex"])
+        assert kind_of(body) == kind
+        assert why.text_of(decode(body), ViewState()) not in (kind, "")
+
+
+@pytest.mark.parametrize(
+    "topic, last_line",
+    [
+        ("mode", "mode run by test: start"),
+        ("refusal", "refused by "),
+        ("trade", "closed by the app"),
+        ("unknown", "nobody knows whether order "),
+        ("agreement", "the broker agrees"),
+        ("start", "the broker agrees: 0 open"),
+    ],
+)
+def test_the_newest_of_a_topic_is_told_with_what_led_to_it(
+    folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str], topic: str, last_line: str
+) -> None:
+    keep(folder, scene.journal.bodies).close(clean=True)
+    assert asked(topic) == exit_codes.OK
+    assert last_line in capsys.readouterr().out
+
+
+def test_a_mode_is_followed_back_to_the_person_who_asked(
+    folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(folder, scene.journal.bodies).close(clean=True)
+    asked("mode")
+    first, *_, second = capsys.readouterr().out.splitlines()
+    assert "test starts trading" in first
+    assert "operator " in second
+
+
+def test_a_refused_proposal_is_told_by_its_name(folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(folder, scene.journal.bodies).close(clean=True)
+    denied = scene.said(OrderDenied)[0]
+    assert asked(denied.lineage.proposal_id) == exit_codes.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert "signal to " in lines[0]
+    assert f"refused by {denied.by}: {denied.reason.value}" in lines[-1]
+
+
+def test_a_deal_and_a_record_are_found_by_their_numbers(folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(folder, scene.journal.bodies).close(clean=True)
+    deal = scene.said(DealDone)[0].deal
+    asked("deal", deal.deal_ticket)
+    by_deal = capsys.readouterr().out
+    asked("ticket", deal.position_ticket)
+    assert by_deal == capsys.readouterr().out
+    assert asked("seq", 1) == exit_codes.OK
+    assert "run started" in capsys.readouterr().out
+
+
+def test_a_crash_is_told_with_what_became_of_the_child(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = told(sabotage=sabotaged("position/EURUSD", 6, after=True))
+    keep(folder, scene.journal.bodies).close(clean=True)
+    assert asked("crash") == exit_codes.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert "position/EURUSD is down, crash 1: Killed" in lines[0]
+    assert "position/EURUSD is back as incarnation 2" in lines[-1]
+
+
+def test_a_start_after_a_crash_says_what_the_journal_ended_with(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started = RunStarted("b2", "c", "a", 7, continued=True, crashed=True, crashes_recent=2)
+    said: list[tuple[str, int, Message]] = [
+        ("supervisor", 0, RunStarted("b2", "c", "a", 7, continued=False, crashed=False)),
+        ("market_feed", 0, BAR),
+        ("supervisor", 0, started),
+        ("operator", 3, ModeChanged(Mode.RUN, 0, "operator", "continued")),
+        ("broker_gateway", 9, BrokerAgreed(0)),
+    ]
+    keep(folder, bodies_of(said)).close(clean=True)
+    asked("restart")
+    lines = capsys.readouterr().out.splitlines()
+    told = ["M1 bar", "after a crash (2 in ten minutes), going on as before", "mode run", "the broker agrees"]
+    assert [words for words, line in zip(told, lines, strict=True) if words not in line] == []
+
+
+@pytest.mark.parametrize("what", [("mood",), ("deal", "x"), ("1", "2")])
+def test_what_cannot_be_asked_is_a_usage_error(folder: Path, capsys: pytest.CaptureFixture[str], what: tuple[str, ...]) -> None:
+    assert asked(*what) == exit_codes.USAGE
+    assert repr(" ".join(what)) in one_line(capsys)
+
+
+SAID_BESIDE: list[tuple[str, int, Message]] = [
+    ("terminal", 0, PositionsRead(1, (), 0)),
+    ("broker_gateway", 1, ForeignPositionSeen(9, "EURUSD", 1, Direction.BUY, 10, 110_000)),
+    ("market_feed", 0, BAR),
+    ("circuit_breaker", 3, HoldPlaced("circuit_breaker", "EURUSD", "spread of 140 points", OPENED_UTC_MS + 1)),
+    ("risk_limit", 3, HoldPlaced("risk_limit", "account", "day_loss_pct", 0)),
+    ("broker_gateway", 1, PositionOpened(8, "EURUSD", 1, Direction.BUY, 1, 110_000, 0, 0, 0, 0, 1, LINEAGE, adopted=True)),
+]
+
+
+@pytest.mark.parametrize(
+    "what, seqs",
+    [(("foreign",), [1, 2]), (("ticket", "9"), [1, 2]), (("breaker",), [3, 4]), (("hold",), [3, 5]), (("adopted",), [1, 6])],
+)
+def test_what_stands_beside_our_own_trades_goes_back_to_what_was_seen(
+    folder: Path, capsys: pytest.CaptureFixture[str], what: tuple[str, ...], seqs: list[int]
+) -> None:
+    keep(folder, bodies_of(SAID_BESIDE)).close(clean=True)
+    assert asked(*what, as_json=True) == exit_codes.OK
+    assert [record["seq"] for record in json.loads(capsys.readouterr().out)["records"]] == seqs

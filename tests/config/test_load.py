@@ -15,7 +15,7 @@ import pytest
 
 from evenkeel.commands import config_check
 from evenkeel.config import schema
-from evenkeel.config.load import FILE_BYTES_MAX, ConfigInvalid, canonical, identity, load, packaged
+from evenkeel.config.load import FILE_BYTES_MAX, ConfigInvalid, canonical, identity, load, packaged, recorded
 from evenkeel.config.locate import LINE_CHARACTERS_MAX, parse, paths
 
 Write = Callable[[str], Path]
@@ -320,3 +320,13 @@ def test_config_check_imports_nothing_heavy() -> None:
     code = "import sys, evenkeel.commands.config_check; print({'rich', 'numpy', 'pykka'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_configuration_that_a_journal_holds_is_read_as_it_was() -> None:
+    config = load(None, overrides={"limits.positions_max": 7, "strategy": {"one": {"kind": "ma_cross", "symbols": ["EURUSD"]}}})
+    assert recorded(canonical(config).decode()) == config
+
+
+def test_a_recorded_key_that_is_no_more_is_named() -> None:
+    with pytest.raises(ConfigInvalid, match=r"limits\.moon_phase: is unknown"):
+        recorded('{"profile":"plain","limits":{"moon_phase":1},"entry":{"volume_lots":0.1}}')

@@ -16,6 +16,7 @@ from evenkeel.adapters.lmdb_journal import read_folder, verify
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.commands import exit_codes
 from evenkeel.config.load import load
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, DealDone, DealEntry, OpenRequest
@@ -226,5 +227,6 @@ def test_what_the_threaded_host_recorded_is_what_each_actor_says_again(house: Ho
     ledgers = ledgers_from(records, {}, specs, CODEC)
     for spec in specs:
         Shell(spec, ledgers[spec.name], publisher).rebuild()  # raises FoldDiverged where they differ
+    assert [house.command("replay", "--segment", run).returncode for run in ("1", "2")] == [exit_codes.OK, exit_codes.OK]
     answered = [entry for spec in specs for entry in ledgers[spec.name].tail if entry.recorded]
     assert len(answered) > 20

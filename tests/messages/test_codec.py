@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
+from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode, kind_of
 from evenkeel.messages.system import Message
 
 GOLDEN_PATH = Path(__file__).with_name("golden.json")
@@ -175,6 +175,12 @@ def add_missing() -> None:
         for tag, recorded in sorted(known.items())
     )
     GOLDEN_PATH.write_text("{\n" + ",\n".join(entries) + "\n}\n", "utf-8", newline="\n")
+
+
+@pytest.mark.parametrize("body", [b"", b"\x90", b"\x92\xa1x", b"\xdc", b"\x92\xd9", b"\x92\xd9\x05Run", b"\x92\xa9RunStarte"])
+def test_what_is_no_message_has_no_kind(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError, match="no message"):
+        kind_of(body)
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--add-missing"]:

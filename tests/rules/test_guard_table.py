@@ -4,7 +4,17 @@ from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.operator import HoldPlaced, Mode
 from evenkeel.messages.system import ChildDown, MessageParked
 from evenkeel.rules.entries import Refusal
-from evenkeel.rules.guard_table import GuardTable, end, entry_refusal, hold_after, mark_down, mark_serving, place, rearm
+from evenkeel.rules.guard_table import (
+    GuardTable,
+    end,
+    entry_refusal,
+    entry_refusals,
+    hold_after,
+    mark_down,
+    mark_serving,
+    place,
+    rearm,
+)
 
 
 @pytest.fixture
@@ -111,3 +121,14 @@ def test_a_parked_message_holds_the_symbol_or_the_account(child, scope):
     assert hold_after(MessageParked(child, 12, "TimerDue", "boom")) == HoldPlaced(
         "supervision", scope, f"{child} crashed twice on TimerDue 12", 0
     )
+
+
+def test_all_that_stands_against_an_entry_is_told_the_gravest_first():
+    table = GuardTable(mode=Mode.FREEZE, down=["risk_limit", "position/GBPUSD"])
+    place(table, hold(until_utc_ms=5))
+    assert [refusal.reason for refusal in entry_refusals(table, "EURUSD", 0)] == [
+        DenialReason.MODE,
+        DenialReason.UNRECONCILED,
+        DenialReason.GUARD_DOWN,
+        DenialReason.HOLD,
+    ]

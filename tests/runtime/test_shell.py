@@ -84,7 +84,7 @@ def test_the_same_build_saying_something_else_is_an_error(answers: Sequence[Mess
 
 def test_an_answer_missing_before_a_later_one_is_an_error() -> None:
     tail = [recorded(5), recorded(6, Counted("a", 6, 2))]
-    with pytest.raises(FoldDiverged, match="a at seq 5: 1 said, 0 recorded"):
+    with pytest.raises(FoldDiverged, match="a at seq 5: 1 said, 0 recorded; evenkeel replay --from 5 shows what differs"):
         shell(Rig("a"), actor("a"), Ledger(tail=tail))
 
 

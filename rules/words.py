@@ -1,0 +1,295 @@
+"""What is said, in one line of plain words: prices in the symbol's digits, money in the account's currency, time in UTC.
+
+The reporter has the words of what it logs; here are those of everything else that stands in a journal.
+"""
+
+from typing import assert_never
+
+from evenkeel.messages.broker_gateway import (
+    AccountRead,
+    CallTerminal,
+    CloseRequest,
+    Deal,
+    DealDone,
+    OpenRequest,
+    PositionsRead,
+    ReadTerminal,
+    StopRequest,
+    TerminalAnswered,
+)
+from evenkeel.messages.entry import EntryProposed, OpenPosition, SignalRaised
+from evenkeel.messages.market import (
+    ArmWatches,
+    BarClosed,
+    DailyBarsRead,
+    DisarmWatches,
+    PricesReached,
+    Quote,
+    SampleDue,
+    SymbolSpec,
+    SymbolSpecified,
+    WantSamples,
+    Watch,
+)
+from evenkeel.messages.operator import (
+    CloseTicket,
+    CommandAccepted,
+    CommandDone,
+    CommandRefused,
+    KillTrading,
+    LowerMode,
+    PauseTrading,
+    RearmTrading,
+    ResumeTrading,
+    StartTrading,
+)
+from evenkeel.messages.position import ClosePosition, PositionPriced, ReducePosition
+from evenkeel.messages.system import CancelTimer, ChildServing, Message, RunConfigured, SetTimer, TimerDue
+from evenkeel.rules.instants import utc_text
+from evenkeel.rules.view import decimal_of, lots_of
+from evenkeel.rules.view_state import ViewState
+
+OfPrices = BarClosed | SampleDue | PricesReached | SignalRaised
+OfWaiting = ArmWatches | DisarmWatches | WantSamples | SetTimer | CancelTimer | TimerDue
+OfDecisions = EntryProposed | OpenPosition | PositionPriced | ClosePosition | ReducePosition
+OfTerminal = CallTerminal | TerminalAnswered | DealDone | ReadTerminal | PositionsRead | AccountRead
+OfTerms = SymbolSpecified | DailyBarsRead | RunConfigured | ChildServing
+OfPerson = StartTrading | PauseTrading | ResumeTrading | KillTrading | RearmTrading | CloseTicket | LowerMode
+OfCommands = CommandAccepted | CommandRefused | CommandDone
+
+
+def words(known: ViewState, message: Message) -> str | None:
+    """`message` in words; None for what the reporter tells. `known` gives digits and currency."""
+    match message:
+        case BarClosed() | SampleDue() | PricesReached() | SignalRaised():
+            return _price_words(message, known.specs.get(message.symbol))
+        case ArmWatches() | DisarmWatches() | WantSamples() | SetTimer() | CancelTimer() | TimerDue():
+            return _waiting_words(message, known)
+        case EntryProposed() | OpenPosition() | PositionPriced() | ClosePosition() | ReducePosition():
+            return _decision_words(message, known)
+        case CallTerminal() | TerminalAnswered() | DealDone() | ReadTerminal() | PositionsRead() | AccountRead():
+            return _terminal_words(message, known)
+        case SymbolSpecified() | DailyBarsRead() | RunConfigured() | ChildServing(incarnation=1):
+            return _terms_words(message)
+        case StartTrading() | PauseTrading() | ResumeTrading() | KillTrading() | RearmTrading() | CloseTicket() | LowerMode():
+            return _person_words(message)
+        case CommandAccepted() | CommandRefused() | CommandDone():
+            return _command_words(message)
+        case _:
+            return None
+
+
+def price_text(points: int, spec: SymbolSpec | None) -> str:
+    return decimal_of(points, spec.digits) if spec else f"{points} points"
+
+
+def lots_text(volume_steps: int, spec: SymbolSpec | None) -> str:
+    return f"{lots_of(volume_steps, spec)} lots" if spec else f"{volume_steps} steps"
+
+
+def money_text(cents: int, account: AccountRead | None) -> str:
+    return f"{decimal_of(cents, account.currency_digits)} {account.currency}" if account else f"{cents} cents"
+
+
+def quote_text(quote: Quote, spec: SymbolSpec | None) -> str:
+    return f"bid {price_text(quote.bid_points, spec)}, ask {price_text(quote.ask_points, spec)}"
+
+
+def amount_text(value: int, unit: str, account: AccountRead | None) -> str:
+    """A number of a refusal as a person says it."""
+    match unit:
+        case "ms":
+            return f"{value / 1000:.1f} s"
+        case "cents":
+            return money_text(value, account)
+        case "ppm":
+            return f"{value / 1e6:g}"
+        case "count":
+            return str(value)
+        case _:
+            return f"{value} {unit}"
+
+
+def _price_words(message: OfPrices, spec: SymbolSpec | None) -> str:
+    quote = quote_text(message.quote, spec)
+    match message:
+        case BarClosed():
+            late = ", late" if message.late else ""
+            spread = f"spread {message.spread_points} points, usually {message.spread_median_points}"
+            closed = f"closed{late} at {price_text(message.close_points, spec)}, {spread}"
+            return f"{message.symbol} {message.timeframe} bar of {utc_text(message.open_utc_ms)} {closed}; now {quote}"
+        case SampleDue():
+            return f"{message.symbol} looked at: {quote}, {message.age_ms} ms old"
+        case PricesReached():
+            levels = " and ".join(_level_name(name) for name in message.names)
+            return f"{message.symbol} reached the {levels} level: {quote}"
+        case SignalRaised(lineage=lineage):
+            source = f"{lineage.strategy or lineage.origin}, confidence {lineage.confidence:g}"
+            return f"signal to {message.direction.value} {message.symbol} ({source}): {quote}"
+        case _:
+            assert_never(message)
+
+
+def _waiting_words(message: OfWaiting, known: ViewState) -> str:
+    match message:
+        case ArmWatches():
+            spec = known.specs.get(message.symbol)
+            levels = ", ".join(_watch_words(watch, spec) for watch in message.watches)
+            return f"{message.owner} waits for {message.symbol}: {levels}"
+        case DisarmWatches():
+            levels = ", ".join(_level_name(name) for name in message.names)
+            return f"{message.owner} no longer waits for {message.symbol}: {levels}"
+        case WantSamples(every_ms=0):
+            return f"{message.owner} wants no more looks at {message.symbol}"
+        case WantSamples():
+            return f"{message.owner} wants a look at {message.symbol} each {message.every_ms / 1000:g} s"
+        case SetTimer():
+            return f"{message.owner} sets the timer {message.name} for {utc_text(message.due_utc_ms)}"
+        case CancelTimer():
+            return f"{message.owner} cancels the timer {message.name}"
+        case TimerDue():
+            return f"the timer {message.name} of {message.owner} is due"
+        case _:
+            assert_never(message)
+
+
+def _watch_words(watch: Watch, spec: SymbolSpec | None) -> str:
+    beyond = "or above" if watch.rising else "or below"
+    return f"{_level_name(watch.name)} when {watch.side.value} is {price_text(watch.level_points, spec)} {beyond}"
+
+
+def _level_name(name: str) -> str:
+    """The owner's name of a watch is `ticket/exit/generation`."""
+    ticket, _, rest = name.partition("/")
+    return rest.partition("/")[0] or ticket
+
+
+def _decision_words(message: OfDecisions, known: ViewState) -> str:
+    spec = known.specs.get(message.symbol)
+    match message:
+        case EntryProposed():
+            return f"proposal {message.proposal_id}: {message.direction.value}, {_distances(message)}"
+        case OpenPosition():
+            wide = message.catastrophe_distance_points
+            stop = f", stop at the broker {wide} points away" if wide else ", no stop at the broker"
+            worst = f"worst case {money_text(message.reserved_cents, known.account)} reserved"
+            bound = f" (bound by {message.bound_by})" if message.bound_by else ""
+            return f"order for {lots_text(message.volume_steps, spec)}{bound}: {_distances(message)}{stop}, {worst}"
+        case PositionPriced():
+            commission = money_text(message.commission_cents, known.account)
+            return f"position {message.ticket} filled at {price_text(message.entry_points, spec)}, commission {commission}"
+        case ClosePosition():
+            left = f", leaving {lots_text(message.remaining_steps, spec)}" if message.remaining_steps else ""
+            again = f", ask {message.generation}" if message.generation > 1 else ""
+            at = f": {quote_text(message.quote, spec)}" if message.quote else ""
+            return f"position {message.ticket} to be closed: {message.reason.value}{left}{again}{at}"
+        case ReducePosition():
+            return f"the owner of position {message.ticket} is asked to close it: {message.reason.value}"
+        case _:
+            assert_never(message)
+
+
+def _distances(message: EntryProposed | OpenPosition) -> str:
+    target = f"target {message.target_distance_points} points away" if message.target_distance_points else "no target"
+    return f"stop {message.stop_distance_points} points away, {target}"
+
+
+def _terminal_words(message: OfTerminal, known: ViewState) -> str:
+    match message:
+        case CallTerminal():
+            return f"intent {message.intent_id}: {_request_words(message.request, known)}"
+        case TerminalAnswered():
+            return _answer_words(message)
+        case DealDone(deal):
+            return _deal_words(deal, known)
+        case ReadTerminal():
+            return "the broker is asked for its positions"
+        case PositionsRead():
+            return f"the broker shows {len(message.positions)} open"
+        case AccountRead():
+            balance = f"balance {money_text(message.balance_cents, message)}"
+            return f"account read: {balance}, equity {money_text(message.equity_cents, message)}"
+        case _:
+            assert_never(message)
+
+
+def _request_words(request: OpenRequest | CloseRequest | StopRequest, known: ViewState) -> str:
+    spec = known.specs.get(request.symbol)
+    match request:
+        case OpenRequest():
+            stop = f", stop {price_text(request.stop_points, spec)}" if request.stop_points else ""
+            what = f"{request.direction.value} {lots_text(request.volume_steps, spec)} {request.symbol}"
+            return f"{what} at {price_text(request.price_points, spec)} +- {request.deviation_points} points{stop}"
+        case CloseRequest():
+            left = lots_text(request.remaining_steps, spec) if request.remaining_steps else "nothing"
+            return f"close position {request.ticket}, leave {left}"
+        case StopRequest():
+            return f"stop of position {request.ticket} at the broker to {price_text(request.stop_points, spec)}"
+
+
+def _answer_words(answer: TerminalAnswered) -> str:
+    number = f" {answer.code}" if answer.code else ""
+    detail = f": {answer.detail}" if answer.detail else ""
+    undurable = ", sent before the journal was on disk" if answer.undurable else ""
+    return f"the terminal's answer to intent {answer.intent_id} is {answer.outcome.value}{number}{detail}{undurable}"
+
+
+def _deal_words(deal: Deal, known: ViewState) -> str:
+    spec = known.specs.get(deal.symbol)
+    money = ", ".join(
+        f"{name} {money_text(cents, known.account)}"
+        for name, cents in (("profit", deal.profit_cents), ("commission", deal.commission_cents), ("swap", deal.swap_cents))
+        if cents
+    )
+    what = f"{deal.entry.value}, {deal.direction.value} {lots_text(deal.volume_steps, spec)}"
+    return (
+        f"deal {deal.deal_ticket} ({deal.reason.value}): {what} at {price_text(deal.price_points, spec)}{money and ', '}{money}"
+    )
+
+
+def _terms_words(message: OfTerms) -> str:
+    match message:
+        case SymbolSpecified(spec):
+            volume = f"{lots_of(spec.volume_min_steps, spec)} to {lots_of(spec.volume_max_steps, spec)} lots"
+            spread = f"spread {spec.typical_spread_points} points"
+            return f"the broker's terms of {spec.symbol}: {spec.digits} digits, {volume}, {spread}"
+        case DailyBarsRead():
+            return f"{len(message.days)} daily bars of {message.symbol} read"
+        case RunConfigured():
+            return f"the run's configuration, {len(message.settings)} characters of JSON"
+        case ChildServing():
+            return f"{message.child} serves"
+        case _:
+            assert_never(message)
+
+
+def _person_words(message: OfPerson) -> str:
+    match message:
+        case StartTrading():
+            return f"{message.by} starts trading"
+        case PauseTrading():
+            return f"{message.by} pauses new entries"
+        case ResumeTrading():
+            return f"{message.by} ends the pause"
+        case KillTrading():
+            return f"{message.by} kills trading, epoch {message.epoch}{', and flattens' if message.flatten else ''}"
+        case RearmTrading():
+            return f"{message.by} rearms"
+        case CloseTicket():
+            return f"{message.by} asks to close position {message.ticket}"
+        case LowerMode():
+            return f"{message.by} demands mode {message.mode.value}: {message.reason}"
+        case _:
+            assert_never(message)
+
+
+def _command_words(message: OfCommands) -> str:
+    match message:
+        case CommandAccepted():
+            return f"command {message.command_id} accepted"
+        case CommandRefused():
+            return f"command {message.command_id} refused: {message.reason}"
+        case CommandDone():
+            return f"command {message.command_id} done: {message.detail}"
+        case _:
+            assert_never(message)
