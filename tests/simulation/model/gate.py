@@ -2,6 +2,7 @@
 
 Written from reliability.md 0 (finding 11), I34 and C41. MetaTrader 5 checks no token, so whatever shall hold must hold in
 the one process that owns the terminal: the bridge. The bridge may die once; what it has not written down is then gone.
+Nobody hears what became of an order, so the first one stays unresolved to the end of the story.
 """
 
 from collections.abc import Iterator
@@ -38,6 +39,14 @@ FENCING_TOKEN: Final = Scheme(BridgeRule.FENCING_TOKEN, checks_again=True)
 GATE_IN_MEMORY: Final = Scheme(BridgeRule.ONE_UNRESOLVED_IN_MEMORY)
 GATE_WRITTEN_AFTER: Final = Scheme(BridgeRule.ONE_UNRESOLVED_WRITTEN_AFTER)
 GATE_IN_THE_BRIDGE: Final = Scheme(BridgeRule.ONE_UNRESOLVED_WRITTEN_FIRST)
+UNSAFE: Final = {
+    "a lease with a time to live": LEASE_WITH_TTL,
+    "looking at the lease again before sending": LEASE_CHECKED_AGAIN,
+    "a lease that does not lapse after an order": LEASE_NEVER_LAPSES_AFTER_AN_ORDER,
+    "a fencing token that the bridge checks": FENCING_TOKEN,
+    "a gate in the bridge's memory": GATE_IN_MEMORY,
+    "a gate that is written down after the call": GATE_WRITTEN_AFTER,
+}
 
 
 class Phase(StrEnum):
@@ -130,7 +139,7 @@ class GateModel:
             rest = tuple(other for other in state.wire if other != token)
             came = state._replace(wire=rest)
             called = came._replace(executed=state.executed + 1)
-            if rule is BridgeRule.FENCING_TOKEN and token < bridge.token or bridge.taken:
+            if (rule is BridgeRule.FENCING_TOKEN and token < bridge.token) or bridge.taken:
                 yield f"{token} arrives, refused", came
                 continue
             match rule:

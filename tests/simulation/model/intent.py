@@ -44,6 +44,14 @@ MATCH_BY_COMMENT: Final = WAIT_OUT_THEN_RESEND._replace(mark=Mark.COMMENT)
 WAIT_OUT_WITH_UNIQUE_MAGIC: Final = WAIT_OUT_THEN_RESEND._replace(mark=Mark.UNIQUE_MAGIC)
 NEVER_RESEND: Final = Policy(resends=False)
 NEVER_RESEND_JOURNAL_AFTER_SEND: Final = Policy(resends=False, journal_first=False)
+UNSAFE: Final = {
+    "resend on a time-out": RESEND_ON_TIMEOUT,
+    "query once, then resend": QUERY_ONCE_THEN_RESEND,
+    "wait less than delay and lag, then resend": WAIT_TOO_SHORT_THEN_RESEND,
+    "journal after the send": JOURNAL_AFTER_SEND,
+    "match by a comment": MATCH_BY_COMMENT,
+    "never resend, but journal after the send": NEVER_RESEND_JOURNAL_AFTER_SEND,
+}
 
 
 class Phase(StrEnum):

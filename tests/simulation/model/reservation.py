@@ -30,6 +30,11 @@ UNKNOWN_FREES: Final = Rule(keeps_unknown=False)
 COUNTED_IN_MEMORY: Final = Rule(durable=False)
 READINGS_FREE: Final = Rule(readings=2)
 RESERVED_AND_KEPT: Final = Rule()
+UNSAFE: Final = {
+    "check, then act": CHECK_THEN_ACT,
+    "an unknown outcome frees its place": UNKNOWN_FREES,
+    "places counted in memory": COUNTED_IN_MEMORY,
+}
 
 
 class Phase(StrEnum):
