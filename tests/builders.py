@@ -91,6 +91,7 @@ def scene(
     faults: FaultScript | None = None,
     sabotage: Callable[[ChildSpec], ChildSpec] = lambda spec: spec,
     start: bool = True,
+    restart_after_ms: int | None = None,
 ) -> Scene:
     """Boot every child over an empty account; `sabotage` may replace how a child is made."""
     clock = ManualClock(MONDAY_UTC_MS - 60_000)
@@ -109,7 +110,7 @@ def scene(
     childs = [sabotage(spec) for spec in children(world)]
     journal = MemoryJournal()
     publisher = Publisher(routes=route_table(childs), codec=CODEC, clock=clock, journal=journal)
-    host = SteppedHost(childs, publisher=publisher, clock=clock)
+    host = SteppedHost(childs, publisher=publisher, clock=clock, restart_after_ms=restart_after_ms)
     publisher.publish(SUPERVISOR, 0, [STARTED])
     host.boot()
     if start:
