@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from orders import INSTALLATION, SPEC, opened, order, seen
+from simulation.desk import READING_GAP_MS, Desk, Host, gateway_desk
 from simulation.model import gate, intent, reservation
 from simulation.model.gate import GateModel, Scheme
 from simulation.model.intent import IntentModel, Policy
@@ -18,15 +19,10 @@ from simulation.model.kill import KillModel, KillRule
 from simulation.model.reservation import ReservationModel, Rule
 from simulation.model.search import search
 
-from evenkeel.actors.broker_gateway import BrokerGateway
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.adapters.broker import Answer
-from evenkeel.adapters.gate import DurableGate
-from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.terminal_host import verbs
-from evenkeel.adapters.terminal_host.budget import Budget
-from evenkeel.adapters.terminal_host.service import TerminalService
-from evenkeel.config.schema import PLAIN, BrokerGatewayConfig, CatastropheStopConfig, Config, EntryConfig
+from evenkeel.config.schema import PLAIN, CatastropheStopConfig, Config, EntryConfig
 from evenkeel.messages.broker_gateway import (
     CallTerminal,
     OpenRequest,
@@ -40,42 +36,10 @@ from evenkeel.messages.entry import DenialReason, EntryProposed, OpenPosition, O
 from evenkeel.messages.market import SymbolSpecified
 from evenkeel.messages.operator import Mode, ModeChanged, TradingRearmed
 from evenkeel.messages.position import PositionOpened
-from evenkeel.messages.system import RunStarted
 from evenkeel.rules.magic import magic_for
 from evenkeel.rules.order_intents import request_for
-from evenkeel.runtime.actor import restore, snapshot_of
 
-READING_GAP_MS = 2_000
 REQUEST = request_for(order())
-STARTED = RunStarted("build", "configuration", "test", INSTALLATION, continued=True, crashed=True)
-
-
-class Actor:
-    """An actor whose state outlives it, as the journal would make it: a crash loses nothing that it was told."""
-
-    def __init__(self, make: Any) -> None:
-        self._make = make
-        self._actor = make()
-        self.now_utc_ms = 1_000_000
-
-    def hear(self, message: Any, after_ms: int = 0) -> list[Any]:
-        self.now_utc_ms += after_ms
-        return list(self._actor.handle(message, self.now_utc_ms))
-
-    def crash(self) -> None:
-        state = snapshot_of(self._actor)
-        self._actor = self._make()
-        restore(self._actor, state)
-
-
-def gateway() -> Actor:
-    """It agrees with the broker, and may open."""
-    actor = Actor(lambda: BrokerGateway(BrokerGatewayConfig(), ("position/EURUSD",)))
-    actor.hear(STARTED)
-    actor.hear(ModeChanged(Mode.RUN, 0, "test", ""))
-    for _ in range(2):
-        actor.hear(PositionsRead(1, (), 0), READING_GAP_MS)
-    return actor
 
 
 def calls(said: list[Any]) -> list[CallTerminal]:
@@ -105,40 +69,19 @@ class LossyTerminal:
         return Answer(Outcome.UNKNOWN, detail="the reply was lost")
 
 
-class Bridge:
-    """The terminal host before such a terminal, over a folder that outlives it. `asks` is what it said to each open."""
+class Bridge(Host):
+    """`asks` is what it said to each open."""
 
     def __init__(self, folder: Path) -> None:
         self.terminal = LossyTerminal()
-        self.kill_epoch = KillEpoch(folder / "kill-epoch")
         self.asks: list[str] = []
-        self._gate_file = folder / "gate"
-        self.restart()
-
-    def restart(self) -> None:
-        self._service = TerminalService(
-            self.terminal,  # type: ignore[arg-type]  it opens, and is asked for nothing else
-            self.gate(),
-            Budget(100, 0.5, lambda: 0.0),
-            epoch_on_disk=lambda: self.kill_epoch.read().epoch,
-            monotonic_s=lambda: 0.0,
-            silent_limit_s=5.0,
-            build="test",
-            on_leave=lambda: None,
-        )
-        self._ask(verbs.Beat(Mode.RUN, 0, 0, ()))
-
-    def gate(self) -> DurableGate:
-        return DurableGate(self._gate_file)
+        super().__init__(self.terminal, folder)  # type: ignore[arg-type]  it opens, and is asked for nothing else
 
     def open(self, call: CallTerminal) -> None:
         assert isinstance(call.request, OpenRequest)
-        replied = self._ask(verbs.Open(call.intent_id, call.epoch, call.magic, call.request))
+        replied = self.ask(verbs.Open(call.intent_id, call.epoch, call.magic, call.request))
         assert isinstance(replied, verbs.Answered)
         self.asks.append(replied.detail if replied.outcome is Outcome.VOID else replied.outcome.value)
-
-    def _ask(self, asked: verbs.Verb) -> verbs.Reply:
-        return verbs.reply(self._service.reply(verbs.encode(asked)))
 
 
 # -- one intent
@@ -146,7 +89,7 @@ class Bridge:
 
 @pytest.mark.parametrize("policy", intent.UNSAFE.values(), ids=intent.UNSAFE)
 def test_where_a_naive_policy_sends_a_second_time_gateway_and_gate_both_refuse(tmp_path: Path, policy: Policy) -> None:
-    desk, bridge = gateway(), Bridge(tmp_path)
+    desk, bridge = gateway_desk(), Bridge(tmp_path)
     refused: set[DenialReason] = set()
     intended: list[CallTerminal] = []
 
@@ -183,7 +126,7 @@ def test_where_a_naive_policy_sends_a_second_time_gateway_and_gate_both_refuse(t
 
 def test_a_fill_that_comes_after_two_readings_without_it_is_known_by_its_magic_beside_the_order_that_followed() -> None:
     """The one way to two positions in a slot: DESIGN 9.4 has the late one protected, and closed unless told otherwise."""
-    desk = gateway()
+    desk = gateway_desk()
     desk.hear(order())
     desk.hear(TerminalAnswered(1, Outcome.UNKNOWN, 0, 0, 0, 0, "no reply"))
     for _ in range(2):
@@ -215,7 +158,7 @@ def test_where_leases_and_tokens_let_two_orders_through_the_host_executes_one(tm
 
 @pytest.mark.parametrize("rule", [rule for rule in KillRule if rule is not KillRule.EPOCH_ON_DISK_AT_THE_CALL])
 def test_where_a_weaker_kill_comes_too_late_the_real_one_sends_nothing(tmp_path: Path, rule: KillRule) -> None:
-    desk, bridge = gateway(), Bridge(tmp_path)
+    desk, bridge = gateway_desk(), Bridge(tmp_path)
     decided: list[CallTerminal] = []
     refused: list[DenialReason] = []
     for step in search(KillModel(rule)).trace:
@@ -246,16 +189,16 @@ def test_where_a_weaker_kill_comes_too_late_the_real_one_sends_nothing(tmp_path:
 # -- the limit
 
 
-def limits() -> Actor:
+def limits() -> Desk:
     config = Config(
         profile="plain",
         limits=msgspec.structs.replace(PLAIN, positions_max=reservation.LIMIT),
         entry=EntryConfig(volume_lots=0.1),
         catastrophe_stop=CatastropheStopConfig(at_broker="off"),
     )
-    actor = Actor(lambda: RiskLimit(config))
-    actor.hear(SymbolSpecified(SPEC))
-    return actor
+    desk = Desk(lambda: RiskLimit(config))
+    desk.hear(SymbolSpecified(SPEC))
+    return desk
 
 
 def proposal(number: str) -> EntryProposed:
