@@ -19,6 +19,7 @@ from evenkeel.runtime.shell import ChildSpec
 EVERY = 1 if os.environ.get("EVENKEEL_ISOLATION") == "all" else 17
 AWAY_MS = 90_000
 """Three quotes, or a minute and a half of bars, samples and timers."""
+pytestmark = pytest.mark.timeout(120 if EVERY > 1 else 900)
 ACTORS = (
     "operator",
     "trading_calendar",

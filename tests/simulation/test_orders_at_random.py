@@ -65,6 +65,7 @@ class Happening(StrEnum):
     HOST_DIES = "the host dies"
     EDGE_DIES = "the edge dies"
     SUPERVISOR_DIES = "the supervisor dies"
+    REPEATED = "the edge is told again of an order that has left"
 
 
 class HostDied(BaseException):
@@ -149,6 +150,7 @@ class Orders:
         self.desk = gateway_desk()
         self.mail: list[Any] = []
         self.sent: list[int] = []
+        self.calls: list[CallTerminal] = []
         self.breaches: list[str] = []
         self.proposals = 0
         self.edge = self.make_edge()
@@ -226,13 +228,18 @@ class Orders:
                 self.edge_dies()
             case Happening.SUPERVISOR_DIES:
                 self.supervisor_dies()
+            case Happening.REPEATED:
+                for call in [call for call in self.calls if call.intent_id in self.sent][-1:]:
+                    self.take(call)
 
     def deliver(self, fate: Fate) -> None:
         """The edge takes the next message, if there is one; if that is an open that may leave, this is its fate."""
         if not self.mail:
             return
         self.terminal.fate = fate
-        message = self.mail.pop(0)
+        self.take(self.mail.pop(0))
+
+    def take(self, message: Any) -> None:
         self.edge.remember(message)
         try:
             self.say(self.edge.act(message, At(1, self.desk.now_utc_ms)))
@@ -251,7 +258,9 @@ class Orders:
         wanted = order(direction, proposal_id=proposal_id, expires_utc_ms=expires_utc_ms, lineage=lineage)
         unknown = [one.order for one in self.desk.actor.state.book.opens.values() if one.life is Life.UNKNOWN]
         said = self.desk.hear(wanted)
-        if any(isinstance(message, CallTerminal) for message in said):
+        calls = [message for message in said if isinstance(message, CallTerminal)]
+        self.calls += calls
+        if calls:
             assert all(other.direction is direction for other in unknown), "I8: an unknown open the other way"
         self.pass_on(said)
 
