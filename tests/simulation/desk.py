@@ -11,7 +11,7 @@ from evenkeel.adapters.gate import DurableGate
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.budget import Budget
-from evenkeel.adapters.terminal_host.service import HostedTerminal, TerminalService
+from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.config.schema import BrokerGatewayConfig
 from evenkeel.messages.broker_gateway import PositionsRead
 from evenkeel.messages.operator import Mode, ModeChanged
@@ -51,9 +51,10 @@ def gateway_desk() -> Desk:
 
 
 class Host:
-    """The terminal host over `terminal`; kill epoch and gate are files in a folder that outlives it."""
+    """The terminal host over `terminal`, which needs no more of a `HostedTerminal` than it is asked for; kill epoch and gate
+    are files in a folder that outlives it."""
 
-    def __init__(self, terminal: HostedTerminal, folder: Path) -> None:
+    def __init__(self, terminal: Any, folder: Path) -> None:
         self.kill_epoch = KillEpoch(folder / "kill-epoch")
         self._terminal, self._gate_file = terminal, folder / "gate"
         self.restart()

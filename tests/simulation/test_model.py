@@ -115,7 +115,9 @@ KILLED_TOO_LATE = {
 
 
 @pytest.mark.parametrize(("rule", "outcome"), KILLED_TOO_LATE.items(), ids=KILLED_TOO_LATE)
-def test_a_kill_that_is_not_read_from_disk_at_the_call_comes_too_late(rule: KillRule, outcome: tuple[str, object]) -> None:
+def test_a_kill_that_is_not_read_from_disk_at_the_call_comes_too_late(
+    rule: KillRule, outcome: tuple[str, tuple[str, ...]]
+) -> None:
     result = found(KillModel(rule))
     assert (result.wrong, set(result.trace)) == (outcome[0], set(outcome[1]))
     assert len(result.trace) == len(outcome[1])

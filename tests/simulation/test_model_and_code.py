@@ -75,7 +75,7 @@ class Bridge(Host):
     def __init__(self, folder: Path) -> None:
         self.terminal = LossyTerminal()
         self.asks: list[str] = []
-        super().__init__(self.terminal, folder)  # type: ignore[arg-type]  it opens, and is asked for nothing else
+        super().__init__(self.terminal, folder)
 
     def open(self, call: CallTerminal) -> None:
         assert isinstance(call.request, OpenRequest)

@@ -43,6 +43,8 @@ SLOTS = (0, 1)
 
 
 class Fate(StrEnum):
+    """What becomes of an open that reaches the terminal."""
+
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     FILLED_UNHEARD = "filled, reply lost"
@@ -54,7 +56,7 @@ class Fate(StrEnum):
 
 
 class Happening(StrEnum):
-    """Whatever is no order. A person who starts anew comes as often as what makes one necessary."""
+    """Whatever else may come between two orders."""
 
     READING = "a reading"
     LATE_FILLS = "late fills come"
@@ -134,7 +136,7 @@ class Wire:
 
     def ask(self, asked: verbs.Verb, timeout_s: float | None = None) -> verbs.Reply:
         try:
-            reply = self._host.ask(asked)
+            reply: verbs.Reply = self._host.ask(asked)
         except HostDied:
             self._host.restart()
             raise ReplyLost("the host has died") from None
@@ -146,7 +148,7 @@ class Wire:
 class Orders:
     def __init__(self, folder: Path) -> None:
         self.terminal = Terminal(self.called)
-        self.host = Host(self.terminal, folder)  # type: ignore[arg-type]  what the host asks it for is here
+        self.host = Host(self.terminal, folder)
         self.desk = gateway_desk()
         self.mail: list[Any] = []
         self.sent: list[int] = []

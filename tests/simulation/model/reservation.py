@@ -88,8 +88,8 @@ class ReservationModel:
         if self._rule.readings is not None and any(proposal.phase in UNKNOWN for proposal in state.proposals):
             yield "a reading", state._replace(proposals=tuple(self._read(proposal) for proposal in state.proposals))
         if state.crashes_left:
-            after = tuple(self._crashed(proposal) for proposal in state.proposals)
-            yield "crash and restart", State(after, state.crashes_left - 1)
+            left = tuple(self._crashed(proposal) for proposal in state.proposals)
+            yield "crash and restart", State(left, state.crashes_left - 1)
 
     def _proposal(self, proposal: Proposal, *, free: bool) -> Iterator[tuple[str, Proposal]]:
         rule = self._rule
