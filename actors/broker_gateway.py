@@ -210,12 +210,12 @@ class BrokerGateway:
                     volume_steps=answer.volume_steps or order.volume_steps,
                     opened_utc_ms=now_utc_ms,
                 )
+            case Outcome.REJECTED | Outcome.VOID if intent.life is Life.UNKNOWN:
+                return ()  # it may be a repeat that was refused: only the broker's records tell what became of the first
             case Outcome.REJECTED:
                 broker_book.lapse(book, answer.intent_id)
                 told = answer.intent_id, answer.code, answer.detail
                 return [OrderRejected(order.proposal_id, order.symbol, order.direction, *told, order.lineage)]
-            case Outcome.VOID if answer.detail == DenialReason.REPEATED.value and intent.life is Life.UNKNOWN:
-                return ()  # it left once, and what became of that is not known yet
             case Outcome.VOID:
                 del book.opens[answer.intent_id]
                 return [_denied(order, "gate", Refusal(DenialReason(answer.detail)))]

@@ -1,12 +1,15 @@
 """The deterministic host: one queue, one thread, a clock that the caller moves.
 
-Everything that one input causes is finished before the next. A crashed child is back within the same input.
+Everything that one input causes is finished before the next. A crashed child is back within the same input, unless the
+host is told to let it wait.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from evenkeel.messages.system import ChildDown, ChildServing, Message
 from evenkeel.runtime.clock import ManualClock
@@ -24,8 +27,17 @@ class ChildExhausted(Exception):
     """An essential child crashed more often than its intensity allows, or one that owns positions cannot be rebuilt."""
 
 
+class _Absence(NamedTuple):
+    until_utc_ms: int
+    waiting: list[Delivery]
+
+
 class SteppedHost:
-    """`ledgers` hold what earlier processes left; without them every child starts empty."""
+    """`ledgers` hold what earlier processes left; without them every child starts empty.
+
+    `restart_after_ms` is how long a crashed child stays away, on the run's clock; what it is told meanwhile waits for it, as
+    on the threaded host, and an edge does not look. It is back when `say` or `advance_to` find its time come.
+    """
 
     def __init__(
         self,
@@ -34,6 +46,7 @@ class SteppedHost:
         publisher: Publisher,
         clock: ManualClock,
         ledgers: dict[str, Ledger] | None = None,
+        restart_after_ms: int | None = None,
     ) -> None:
         self.queue: deque[Delivery] = deque()
         self.deliveries = 0
@@ -45,6 +58,8 @@ class SteppedHost:
         self._supervision = Supervision(specs)
         self._shells: dict[str, Shell] = {}
         self._down: set[str] = set()
+        self._restart_after_ms = restart_after_ms
+        self._absences: dict[str, _Absence] = {}
         publisher.connect(self.queue.extend)
 
     def boot(self) -> None:
@@ -63,11 +78,12 @@ class SteppedHost:
 
     def say(self, sender: str, messages: Sequence[Message], *, row: int = NO_ROW) -> None:
         """An input from outside the children, finished before this returns."""
+        self._bring_back()
         self.publisher.publish(sender, 0, messages, row=row)
         self.drain()
 
     def poke(self, name: str, look: Callable[[Any], Sequence[Message]], *, row: int = NO_ROW, derived: bool = False) -> None:
-        """Let an edge look at the world and say what it sees; finished before this returns. One that is left down does not."""
+        """Let an edge look at the world and say what it sees; finished before this returns. One that is down does not."""
         if name not in self._down:
             self._contain(name, lambda: self._shells[name].say(look(self._shells[name].child), row=row, derived=derived))
         self.drain()
@@ -75,11 +91,16 @@ class SteppedHost:
     def advance_to(self, utc_ms: int, *, inclusive: bool = False) -> None:
         """Move the clock; timers due before `utc_ms` (at it, if `inclusive`) fire on the way, each at its own instant."""
         timers: Timers = self._shells[CLOCK].child
-        while (due := timers.next_due_utc_ms()) is not None and (due < utc_ms or (inclusive and due == utc_ms)):
+        while (
+            CLOCK not in self._down
+            and (due := timers.next_due_utc_ms()) is not None
+            and (due < utc_ms or (inclusive and due == utc_ms))
+        ):
             self.clock.advance_to(due)
             self.poke(CLOCK, lambda edge, now=due: edge.due(now))  # type: ignore[misc]
             timers = self._shells[CLOCK].child
         self.clock.advance_to(utc_ms)
+        self._bring_back()
 
     def drain(self) -> None:
         queue, shells, down = self.queue, self._shells, self._down
@@ -88,6 +109,8 @@ class SteppedHost:
             delivery = queue.popleft()
             for name in delivery.receivers:
                 if name in down:
+                    if name in self._absences:
+                        self._absences[name].waiting.append(delivery)
                     continue
                 served += 1
                 try:
@@ -125,12 +148,27 @@ class SteppedHost:
             if ruling.remedy is Remedy.ESCALATE or attempt > self._specs[name].intensity:
                 raise ChildExhausted(f"{name} crashed {ruling.crashes} times, last by {error!r}") from error
             self._ledgers[name] = self._ledgers[name].handed_on()
+            if self._restart_after_ms is not None:
+                self._down.add(name)
+                self._absences[name] = _Absence(self.clock.now_utc_ms() + self._restart_after_ms, [])
+                return
             try:
                 self._incarnate(name)
             except Exception as again:  # noqa: BLE001  a crash while it is rebuilt is one more crash
                 error = again
             else:
                 return
+
+    def _bring_back(self) -> None:
+        """Those whose absence is over are rebuilt, and hear what waited for them."""
+        for name, absence in list(self._absences.items()):
+            if self.clock.now_utc_ms() < absence.until_utc_ms:
+                continue
+            del self._absences[name]
+            self._down.discard(name)
+            self._contain(name, lambda name=name: self._incarnate(name))  # type: ignore[misc]
+            self.queue.extend(msgspec.structs.replace(delivery, receivers=(name,)) for delivery in absence.waiting)
+            self.drain()
 
     def _incarnate(self, name: str) -> None:
         incarnation = self.publisher.new_incarnation(name)

@@ -92,6 +92,7 @@ def scene(
     sabotage: Callable[[ChildSpec], ChildSpec] = lambda spec: spec,
     start: bool = True,
     host_of: type[SteppedHost] = SteppedHost,
+    restart_after_ms: int | None = None,
 ) -> Scene:
     """Boot every child over an empty account; `sabotage` may replace how a child is made."""
     clock = ManualClock(MONDAY_UTC_MS - 60_000)
@@ -110,7 +111,7 @@ def scene(
     childs = [sabotage(spec) for spec in children(world)]
     journal = MemoryJournal()
     publisher = Publisher(routes=route_table(childs), codec=CODEC, clock=clock, journal=journal)
-    host = host_of(childs, publisher=publisher, clock=clock)
+    host = host_of(childs, publisher=publisher, clock=clock, restart_after_ms=restart_after_ms)
     publisher.publish(SUPERVISOR, 0, [STARTED])
     host.boot()
     if start:

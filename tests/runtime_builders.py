@@ -285,9 +285,11 @@ class System:
 
 
 class Stepped(System):
-    def __init__(self, *specs: ChildSpec, **options: Any) -> None:
+    def __init__(self, *specs: ChildSpec, restart_after_ms: int | None = None, **options: Any) -> None:
         super().__init__(*specs, **options)
-        self.host = SteppedHost(self.specs, publisher=self.publisher, clock=self.clock, ledgers=self.ledgers)
+        self.host = SteppedHost(
+            self.specs, publisher=self.publisher, clock=self.clock, ledgers=self.ledgers, restart_after_ms=restart_after_ms
+        )
         self.host.boot()
 
     def say(self, *messages: Message) -> None:

@@ -1,7 +1,7 @@
 """One recorded story: two symbols, most of an hour of quotes, a person who pauses, closes and kills, a broker that requotes,
 rejects and loses answers. At least 300 messages; told to any system that is a `Scene`."""
 
-from builders import STARTED, Scene, config_of, market_of, recorded, scene, specs_of
+from builders import STARTED, Scene, config_of, market_of, recorded, sabotaged, scene, specs_of
 
 from evenkeel.adapters.replay.every_tick import RecordedQuote
 from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind, FaultScript
@@ -34,7 +34,7 @@ COMMANDS: dict[int, Message] = {
     176: StartTrading("start-2", "test"),
 }
 
-__all__ = ["COMMANDS", "CONFIG", "DAILY", "FAULTS", "QUOTES", "SPECS", "STARTED", "tell", "told"]
+__all__ = ["COMMANDS", "CONFIG", "DAILY", "FAULTS", "QUOTES", "SPECS", "STARTED", "begun", "digests", "tell", "told"]
 
 
 def tell(to: Scene) -> Scene:
@@ -48,4 +48,19 @@ def tell(to: Scene) -> Scene:
 
 
 def told(**changes: object) -> Scene:
-    return tell(scene(CONFIG, SPECS, daily=DAILY, faults=FAULTS, **changes))  # type: ignore[arg-type]
+    return tell(begun(**changes))
+
+
+def begun(**changes: object) -> Scene:
+    """Booted, before the first quote."""
+    return scene(CONFIG, SPECS, daily=DAILY, faults=FAULTS, **changes)  # type: ignore[arg-type]
+
+
+def digests() -> list[str]:
+    """Of the journals of three tellings: undisturbed, with a crash, and with a crash after which the child is away."""
+    tellings = (
+        told(),
+        told(sabotage=sabotaged("broker_gateway", 50, after=True)),
+        told(sabotage=sabotaged("broker_gateway", 50, after=True), restart_after_ms=90_000),
+    )
+    return [one.journal.hexdigest() for one in tellings]

@@ -168,13 +168,16 @@ class TerminalService:
         return verbs.Ticks(tuple(found[skip:end]), len(found) > end)  # type: ignore[arg-type]
 
     def _open(self, asked: verbs.Open) -> Answer:
-        """Asked, written down, sent: in one breath, so that nothing comes in between. A definite answer frees the resource;
-        the supervisor's beat frees what its records have settled."""
+        """Asked, written down, sent: in one breath, so that nothing comes in between but a kill, which is therefore looked for
+        last. A definite answer frees the resource; the supervisor's beat frees what its records have settled."""
         call = CallTerminal(asked.intent_id, asked.magic, asked.epoch, 0, asked.request)
         refusal = self._refusal(call, asked)
         if refusal is not None:
             return Answer(Outcome.VOID, detail=refusal)
         self._gate.admit(call, asked.request)
+        if self._kill_epoch() > asked.epoch:  # the disk and the terminal took their time over the lines above
+            self._gate.resolve(asked.intent_id)
+            return Answer(Outcome.VOID, detail=DenialReason.EPOCH.value)
         self._budget.spend()
         answer = self._terminal.open_position(asked.request, asked.magic, intent_id=asked.intent_id, epoch=asked.epoch)
         if answer.outcome in _FINAL:
@@ -182,7 +185,7 @@ class TerminalService:
         return answer
 
     def _refusal(self, call: CallTerminal, asked: verbs.Open) -> str | None:
-        reason = self._gate.refusal(call, asked.request, max(self._epoch_on_disk(), self._told_epoch))
+        reason = self._gate.refusal(call, asked.request, self._kill_epoch())
         if reason is not None:
             return reason.value
         if not self._has_beaten or self.silent_s > self._silent_limit_s:
@@ -190,6 +193,9 @@ class TerminalService:
         if not self._budget.allows_open():
             return DenialReason.REQUEST_BUDGET.value
         return None if self._terminal.check_identity() is None else DenialReason.ACCOUNT_MISMATCH.value
+
+    def _kill_epoch(self) -> int:
+        return max(self._epoch_on_disk(), self._told_epoch)
 
     def _beaten(self, beat: verbs.Beat) -> verbs.Beaten:
         """Never waits for the terminal, so a hung call does not silence it."""

@@ -190,6 +190,14 @@ def test_an_unknown_order_locks_its_slot_and_the_opposite_direction_of_the_symbo
     assert denial(unknown.hear(elsewhere)) == (DenialReason.DIRECTION_LOCKED, "EURUSD-1 is unknown")
 
 
+@pytest.mark.parametrize(
+    ("outcome", "detail"), [(Outcome.VOID, "epoch"), (Outcome.VOID, "expired"), (Outcome.REJECTED, "no money")]
+)
+def test_a_refusal_after_nobody_knew_settles_nothing_because_it_may_be_a_repeat_s(unknown, outcome, detail):
+    assert unknown.answer(outcome, detail=detail) == []
+    assert denial(unknown.hear(order())) == (DenialReason.SLOT_LOCKED, "EURUSD-1 is unknown")
+
+
 def test_two_readings_apart_that_do_not_show_it_free_the_slot(unknown):
     assert unknown.read() == []
     assert unknown.read() == [OrderOutcomeResolved("EURUSD-1", "EURUSD", Direction.BUY, 1, order().lineage)]

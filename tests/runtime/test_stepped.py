@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 from runtime_builders import Asked, Counted, Lookout, Raises, Seen, Stepped, Tally, actor, edge
 
-from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, SetTimer
+from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, SetTimer, TimerDue
 from evenkeel.runtime.stepped import ChildExhausted
+from evenkeel.runtime.timers import Timers
 
 
 def told() -> Stepped:
@@ -33,6 +34,52 @@ def test_a_child_is_back_within_the_same_input() -> None:
     said = system.said(Message)[-4:]
     assert said == [Asked("a", 1), ChildDown("a", 1, 1, "ValueError: no"), ChildServing("a", 2), Counted("a", 1, 1)]
     assert system.state_of("listener").numbers == [1]
+
+
+def test_a_child_that_is_made_to_wait_hears_in_order_what_it_was_told_meanwhile() -> None:
+    system = Stepped(actor("a", Raises(ValueError("no"), at=1)), actor("b"), restart_after_ms=100)
+    system.ask("a", 1, 2)
+    system.ask("b", 1)
+    system.pass_time(99)
+    assert (system.counted("a"), system.counted("b")) == ([], [1])
+    system.pass_time(1)
+    assert system.counted("a") == [1, 2]
+    system.ask("a", 3)
+    assert system.counted("a") == [1, 2, 3]
+
+
+def test_a_child_that_crashes_again_when_it_is_back_waits_again_and_loses_nothing() -> None:
+    system = Stepped(actor("a", Raises(ValueError("no"), at=1, times=2)), restart_after_ms=100)
+    system.ask("a", 1, 2)
+    system.pass_time(100)
+    system.ask("a", 3)
+    assert [down.crashes for down in system.said(ChildDown)] == [1, 2]
+    assert [parked.seq for parked in system.said(MessageParked)] != []
+    system.pass_time(100)
+    assert system.counted("a") == [2, 3]
+
+
+def test_an_edge_that_is_made_to_wait_neither_looks_nor_acts() -> None:
+    system = Stepped(edge("e", Raises(OSError("gone"), at=1)), restart_after_ms=100)
+    system.ask("e", 1, 2)
+    system.host.poke("e", lambda lookout: [Seen("e", 3)])
+    assert system.said(Seen) == []
+    system.pass_time(100)
+    assert [seen.number for seen in system.said(Seen)] == [2]
+
+
+def test_while_the_clock_is_made_to_wait_time_passes_and_its_timers_come_late() -> None:
+    def look(timers: Timers) -> Sequence[Message]:
+        raise OSError("gone")
+
+    system = Stepped(actor("a"), restart_after_ms=1_000)
+    system.say(SetTimer("a", "tea", 1_500))
+    system.host.poke("clock", look)
+    system.pass_time(600)
+    assert system.said(TimerDue) == []
+    system.pass_time(400)
+    system.pass_time(1)
+    assert [due.due_utc_ms for due in system.said(TimerDue)] == [1_500]
 
 
 def test_an_essential_child_that_is_exhausted_ends_the_run() -> None:

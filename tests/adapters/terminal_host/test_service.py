@@ -136,6 +136,21 @@ def test_a_kill_on_disk_in_a_beat_or_at_the_kill_port_stops_what_was_decided_bef
     assert host.held == 1
 
 
+def test_a_kill_that_falls_between_the_gate_s_check_and_the_call_still_comes_in_time(tmp_path: Path) -> None:
+    """The gate's file takes its time to be written, and a person who was told "killed" meanwhile must be able to believe it."""
+
+    class KilledWhileItWrites(DurableGate):
+        def admit(self, call: CallTerminal, request: OpenRequest) -> None:
+            super().admit(call, request)
+            host.epoch = 1
+
+    host = Host(tmp_path, gate=KilledWhileItWrites(tmp_path / "gate"))
+    host.beat()
+    assert why(host.open(1)) == "epoch"
+    assert host.held == 0
+    assert host.gate.unresolved == frozenset(), "nothing left, so nothing is unresolved"
+
+
 def test_the_kill_port_takes_nothing_but_a_kill(host: Host) -> None:
     for asked in (verbs.Hello(), verbs.Open(1, 0, 1, REQUEST), verbs.Leave()):
         assert isinstance(verbs.reply(host.service.kill_reply(verbs.encode(asked))), verbs.Malformed)
