@@ -86,6 +86,13 @@ def write_durably(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def sync_file(path: Path) -> None:
+    """The content of a file that somebody else has written, and its name, survive a power cut; raises OSError."""
+    with open(path, "r+b") as file:
+        _sync(file)
+    _sync_folder(path.parent)
+
+
 class AccountLock:
     """Held from `with` to the end of the block, or of the process however it dies; raises AlreadyRunning.
 
