@@ -35,6 +35,10 @@ COMMANDS: Final = (
     Command("stop", "order", "end the supervisor in order"),
     Command("logs", "logs", "read the log"),
     Command("why", "why", "why a position was opened and closed"),
+    Command("backup", "backup", "copy the journal and check the copy; also while the supervisor runs"),
+    Command("restore", "restore", "put a backup in the place of the journal"),
+    Command("drill", "drill", "restore the newest backup into a temporary folder and see whether it would serve"),
+    Command("verify", "verify", "check every record of the journal, or of a backup"),
     Command("config", "config_check", "check a configuration"),
     Command("bench", "bench", "measure this machine"),
 )

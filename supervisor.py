@@ -27,7 +27,7 @@ from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunStarted, RunStopped
 from evenkeel.runtime.clock import Clock, ManualClock
-from evenkeel.runtime.fold import ledgers_from, readable
+from evenkeel.runtime.fold import ledgers_of
 from evenkeel.runtime.journal import Journal
 from evenkeel.runtime.publisher import SUPERVISOR, Codec, Publisher
 from evenkeel.runtime.routes import Routes, RouteTable
@@ -172,17 +172,14 @@ class LiveRun:
         from evenkeel.runtime.threaded import ThreadedHost  # pykka and loguru: a replay has no threads and starts sooner
 
         specs = children(world, more_edges)
-        snapshots = journal.snapshots if started.continued else readable(journal.snapshots, specs)
-        first_seq = min(snapshots[spec.name].upto_seq if spec.name in snapshots else 0 for spec in specs) + 1
-        records = list(journal.read(first_seq))
-        ledgers = ledgers_from(records, snapshots, specs, CODEC, tolerant=not started.continued)
+        ledgers = ledgers_of(journal.read, journal.snapshots, specs, CODEC, tolerant=not started.continued)
         self.publisher = Publisher(
             routes=route_table(specs),
             codec=CODEC,
             clock=world.clock,
             journal=journal,
             last_seq=journal.last_seq,
-            last_utc_ms=records[-1].time_utc_ms if records else 0,
+            last_utc_ms=last_utc_ms(journal),
             on_journal_failed=on_journal_failed,
         )
         self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal)
@@ -203,6 +200,11 @@ class LiveRun:
         self._journal.flush(deadline_s)
         self._journal.close(clean=not late)
         return late
+
+
+def last_utc_ms(journal: "LmdbJournal") -> int:
+    """The run's clock at the last record that `open` found, 0 for a new journal."""
+    return next((record.time_utc_ms for record in journal.read(journal.last_seq)), 0)
 
 
 def children(

@@ -177,6 +177,7 @@ class DayFile:
         """A compact copy as the file is now, durable when it returns; the owner may go on writing. Raises OSError too."""
         with _naming(self.path):
             self._env.copy(str(to), compact=True)
+        to.chmod(0o600)
         sync_file(to)
 
     def close(self) -> None:

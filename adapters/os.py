@@ -2,11 +2,13 @@
 
 StateError
 ├── FolderNotPrivate   others may enter or change a folder that must be the user's alone
+├── FolderNotLocal     it lies on another machine
 └── AlreadyRunning     another process holds the account's lock
 """
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -22,6 +24,9 @@ _SOCKET_PATH_BYTES_MAX: Final = 100  # sun_path holds 104 bytes on macOS and 108
 _BACKLOG: Final = 16
 _UNIX: Final = "unix:"
 _TCP: Final = "tcp:127.0.0.1:"
+_NETWORK_KINDS: Final = frozenset(
+    "nfs nfs4 cifs smb3 smbfs afs ceph fuse.ceph glusterfs fuse.glusterfs lustre gpfs ncpfs fuse.sshfs".split()
+)
 
 
 class StateError(Exception):
@@ -30,6 +35,10 @@ class StateError(Exception):
 
 class FolderNotPrivate(StateError):
     """Whoever may enter the folder could read tokens or replace files; the user mends owner or mode."""
+
+
+class FolderNotLocal(StateError):
+    """Locks and memory maps are not to be trusted over a network; the user sets EVENKEEL_STATE to a disk of this machine."""
 
 
 class AlreadyRunning(StateError):
@@ -68,6 +77,16 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def require_local(path: Path, *, mounts: Path = Path("/proc/self/mountinfo")) -> None:
+    """Raises FolderNotLocal where `path` lies on a file system of another machine. On macOS nobody looks.
+
+    `mounts` is Linux's list (proc(5)); a file system that is not in it counts as local.
+    """
+    kind = _network_kind(path, mounts)
+    if kind is not None:
+        raise FolderNotLocal(f"{path} lies on {kind}, not on a disk of this machine: set EVENKEEL_STATE to one that does")
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Replace `path` by `data`, mode 0600. After it returns the content survives a power cut; raises OSError.
 
@@ -91,6 +110,15 @@ def sync_file(path: Path) -> None:
     with open(path, "r+b") as file:
         _sync(file)
     _sync_folder(path.parent)
+
+
+def linked_or_copied(path: Path, to: Path) -> None:
+    """A second name for a file that nobody changes any more, or a durable copy where the disk has none; raises OSError."""
+    try:
+        os.link(path, to)
+    except OSError:
+        shutil.copy(path, to)
+        sync_file(to)
 
 
 class AccountLock:
@@ -202,6 +230,7 @@ if sys.platform == "win32":
     _SYNCHRONIZE: Final = 0x0010_0000
     _ERROR_ACCESS_DENIED: Final = 5
     _WAIT_TIMEOUT: Final = 258
+    _DRIVE_REMOTE: Final = 4
     _REPLACE_TRIES: Final = 100
 
     def process_lives(pid: int) -> bool:
@@ -219,6 +248,11 @@ if sys.platform == "win32":
         """End it at once, without asking it; nothing when it is gone already."""
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGTERM)  # Windows terminates by it
+
+    def _network_kind(path: Path, mounts: Path) -> str | None:
+        drive = path.absolute().drive
+        is_remote = drive.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(f"{drive}\\") == _DRIVE_REMOTE
+        return f"the network drive {drive}" if is_remote else None
 
     def _try_lock(file: BinaryIO) -> bool:
         try:
@@ -261,6 +295,14 @@ else:
         """End it at once, without asking it; nothing when it is gone already."""
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
+
+    def _network_kind(path: Path, mounts: Path) -> str | None:
+        device = path.stat().st_dev
+        number = f"{os.major(device)}:{os.minor(device)}"
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines() if mounts.exists() else []
+        rows = [(line.split(), line.partition(" - ")[2].split()) for line in lines]
+        kinds = [kind[0] for mounted, kind in rows if mounted[2] == number and kind]
+        return next((kind for kind in kinds if kind in _NETWORK_KINDS), None)
 
     def _try_lock(file: BinaryIO) -> bool:
         try:

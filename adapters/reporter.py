@@ -273,7 +273,7 @@ def _guard_told(message: ModeChanged | TradingRearmed | HoldPlaced | HoldEnded |
 def _run_told(message: OfRun) -> str:
     match message:
         case RunStarted():
-            how = " after a crash" if message.crashed else ""
+            how = " from a backup" if message.restored else " after a crash" if message.crashed else ""
             return f"run started{how}: build {message.build}, account {message.account}"
         case RunStopped():
             return f"run stopped: {message.reason}"
