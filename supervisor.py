@@ -22,7 +22,7 @@ from evenkeel.adapters.strategy.edge import StrategyEdge
 from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.config.schema import Config
-from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
+from evenkeel.messages import broker_gateway, entry, market, operator, position, storage, system, trading_calendar
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunStarted, RunStopped
@@ -103,12 +103,16 @@ ROUTES: Final[Routes] = {
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: ["broker_gateway", "position/*", "terminal", "control?", "reporter?"],
-    operator.TradingRearmed: ["broker_gateway", "risk_limit", "reporter?"],
+    operator.TradingRearmed: ["broker_gateway", "risk_limit", "storage?", "reporter?"],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
     operator.HoldPlaced: ["broker_gateway", "reporter?"],
     operator.HoldEnded: ["broker_gateway", "reporter?"],
+    # the disk
+    storage.StorageStrained: ["reporter?"],
+    storage.StorageEased: ["reporter?"],
+    storage.BackupTaken: ["reporter?"],
 }
 
 
@@ -214,11 +218,11 @@ def children(
 ) -> list[ChildSpec]:
     """Every child, in the order of their start: each hears only of things that those before it may say at once.
 
-    `more_edges` are `reporter` and `control`, which not every run has. `stand_ins` are made in the place of strategies by
-    their children's names: in a replay those that know what they will say.
+    `more_edges` are `reporter`, `storage` and `control`, which not every run has. `stand_ins` are made in the place of
+    strategies by their children's names: in a replay those that know what they will say.
     """
     config, symbols, more, stand_ins = world.config, world.symbols, more_edges or {}, stand_ins or {}
-    guards = guard_names(world)
+    guards = (*guard_names(world), *(name for name in more if name == "storage"))
     specs = [
         _edge("clock", lambda: Timers(world.clock)),
         _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
@@ -232,6 +236,7 @@ def children(
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
     callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
     specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
+    specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "storage"]
     specs += [_strategy(name, world, stand_ins) for name in config.strategy]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs

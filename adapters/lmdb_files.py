@@ -54,9 +54,10 @@ START: Final = Head(0, bytes(_SHA_BYTES))
 
 
 class Reading(NamedTuple):
-    """Process `pid` reads the file as it was `commits_behind` commits ago; no page freed since then can be used again."""
+    """Process `pid` reads the file as it was after `commit`, `commits_behind` ago; no page freed since then is used again."""
 
     pid: int
+    commit: int
     commits_behind: int
 
 
@@ -171,7 +172,7 @@ class DayFile:
         with _naming(self.path):
             rows = [line.split() for line in self._env.readers().splitlines()[1:]]
         last_commit = self._env.info()["last_txnid"]
-        return [Reading(int(pid), last_commit - int(txnid)) for pid, _, txnid in rows if txnid != "-"]
+        return [Reading(int(pid), int(txnid), last_commit - int(txnid)) for pid, _, txnid in rows if txnid != "-"]
 
     def copy(self, to: Path) -> None:
         """A compact copy as the file is now, durable when it returns; the owner may go on writing. Raises OSError too."""

@@ -1,6 +1,7 @@
 """A live system: everything that `run` and `demo` start, and nothing that they show."""
 
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from evenkeel.adapters.reporter import Reporter
 from evenkeel.adapters.simulated.market import SimulatedSource, SyntheticMarket
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.adapters.storage import Storage
 from evenkeel.adapters.view import ViewWriter
 from evenkeel.commands.segment import note_journal, run_started
 from evenkeel.config.load import identity
@@ -195,11 +197,27 @@ class LiveSystem:
                 write=self._view.put,
             )
 
+        def storage() -> Storage:
+            journal, account = self.config.journal, self.config.account.name
+            backups = Path(journal.backup_folder or self.folder.backups)
+            command = [sys.executable, "-m", "evenkeel.cli", "backup", "--account", account, "--to", str(backups), "--json"]
+            command += ["--hourly", str(journal.backups_hourly), "--daily", str(journal.backups_daily)]
+            return Storage(
+                journal,
+                account,
+                self._journal,
+                self.folder.journal,
+                backups=backups,
+                backup_command=command,
+                utc_ms=SystemClock().now_utc_ms,
+                monotonic_ns=SystemClock().monotonic_ns,
+            )
+
         return LiveRun(
             world,
             self._journal,
             started,
-            more_edges={"reporter": reporter, "control": control},
+            more_edges={"reporter": reporter, "storage": storage, "control": control},
             on_fatal=self._on_fatal,
             on_journal_failed=self._journal_failed,
         )

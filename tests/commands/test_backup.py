@@ -71,7 +71,7 @@ def test_verify_counts_the_records_of_a_journal_and_of_a_backup(state: StateFold
     assert "5 records are what was written" in said(capsys)
     assert main(["backup", "--account", "test"]) == 0
     assert main(["verify", "--backup", str(found(state.backups, "test")[0])]) == 0
-    assert main(["verify", "--backup", str(state.folder)]) == 1
+    assert main(["verify", "--backup", str(state.backups)]) == 2
     assert main(["verify", "--account", "nobody"]) == 2
 
 
