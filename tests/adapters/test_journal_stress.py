@@ -20,7 +20,7 @@ from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
 from evenkeel.runtime.journal import JournalClosed
 
 KILLS = int(os.environ.get("EVENKEEL_WRITER_KILLS", "10"))
-MOST_COMMITS_BEFORE_A_KILL = 150
+MOST_COMMITS_BEFORE_A_KILL = 60
 TESTS = Path(__file__).parents[1]
 
 WRITER = """
@@ -35,7 +35,7 @@ print(journal.last_seq, flush=True)
 seq = journal.last_seq
 while True:
     count = chance.randint(1, 30)
-    journal.append([row(seq + n, day=(seq + n) // 2000, padding=chance.randint(0, 2000)) for n in range(1, count + 1)])
+    journal.append([row(seq + n, day=(seq + n) // 2000, padding=chance.randint(0, 400)) for n in range(1, count + 1)])
     seq += count
     if chance.random() < 0.3:
         journal.flush(10)

@@ -135,28 +135,6 @@ def test_listeners_hear_of_each_commit(tmp_path: Path) -> None:
     assert heard == [1, 2]
 
 
-def test_a_killed_process_leaves_everything_that_it_called_durable(tmp_path: Path) -> None:
-    process = child(
-        """
-journal = LmdbJournal.open(folder, day_of=lambda _: "1970-01-01")
-journal.on_durable(lambda: print(journal.durable_seq, flush=True))
-for seq in range(1, 1_000_000):
-    journal.append([row(seq)])
-    if seq % 20 == 0:
-        journal.flush(10)
-""",
-        tmp_path,
-    )
-    with process:
-        said = [int(next_line(process)) for _ in range(50)]
-        process.kill()
-    journal = opened(tmp_path)
-    assert journal.last_seq >= said[-1] >= 50
-    assert not journal.was_clean
-    assert seqs(journal.read(1)) == list(range(1, journal.last_seq + 1))
-    journal.close(clean=True)
-
-
 def test_an_end_is_clean_only_when_it_was_said_to_be(tmp_path: Path) -> None:
     write(tmp_path, [row(1)], clean=True)
     was_clean = []
