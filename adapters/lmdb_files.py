@@ -28,6 +28,7 @@ from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrup
 
 RECORDS_PER_READ: Final = 1000
 COMMITS_PER_CHECK: Final = 256
+HEAD: Final = "head"
 _TABLES: Final = (b"records", b"commits", b"snapshots", b"meta")
 _DAMAGE: Final = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.NotFoundError, lmdb.PageNotFoundError, lmdb.VersionMismatchError)
 _SEQ: Final = struct.Struct(">Q")
@@ -292,7 +293,7 @@ class DayFiles:
 def read_anchor(folder: Path) -> Head | None:
     """The head as last written outside the environments; None where none was ever written."""
     try:
-        seq, digest = (folder / "head").read_text("ascii").split()
+        seq, digest = (folder / HEAD).read_text("ascii").split()
         return Head(int(seq), bytes.fromhex(digest))
     except FileNotFoundError:
         return None
@@ -302,7 +303,7 @@ def read_anchor(folder: Path) -> Head | None:
 
 def write_anchor(folder: Path, head: Head) -> None:
     """Replaces the old one in one step; durable when it returns, and so are the names in the folder."""
-    write_durably(folder / "head", f"{head.seq} {head.digest.hex()}\n".encode())
+    write_durably(folder / HEAD, f"{head.seq} {head.digest.hex()}\n".encode())
 
 
 @contextlib.contextmanager

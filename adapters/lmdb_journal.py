@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from evenkeel.adapters.lmdb_files import START, DayFile, DayFiles, Head, Reading, read_anchor, write_anchor
-from evenkeel.adapters.os import private_folder
+from evenkeel.adapters.lmdb_files import HEAD, START, DayFile, DayFiles, Head, Reading, read_anchor, write_anchor
+from evenkeel.adapters.os import forget_unfinished_writes, private_folder
 from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrupt, JournalError, Record, decode_record
 
 RECORDS_PER_COMMIT: Final = 4096
@@ -63,6 +63,7 @@ class LmdbJournal:
         `day_of` gives the ISO trading day of an instant in UTC ms. Each day's file may grow to `map_size` bytes.
         """
         private_folder(folder)
+        forget_unfinished_writes(folder / HEAD)
         with ExitStack() as undo:
             files = undo.enter_context(DayFiles(folder, map_size=map_size))
             anchor, days = read_anchor(folder), files.days()

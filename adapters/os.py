@@ -92,7 +92,7 @@ def write_durably(path: Path, data: bytes) -> None:
 
     A reader sees the old content or the new, also when this process dies on the way.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    temporary = path.with_name(f"{_unfinished(path)}{os.getpid()}-{threading.get_ident()}")
     try:
         with open(temporary, "wb", opener=_for_user_only) as file:
             file.write(data)
@@ -103,6 +103,16 @@ def write_durably(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def forget_unfinished_writes(path: Path) -> None:
+    """Remove what processes that were killed in `write_durably` of `path` left behind. Only where nobody writes it now."""
+    for leftover in path.parent.glob(f"{_unfinished(path)}*"):
+        leftover.unlink()
+
+
+def _unfinished(path: Path) -> str:
+    return f".{path.name}."
 
 
 def sync_file(path: Path) -> None:

@@ -41,7 +41,7 @@ from evenkeel.supervisor import LiveRun, World, last_utc_ms
 NEVER_EPOCH: Final = 2**62
 """Above every epoch that an order can carry: what an unreadable kill epoch counts as at the gate."""
 STOP_DEADLINE_S: Final = 10.0
-JOURNAL: Final = "journal"
+LOST_JOURNAL: Final = "journal"
 
 
 class Market(NamedTuple):
@@ -231,8 +231,10 @@ class LiveSystem:
         """On the journal's thread, after each commit. When it has given up, whoever looks is told without waiting for the next
         message: nothing new is opened, also what was durable before and waits at the gate; exits go on."""
         if self._journal.failure is not None:
-            self.gate.shut(JOURNAL)
-            self.run.host.say(SUPERVISOR, [HoldPlaced(JOURNAL, ACCOUNT, f"the journal is closed: {self._journal.failure}", 0)])
+            self.gate.shut(LOST_JOURNAL)
+            self.run.host.say(
+                SUPERVISOR, [HoldPlaced(LOST_JOURNAL, ACCOUNT, f"the journal is closed: {self._journal.failure}", 0)]
+            )
 
     def _journal_failed(self, reason: str) -> None:
         logger.critical("the journal is closed: {}; nothing new is opened, exits go on", reason)

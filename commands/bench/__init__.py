@@ -42,6 +42,11 @@ terminal:
   ticks                  into the simulated terminal, server and bars, in-process; 10 million with --long
   read, order            through a terminal host in a process of its own; order is an open, a reading and a close
 
+restart:
+  restart                `evenkeel run` writes a journal of so many records with so many open positions, and is killed; then
+                         it is started in real time and killed again, as often as there are rounds. Two readings that agree,
+                         two seconds apart, are in it
+
 exit status: 0 measured, whatever was found; 1 nothing could be measured, a child crashed, or an open passed the gate
 after a kill; 2 bad flags
 """
@@ -52,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("runtime", "replay", "terminal", "all"),
+        choices=("runtime", "replay", "terminal", "restart", "all"),
         default="runtime",
         help="what to measure (%(default)s)",
     )
@@ -63,11 +68,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ticks", type=Path, metavar="FILE", help="for replay: parquet with time_msc, bid, ask; else synthetic"
     )
     parser.add_argument("--symbol", default="EURUSD", help="for replay: what those ticks are of (%(default)s)")
-    parser.add_argument("--rounds", type=_rounds, default=5, metavar="N", help="for replay: of each back-test (%(default)s)")
+    parser.add_argument("--rounds", type=_rounds, default=5, metavar="N", help="of each back-test, or starts (%(default)s)")
     parser.add_argument(
         "--long",
         action="store_true",
         help="for replay: also 100,000 trades and a year of ten symbols; for terminal: 10 million ticks",
+    )
+    parser.add_argument(
+        "--records", type=_records, default=1_000_000, metavar="N", help="for restart: in the journal (%(default)s)"
+    )
+    parser.add_argument(
+        "--positions", type=_positions, default=10, metavar="N", help="for restart: open, up to 10 (%(default)s)"
     )
     parser.add_argument("--profile", action="store_true", help="for replay: where the time of the job goes, and nothing else")
     parser.add_argument("--json", type=_out, metavar="OUT", help="write the figures there too")
@@ -80,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     from evenkeel.adapters import logs
     from evenkeel.adapters.history import HistoryUnreadable
     from evenkeel.adapters.os import write_durably
-    from evenkeel.commands.bench import replay, runtime, terminal
+    from evenkeel.commands.bench import replay, restart, runtime, terminal
     from evenkeel.commands.bench.figures import BenchFailed
     from evenkeel.runtime.journal import JournalError
     from evenkeel.runtime.threaded import BootFailed
@@ -100,6 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
             parts.append(replay.figures(arguments.ticks, arguments.symbol, rounds=arguments.rounds, long=arguments.long))
         if arguments.what in ("terminal", "all"):
             parts.append(terminal.figures(arguments.seconds, long=arguments.long))
+        if arguments.what in ("restart", "all"):
+            parts.append(restart.figures(records=arguments.records, positions=arguments.positions, rounds=arguments.rounds))
         for figure in itertools.chain.from_iterable(parts):
             found.append(figure)
             print(_told(figure), flush=True)
@@ -151,6 +164,18 @@ def _seconds(text: str) -> float:
 def _rounds(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1_000:
         raise argparse.ArgumentTypeError(f"{text!r}: not a number of rounds from 1 to 1000")
+    return int(text)
+
+
+def _records(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a number of records from 1 to 100000000")
+    return int(text)
+
+
+def _positions(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a number from 1 to 10")
     return int(text)
 
 
