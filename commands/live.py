@@ -140,6 +140,7 @@ class LiveSystem:
     def stop(self, reason: str) -> list[str]:
         """End in order; returns children that did not end in time."""
         late = self.run.stop(reason, STOP_DEADLINE_S)
+        note_journal(self.folder.segment, self._journal.durable_seq)
         self._view.close()
         self._outside.close()
         return late
