@@ -1,11 +1,11 @@
 """How much room the journal has left, and what that means for new risk. Exits never ask here."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from evenkeel.config.schema import JournalConfig
 from evenkeel.messages.storage import StorageReason, StorageStrained
 
-PPM_PER_PCT = 10_000
+PPM_PER_PCT: Final = 10_000
 
 
 class Room(NamedTuple):
