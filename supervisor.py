@@ -25,12 +25,12 @@ from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.adapters.wall_clock import WallClock
 from evenkeel.config.load import canonical
 from evenkeel.config.schema import Config
-from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
+from evenkeel.messages import broker_gateway, entry, market, operator, position, storage, system, trading_calendar
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
-from evenkeel.runtime.fold import ledgers_from, readable
+from evenkeel.runtime.fold import ledgers_of
 from evenkeel.runtime.journal import Journal
 from evenkeel.runtime.publisher import SUPERVISOR, Codec, Publisher
 from evenkeel.runtime.routes import Routes, RouteTable
@@ -107,12 +107,16 @@ ROUTES: Final[Routes] = {
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: ["broker_gateway", "position/*", "terminal", "control?", "reporter?"],
-    operator.TradingRearmed: ["broker_gateway", "risk_limit", "wall_clock?", "reporter?"],
+    operator.TradingRearmed: ["broker_gateway", "risk_limit", "wall_clock?", "storage?", "reporter?"],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
     operator.HoldPlaced: ["broker_gateway", "reporter?"],
     operator.HoldEnded: ["broker_gateway", "reporter?"],
+    # the disk
+    storage.StorageStrained: ["reporter?"],
+    storage.StorageEased: ["reporter?"],
+    storage.BackupTaken: ["reporter?"],
 }
 
 
@@ -177,17 +181,14 @@ class LiveRun:
         from evenkeel.runtime.threaded import ThreadedHost  # pykka and loguru: a replay has no threads and starts sooner
 
         specs = children(world, more_edges)
-        snapshots = journal.snapshots if started.continued else readable(journal.snapshots, specs)
-        first_seq = min(snapshots[spec.name].upto_seq if spec.name in snapshots else 0 for spec in specs) + 1
-        records = list(journal.read(first_seq))
-        ledgers = ledgers_from(records, snapshots, specs, CODEC, tolerant=not started.continued)
+        ledgers = ledgers_of(journal.read, journal.snapshots, specs, CODEC, tolerant=not started.continued)
         self.publisher = Publisher(
             routes=route_table(specs),
             codec=CODEC,
             clock=world.clock,
             journal=journal,
             last_seq=journal.last_seq,
-            last_utc_ms=records[-1].time_utc_ms if records else 0,
+            last_utc_ms=last_utc_ms(journal),
             on_journal_failed=on_journal_failed,
         )
         self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look)
@@ -210,6 +211,11 @@ class LiveRun:
         return late
 
 
+def last_utc_ms(journal: "LmdbJournal") -> int:
+    """The run's clock at the last record that `open` found, 0 for a new journal."""
+    return next((record.time_utc_ms for record in journal.read(journal.last_seq)), 0)
+
+
 def children(
     world: World,
     more_edges: Mapping[str, Callable[[], Any]] | None = None,
@@ -217,8 +223,8 @@ def children(
 ) -> list[ChildSpec]:
     """Every child, in the order of their start: each hears only of things that those before it may say at once.
 
-    `more_edges` are `reporter` and `control`, which not every run has. `stand_ins` are made in the place of strategies by
-    their children's names: in a replay those that know what they will say.
+    `more_edges` are `reporter`, `storage` and `control`, which not every run has. `stand_ins` are made in the place of
+    strategies by their children's names: in a replay those that know what they will say.
     """
     more, stand_ins = more_edges or {}, stand_ins or {}
     specs = [_edge("clock", lambda: Timers(world.clock)), *actors(world.config, world.symbols)]
@@ -228,6 +234,7 @@ def children(
         specs.append(_edge("wall_clock", lambda: WallClock(steady, standstill_hold_ms=hold_ms)))
     callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
     specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
+    specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "storage"]
     specs += [_strategy(name, world, stand_ins) for name in world.config.strategy]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs
@@ -259,6 +266,7 @@ def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
         "trading_calendar",
         *breaker,
         "wall_clock",
+        "storage",
         *(f"position/{symbol}" for symbol in symbols),
     )
 

@@ -87,6 +87,8 @@ class Operator:
         """RUN survives a crash and a service restart, not a change of what runs, nor three crashes in ten minutes."""
         state = self.state
         state.is_agreed = False
+        if state.mode is Mode.RUN and started.restored:
+            return [self._change(Mode.CLOSE_ONLY, "evenkeel", "the journal was restored from a backup")]
         if state.mode is Mode.RUN and not started.continued:
             return [self._change(Mode.CLOSE_ONLY, "evenkeel", "build, configuration or account changed")]
         if state.mode is Mode.RUN and started.crashes_recent >= CRASHES_THAT_END_RUN:

@@ -15,17 +15,20 @@ import itertools
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import lmdb
 import msgspec
 
-from evenkeel.adapters.os import write_durably
+from evenkeel.adapters.lmdb_env import FileCutShort, environment, pages
+from evenkeel.adapters.os import sync_file, write_durably
 from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrupt, JournalError, Record, decode_record
 
 RECORDS_PER_READ: Final = 1000
 COMMITS_PER_CHECK: Final = 256
+HEAD: Final = "head"
 _TABLES: Final = (b"records", b"commits", b"snapshots", b"meta")
 _DAMAGE: Final = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.NotFoundError, lmdb.PageNotFoundError, lmdb.VersionMismatchError)
 _SEQ: Final = struct.Struct(">Q")
@@ -51,17 +54,26 @@ class Head(NamedTuple):
 START: Final = Head(0, bytes(_SHA_BYTES))
 
 
+class Reading(NamedTuple):
+    """Process `pid` reads the file as it was after `commit`, `commits_behind` ago; no page freed since then is used again."""
+
+    pid: int
+    commit: int
+    commits_behind: int
+
+
 class DayFile:
     """The environment of one trading day. May be used by several threads, but only one may commit.
 
-    `map_size` 0 takes the size that the owner gave it.
+    `map_size` 0 takes the size that the owner gave it. `lock` False is for a copy, which nobody writes.
     """
 
-    def __init__(self, path: Path, *, map_size: int = 0, readonly: bool = True) -> None:
+    def __init__(self, path: Path, *, map_size: int = 0, readonly: bool = True, lock: bool = True) -> None:
         self.path = path
         self.day = path.stem
         with _naming(path), contextlib.ExitStack() as undo:
-            self._env = undo.enter_context(_environment(path, map_size=map_size, readonly=readonly))
+            opened = environment(path, map_size=map_size, readonly=readonly, max_dbs=len(_TABLES), lock=lock)
+            self._env = undo.enter_context(opened)
             tables = [self._env.open_db(name, create=False) for name in _TABLES]
             self._records, self._commits, self._snapshots, self._meta = tables
             self._env.reader_check()
@@ -79,7 +91,8 @@ class DayFile:
         unborn, lock = path.with_suffix(".new"), path.with_suffix(".new-lock")
         for leftover in (unborn, lock):
             leftover.unlink(missing_ok=True)
-        with _naming(path), _environment(unborn, map_size=map_size, readonly=False) as env, env.begin(write=True) as txn:
+        making = partial(environment, unborn, map_size=map_size, readonly=False, max_dbs=len(_TABLES))
+        with _naming(path), making() as env, env.begin(write=True) as txn:
             _, _, snapshot_table, meta = [env.open_db(name, txn=txn) for name in _TABLES]
             txn.put(b"previous", _SEQ.pack(previous.seq) + previous.digest, db=meta)
             for snapshot in snapshots:
@@ -99,11 +112,10 @@ class DayFile:
                 txn.put(*_snapshot_row(snapshot), db=self._snapshots)
         return head
 
-    def head(self, *, commits_back: int = 0) -> Head:
-        """The head after the last commit, or as it was `commits_back` commits ago, `previous` at the farthest. Unchecked."""
+    def head(self) -> Head:
+        """The head after the last commit. Unchecked."""
         with self._transaction() as txn:
-            rows = txn.cursor(self._commits).iterprev()
-            for key, row in itertools.islice(rows, commits_back, None):
+            for key, row in txn.cursor(self._commits).iterprev():
                 return Head(int.from_bytes(key), row[_SEQ.size :])
         return self.previous
 
@@ -112,11 +124,6 @@ class DayFile:
         with self._transaction() as txn:
             row = txn.get(_SEQ.pack(head.seq), b"", db=self._commits)
         return head == self.previous or row[_SEQ.size :] == head.digest
-
-    def count(self) -> int:
-        """How many records it has."""
-        with self._transaction() as txn:
-            return txn.stat(self._records)["entries"]
 
     def snapshots(self) -> dict[str, ChildSnapshot]:
         """The newest of each child; raises JournalCorrupt when one is not what was written."""
@@ -159,8 +166,21 @@ class DayFile:
             self._env.reader_check()
 
     def map_used_ratio(self) -> float:
-        info = self._env.info()
-        return (info["last_pgno"] + 1) * self._env.stat()["psize"] / info["map_size"]
+        return pages(self._env) * self._env.stat()["psize"] / self._env.info()["map_size"]
+
+    def readings(self) -> list[Reading]:
+        """Every read transaction that is open now, by any process."""
+        with _naming(self.path):
+            rows = [line.split() for line in self._env.readers().splitlines()[1:]]
+        last_commit = self._env.info()["last_txnid"]
+        return [Reading(int(pid), int(txnid), last_commit - int(txnid)) for pid, _, txnid in rows if txnid != "-"]
+
+    def copy(self, to: Path) -> None:
+        """A compact copy as the file is now, durable when it returns; the owner may go on writing. Raises OSError too."""
+        with _naming(self.path):
+            self._env.copy(str(to), compact=True)
+        to.chmod(0o600)
+        sync_file(to)
 
     def close(self) -> None:
         self._env.close()
@@ -199,9 +219,10 @@ class DayFiles:
     Reads take a lock for the length of one short transaction, so that `close` cannot come in between.
     """
 
-    def __init__(self, folder: Path, *, map_size: int = 0) -> None:
+    def __init__(self, folder: Path, *, map_size: int = 0, are_copies: bool = False) -> None:
         self.folder = folder
         self._map_size = map_size
+        self._are_copies = are_copies
         self._lock = threading.Lock()
         self._open: dict[str, DayFile] = {}
         self._is_closed = False
@@ -257,7 +278,8 @@ class DayFiles:
         if self._is_closed:
             raise JournalClosed("closed")
         if day not in self._open:
-            self._open[day] = DayFile(self._path(day), map_size=0 if readonly else self._map_size, readonly=readonly)
+            map_size, lock = 0 if readonly else self._map_size, not self._are_copies
+            self._open[day] = DayFile(self._path(day), map_size=map_size, readonly=readonly, lock=lock)
         return self._open[day]
 
     def _rows(self, day: str, from_seq: int) -> list[tuple[int, bytes]]:
@@ -271,7 +293,7 @@ class DayFiles:
 def read_anchor(folder: Path) -> Head | None:
     """The head as last written outside the environments; None where none was ever written."""
     try:
-        seq, digest = (folder / "head").read_text("ascii").split()
+        seq, digest = (folder / HEAD).read_text("ascii").split()
         return Head(int(seq), bytes.fromhex(digest))
     except FileNotFoundError:
         return None
@@ -281,27 +303,15 @@ def read_anchor(folder: Path) -> Head | None:
 
 def write_anchor(folder: Path, head: Head) -> None:
     """Replaces the old one in one step; durable when it returns, and so are the names in the folder."""
-    write_durably(folder / "head", f"{head.seq} {head.digest.hex()}\n".encode())
-
-
-def _environment(path: Path, *, map_size: int, readonly: bool) -> lmdb.Environment:
-    """Default flushing: data, then meta page, at each commit. No writemap: a full disk would kill the process by SIGBUS."""
-    return lmdb.open(
-        str(path),
-        map_size=map_size,
-        readonly=readonly,
-        subdir=False,
-        mode=0o600,
-        max_dbs=len(_TABLES),
-        sync=True,
-        metasync=True,
-    )
+    write_durably(folder / HEAD, f"{head.seq} {head.digest.hex()}\n".encode())
 
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
     try:
         yield
+    except FileCutShort as error:
+        raise JournalCorrupt(str(error)) from error
     except _DAMAGE as error:
         raise JournalCorrupt(f"{path.name}: {error}") from error
     except lmdb.Error as error:

@@ -4,6 +4,7 @@ There is no linger timer: while one commit is on its way to the disk the next ba
 they are read and checked, is `lmdb_files`. That only one process writes a folder is the account lock's work, not done here.
 """
 
+import itertools
 import os
 import threading
 from collections import deque
@@ -12,14 +13,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from evenkeel.adapters.lmdb_files import START, DayFile, DayFiles, Head, read_anchor, write_anchor
-from evenkeel.adapters.os import private_folder
+from evenkeel.adapters.lmdb_files import HEAD, START, DayFile, DayFiles, Head, Reading, read_anchor, write_anchor
+from evenkeel.adapters.os import forget_unfinished_writes, private_folder
 from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrupt, JournalError, Record, decode_record
 
 RECORDS_PER_COMMIT: Final = 4096
 BYTES_PER_COMMIT: Final = 1 << 20
-RECORDS_CHECKED_AT_OPEN: Final = 200_000
-COMMITS_CHECKED_AT_OPEN: Final = 1000
+DAYS_JOINED_AT_OPEN: Final = 31
+"""So many of the newest files are looked at when a journal is opened: the newest record by record, of the others the ends."""
 
 _Records = tuple[tuple[int, bytes], ...]
 
@@ -62,11 +63,12 @@ class LmdbJournal:
         `day_of` gives the ISO trading day of an instant in UTC ms. Each day's file may grow to `map_size` bytes.
         """
         private_folder(folder)
+        forget_unfinished_writes(folder / HEAD)
         with ExitStack() as undo:
             files = undo.enter_context(DayFiles(folder, map_size=map_size))
             anchor, days = read_anchor(folder), files.days()
             newest = files.file(days[-1], readonly=False) if days else None
-            head = _checked_head(newest)
+            head = _checked_head(files, newest)
             _check_anchor(anchor, files, head)
             journal = cls(files, newest, head, day_of=day_of, anchor_every=anchor_every)
             if newest:
@@ -88,7 +90,6 @@ class LmdbJournal:
 
     def append(self, records: Sequence[tuple[int, bytes]]) -> None:
         """Numbers go on without a gap. The call belongs to the trading day of its first record."""
-        assert os.getpid() == self._pid, "a journal does not survive a fork"
         if not records:
             return
         for seq, _ in records:
@@ -115,6 +116,14 @@ class LmdbJournal:
         durable_seq = self.durable_seq
         return self._files.records(from_seq, durable_seq if to_seq is None else min(to_seq, durable_seq))
 
+    def readings(self) -> list[Reading]:
+        """The read transactions that are open in the newest file, after those of dead processes are forgotten. Any thread."""
+        newest = self._newest
+        if newest is None:
+            return []
+        newest.forget_dead_readers()
+        return newest.readings()
+
     def close(self, *, clean: bool) -> None:
         """Waits for the disk without a limit: who has a deadline calls `flush` first. After a failure no end is clean."""
         with self._arrived:
@@ -125,6 +134,7 @@ class LmdbJournal:
         self._files.close()
 
     def _accept(self, item: _Records | ChildSnapshot) -> None:
+        assert os.getpid() == self._pid, "a journal does not survive a fork"
         with self._arrived:
             if self._is_closing or self._has_ended:
                 raise JournalClosed(self.failure or "closed")
@@ -241,31 +251,47 @@ def read_folder(folder: Path, from_seq: int = 1) -> Iterator[Record]:
         yield from files.records(from_seq)
 
 
-def verify(folder: Path) -> int:
+def verify(folder: Path, *, is_copy: bool = False) -> int:
     """Check every file, the joins between them and the anchor; return the number of records, or raise JournalCorrupt.
 
-    Not in the process that owns the journal.
+    Not in the process that owns the journal. `is_copy`: nobody writes it, and no lock files are left in it.
     """
     anchor = read_anchor(folder)
-    with DayFiles(folder) as files:
-        found = [files.file(day) for day in files.days()]
-        first = head = found[0].previous if found else START
-        for file in found:
-            if file.previous != head:
-                raise JournalCorrupt(f"{file.path.name}: does not go on from record {head.seq}, the end of the file before")
-            head = file.check(head)
-            file.snapshots()
+    with DayFiles(folder, are_copies=is_copy) as files:
+        first, head = checked_from(files)
         _check_anchor(anchor, files, head)
     return head.seq - first.seq
 
 
-def _checked_head(newest: DayFile | None) -> Head:
-    """All of the newest file is checked, of a large one the last COMMITS_CHECKED_AT_OPEN commits."""
+def checked_from(files: DayFiles, *, trusted: Sequence[str] = ()) -> tuple[Head, Head]:
+    """What the oldest file goes on from and the end of the newest, after every file and the joins between them are checked.
+
+    Of `trusted` days, which were checked before and nobody writes, only the ends are looked at. Raises JournalCorrupt.
+    """
+    days = [files.file(day) for day in files.days()]
+    first = head = days[0].previous if days else START
+    for file in days:
+        _require_join(file, head)
+        if file.day in trusted:
+            head = file.head()
+        else:
+            head = file.check(head)
+            file.snapshots()
+    return first, head
+
+
+def _checked_head(files: DayFiles, newest: DayFile | None) -> Head:
+    """All of the newest file is checked, of those before it that each ends where the next one goes on."""
     if newest is None:
         return START
-    if newest.count() <= RECORDS_CHECKED_AT_OPEN:
-        return newest.check(newest.previous)
-    return newest.check(newest.head(commits_back=COMMITS_CHECKED_AT_OPEN))
+    for day, next_day in itertools.pairwise(files.days()[-DAYS_JOINED_AT_OPEN:]):
+        _require_join(files.file(next_day), files.file(day).head())
+    return newest.check(newest.previous)
+
+
+def _require_join(file: DayFile, head: Head) -> None:
+    if file.previous != head:
+        raise JournalCorrupt(f"{file.path.name}: does not go on from record {head.seq}, the end of the file before")
 
 
 def _check_anchor(anchor: Head | None, files: DayFiles, head: Head) -> None:

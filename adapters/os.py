@@ -2,12 +2,14 @@
 
 StateError
 ├── FolderNotPrivate   others may enter or change a folder that must be the user's alone
+├── FolderNotLocal     it lies on another machine
 └── AlreadyRunning     another process holds the account's lock
 """
 
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -28,6 +30,9 @@ _TCP: Final = "tcp:127.0.0.1:"
 _UDP: Final = "udp:127.0.0.1:"
 _IMPORTED_S: Final = monotonic_s()
 _BYTES_PER_MB: Final = 1024 * 1024
+_NETWORK_KINDS: Final = frozenset(
+    "nfs nfs4 cifs smb3 smbfs afs ceph fuse.ceph glusterfs fuse.glusterfs lustre gpfs ncpfs fuse.sshfs".split()
+)
 
 
 class StateError(Exception):
@@ -36,6 +41,10 @@ class StateError(Exception):
 
 class FolderNotPrivate(StateError):
     """Whoever may enter the folder could read tokens or replace files; the user mends owner or mode."""
+
+
+class FolderNotLocal(StateError):
+    """Locks and memory maps are not to be trusted over a network; the user sets EVENKEEL_STATE to a disk of this machine."""
 
 
 class AlreadyRunning(StateError):
@@ -74,12 +83,22 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def require_local(path: Path, *, mounts: Path = Path("/proc/self/mountinfo")) -> None:
+    """Raises FolderNotLocal where `path` lies on a file system of another machine. On macOS nobody looks.
+
+    `mounts` is Linux's list (proc(5)); a file system that is not in it counts as local.
+    """
+    kind = _network_kind(path, mounts)
+    if kind is not None:
+        raise FolderNotLocal(f"{path} lies on {kind}, not on a disk of this machine: set EVENKEEL_STATE to one that does")
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Replace `path` by `data`, mode 0600. After it returns the content survives a power cut; raises OSError.
 
     A reader sees the old content or the new, also when this process dies on the way.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    temporary = path.with_name(f"{_unfinished(path)}{os.getpid()}-{threading.get_ident()}")
     try:
         with open(temporary, "wb", opener=_for_user_only) as file:
             file.write(data)
@@ -90,6 +109,32 @@ def write_durably(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def forget_unfinished_writes(path: Path) -> None:
+    """Remove what processes that were killed in `write_durably` of `path` left behind. Only where nobody writes it now."""
+    for leftover in path.parent.glob(f"{_unfinished(path)}*"):
+        leftover.unlink()
+
+
+def _unfinished(path: Path) -> str:
+    return f".{path.name}."
+
+
+def sync_file(path: Path) -> None:
+    """The content of a file that somebody else has written, and its name, survive a power cut; raises OSError."""
+    with open(path, "r+b") as file:
+        _sync(file)
+    _sync_folder(path.parent)
+
+
+def linked_or_copied(path: Path, to: Path) -> None:
+    """A second name for a file that nobody changes any more, or a durable copy where the disk has none; raises OSError."""
+    try:
+        os.link(path, to)
+    except OSError:
+        shutil.copy(path, to)
+        sync_file(to)
 
 
 class AccountLock:
@@ -244,6 +289,7 @@ if sys.platform == "win32":
     _SYNCHRONIZE: Final = 0x0010_0000
     _ERROR_ACCESS_DENIED: Final = 5
     _WAIT_TIMEOUT: Final = 258
+    _DRIVE_REMOTE: Final = 4
     _REPLACE_TRIES: Final = 100
 
     def process_lives(pid: int) -> bool:
@@ -261,6 +307,11 @@ if sys.platform == "win32":
         """End it at once, without asking it; nothing when it is gone already."""
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGTERM)  # Windows terminates by it
+
+    def _network_kind(path: Path, mounts: Path) -> str | None:
+        drive = path.absolute().drive
+        is_remote = drive.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(f"{drive}\\") == _DRIVE_REMOTE
+        return f"the network drive {drive}" if is_remote else None
 
     def _try_lock(file: BinaryIO) -> bool:
         try:
@@ -322,6 +373,14 @@ else:
         """End it at once, without asking it; nothing when it is gone already."""
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
+
+    def _network_kind(path: Path, mounts: Path) -> str | None:
+        device = path.stat().st_dev
+        number = f"{os.major(device)}:{os.minor(device)}"
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines() if mounts.exists() else []
+        rows = [(line.split(), line.partition(" - ")[2].split()) for line in lines]
+        kinds = [kind[0] for mounted, kind in rows if mounted[2] == number and kind]
+        return next((kind for kind in kinds if kind in _NETWORK_KINDS), None)
 
     def _try_lock(file: BinaryIO) -> bool:
         try:

@@ -25,6 +25,7 @@ from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpecified
 from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, StopRun, TradingRearmed
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import (
     ChildDown,
     ChildServing,
@@ -35,8 +36,9 @@ from evenkeel.messages.system import (
     RunStopped,
 )
 from evenkeel.messages.trading_calendar import TradingDayStarted
+from evenkeel.rules import storage
 from evenkeel.rules.view import Event, View
-from evenkeel.rules.view_state import Heard, OfOrders, OfRun, ViewState, fold, view_of
+from evenkeel.rules.view_state import Heard, OfOrders, OfRun, OfStorage, ViewState, fold, view_of
 from evenkeel.rules.words import amount_text, lots_text, money_text, price_text
 from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.edge import At
@@ -175,6 +177,8 @@ def told(state: ViewState, message: Heard) -> str | None:
         case FeedGap():
             gap_s = (message.to_utc_ms - message.from_utc_ms) / 1000
             return f"quotes of {message.symbol} over {gap_s:.1f} s could not be read again"
+        case StorageStrained() | StorageEased() | BackupTaken():
+            return _storage_told(message)
         case ModeChanged() | TradingRearmed() | HoldPlaced() | HoldEnded() | BrokerAgreed() | BrokerDisagreed():
             return _guard_told(message)
         case _:
@@ -246,11 +250,23 @@ def _guard_told(message: ModeChanged | TradingRearmed | HoldPlaced | HoldEnded |
             assert_never(message)
 
 
+def _storage_told(message: OfStorage) -> str:
+    match message:
+        case StorageStrained():
+            return storage.told(message)
+        case StorageEased():
+            return f"{message.reason.value}: there is no trouble with it any more"
+        case BackupTaken():
+            return f"backup {message.folder}: everything up to record {message.last_seq}, {message.bytes / 1e6:.1f} MB, checked"
+        case _:
+            assert_never(message)
+
+
 def _run_told(message: OfRun) -> str:
     match message:
         case RunStarted():
             count = f" ({message.crashes_recent} in ten minutes)" if message.crashes_recent > 1 else ""
-            how = f" after a crash{count}" if message.crashed else ""
+            how = " from a backup" if message.restored else f" after a crash{count}" if message.crashed else ""
             goes_on = ", going on as before" if message.continued else ""
             return f"run started{how}{goes_on}: build {message.build}, account {message.account}"
         case RunStopped():
@@ -276,6 +292,8 @@ def _level(message: Heard) -> str:
     match message:
         case MessageParked() | OrderOutcomeUnknown():
             return "ERROR"
+        case StorageStrained():
+            return "ERROR" if message.stops_entries else "WARNING"
         case ChildDown() | LettersDead() | HoldPlaced() | BrokerDisagreed() | OrderRejected() | CloseFailed():
             return "WARNING"
         case QuotesStale() | FeedGap() | ForeignPositionSeen():

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from evenkeel.adapters.os import StateError, private_folder, write_durably
 
 ENDPOINT_NAME: Final = "endpoint.json"
@@ -25,12 +27,22 @@ class StateDamaged(StateError):
     """Going on would take our own positions for somebody else's."""
 
 
+class Restored(msgspec.Struct, frozen=True):
+    """`backup` is its name. While it is not done, files of two histories may lie beside each other."""
+
+    backup: str
+    taken_utc_ms: int
+    records: int
+    is_done: bool
+
+
 class StateFolder:
     """The paths of one account; nothing is created or read before it is asked for. Raises AccountNameInvalid."""
 
     def __init__(self, root: Path, account: str) -> None:
         if not _NAME.fullmatch(account):
             raise AccountNameInvalid(f"account {account!r}: 1 to 32 of A-Z a-z 0-9 _ . - and no dot in front")
+        self.account = account
         self.folder = root / account
         self.journal = self.folder / "journal"
         self.view = self.folder / "view"
@@ -43,7 +55,10 @@ class StateFolder:
         self.watchdog = self.folder / "watchdog"
         self.lock = self.folder / "lock"
         self.kill_epoch = self.folder / "kill-epoch"
-        self._installation = self.folder / "installation"
+        self.installation = self.folder / "installation"
+        self.segment = self.folder / "segment"
+        self.backups = self.folder / "backups"
+        self._restored = self.folder / "restored"
 
     def create(self) -> None:
         """Make the folders, for this user alone; raises FolderNotPrivate or OSError. Done again it changes nothing."""
@@ -57,15 +72,34 @@ class StateFolder:
         It is part of every magic, so it is never drawn again over a damaged file: that raises StateDamaged.
         """
         try:
-            text = self._installation.read_bytes()
+            text = self.installation.read_bytes()
         except FileNotFoundError:
             return self._draw_installation_id()
         number = int(text) if text.isdigit() else 0
         if not 0 < number < 1 << INSTALLATION_BITS:
-            raise StateDamaged(f"{self._installation} holds {text[:32]!r}, not a number of 1 to {(1 << INSTALLATION_BITS) - 1}")
+            raise StateDamaged(f"{self.installation} holds {text[:32]!r}, not a number of 1 to {(1 << INSTALLATION_BITS) - 1}")
         return number
+
+    def restored(self) -> Restored | None:
+        """That the journal was put there from a backup and no run has said so yet. Raises StateDamaged for half a restore."""
+        try:
+            restored = msgspec.json.decode(self._restored.read_bytes(), type=Restored)
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise StateDamaged(f"{self._restored} cannot be read: {error}") from error
+        if not restored.is_done:
+            raise StateDamaged(f"restoring {restored.backup} was not finished: run evenkeel restore again")
+        return restored
+
+    def write_restored(self, restored: Restored) -> None:
+        write_durably(self._restored, msgspec.json.encode(restored))
+
+    def forget_restored(self) -> None:
+        """After the journal itself says it."""
+        self._restored.unlink(missing_ok=True)
 
     def _draw_installation_id(self) -> int:
         number = 1 + int.from_bytes(os.urandom(8), "big") % ((1 << INSTALLATION_BITS) - 1)
-        write_durably(self._installation, str(number).encode())
+        write_durably(self.installation, str(number).encode())
         return number

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 import lmdb
 
+from evenkeel.adapters.lmdb_env import FileCutShort, environment
 from evenkeel.adapters.os import private_folder
 
 FILE_NAME: Final = "view.lmdb"
@@ -87,6 +88,8 @@ def _named(path: Path, act: Callable[[], _Result]) -> _Result:
     """Do it, and let LMDB's errors leave as ours."""
     try:
         return act()
+    except FileCutShort as error:
+        raise _Damaged(str(error)) from error
     except (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.VersionMismatchError) as error:
         raise _Damaged(f"{path.name}: {error}") from error
     except lmdb.Error as error:
@@ -94,12 +97,7 @@ def _named(path: Path, act: Callable[[], _Result]) -> _Result:
 
 
 def _environment(path: Path, *, readonly: bool) -> lmdb.Environment:
-    env = lmdb.open(str(path), map_size=MAP_BYTES, subdir=False, readonly=readonly, mode=0o600, max_dbs=0)
-    pages = env.info()["last_pgno"] + 1
-    if path.stat().st_size < pages * env.stat()["psize"]:
-        env.close()
-        raise _Damaged(f"{path.name}: a part is missing")  # touching a missing page would end the process by SIGBUS
-    return env
+    return environment(path, map_size=MAP_BYTES, readonly=readonly, max_dbs=0)
 
 
 def _lock_of(path: Path) -> Path:

@@ -4,9 +4,11 @@ from typing import Final, NamedTuple
 
 OK: Final = 0
 FAILED: Final = 1
+"""It was tried. Of run, backup, restore, drill and verify also: a journal or a backup is not what was written."""
 USAGE: Final = 2
 NOT_RUNNING: Final = 3
 REFUSED: Final = 4
+"""Not now, or not this: another process owns the account, another backup is being taken, what was named is no backup."""
 OUTCOME_UNKNOWN: Final = 5
 CONFIG_INVALID: Final = 6
 DIFFERS: Final = 9

@@ -1,6 +1,7 @@
 """A live system: everything that `run` and `demo` start, and nothing that they show."""
 
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,22 +18,26 @@ from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
 from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.market_feed_state import QuoteSource
+from evenkeel.adapters.os import require_local
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.reporter import Reporter
 from evenkeel.adapters.simulated.market import SimulatedSource, SyntheticMarket
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.adapters.storage import Storage
 from evenkeel.adapters.view import ViewWriter
-from evenkeel.commands.segment import run_started
+from evenkeel.commands.segment import note_journal, run_started
 from evenkeel.config.load import identity
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
-from evenkeel.messages.operator import Mode
+from evenkeel.messages.operator import HoldPlaced, Mode
+from evenkeel.rules.guard_table import ACCOUNT
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.rules.trading_calendar import trading_day
 from evenkeel.runtime.clock import Clock, MarketClock, SteadyClock, SystemClock
 from evenkeel.runtime.leases import Broken, Leases, Progress
-from evenkeel.supervisor import LiveRun, World
+from evenkeel.runtime.publisher import SUPERVISOR
+from evenkeel.supervisor import LiveRun, World, last_utc_ms
 
 NEVER_EPOCH: Final = 2**62
 """Above every epoch that an order can carry: what an unreadable kill epoch counts as at the gate."""
@@ -43,6 +48,7 @@ SUPERVISION_LEASE_S: Final = 10.0
 """Longer than the journal may take when a child's next incarnation reads from it what its box missed."""
 JOURNAL: Final = "the journal's writer"
 JOURNAL_LEASE_S: Final = 5.0
+LOST_JOURNAL: Final = "journal"
 
 
 class Market(NamedTuple):
@@ -93,11 +99,14 @@ class LiveSystem:
         self.ended = threading.Event()
         self.stops_asked: list[str] = []
         self.leases = Leases()
-        self.journal_failure: str | None = None
         self.kill_epoch = KillEpoch(folder.kill_epoch)
         calendar = config.trading_calendar
+        self._restored = folder.restored()
+        require_local(folder.journal)
         self._journal = LmdbJournal.open(
-            folder.journal, day_of=lambda utc_ms: trading_day(utc_ms, calendar.day_boundary, calendar.zone)
+            folder.journal,
+            day_of=lambda utc_ms: trading_day(utc_ms, calendar.day_boundary, calendar.zone),
+            map_size=config.journal.map_mb << 20,
         )
         self._view = ViewWriter(folder.view)
         self._on_fatal = on_fatal
@@ -110,6 +119,7 @@ class LiveSystem:
         self.config, self.specs, self.broker, self.clock, self.source, *_ = self._outside
         try:
             self.run = self._live_run(force_tcp)
+            self._journal.on_durable(self._journal_heard)
         except BaseException:
             self._outside.close()
             raise
@@ -117,10 +127,19 @@ class LiveSystem:
     @property
     def last_utc_ms(self) -> int:
         """The run's clock at the last record of the journal, 0 for a new one."""
-        return next((record.time_utc_ms for record in self._journal.read(self._journal.last_seq)), 0)
+        return last_utc_ms(self._journal)
+
+    @property
+    def journal_failure(self) -> str | None:
+        """Why nothing becomes durable any more; None while it does."""
+        return self._journal.failure
 
     def boot(self) -> None:
+        """Every child serves, and what is remembered beside the journal says that this run is in it. Raises BootFailed."""
         self.run.boot()
+        if self._journal.flush(STOP_DEADLINE_S):
+            note_journal(self.folder.segment, self._journal.durable_seq)
+            self.folder.forget_restored()
 
     def ask_stop(self, by: str) -> None:
         """From any thread. Each time counts, up to STOPS_KEPT."""
@@ -146,6 +165,7 @@ class LiveSystem:
     def stop(self, reason: str) -> list[str]:
         """End in order; returns children that did not end in time."""
         late = self.run.stop(reason, STOP_DEADLINE_S)
+        note_journal(self.folder.segment, self._journal.durable_seq)
         self._view.close()
         self._outside.close()
         return late
@@ -165,13 +185,15 @@ class LiveSystem:
     def _live_run(self, force_tcp: bool) -> LiveRun:
         started_utc_ms = SystemClock().now_utc_ms()
         started = run_started(
-            self.folder.folder / "segment",
+            self.folder.segment,
             build=build_id(),
             configuration=self._identity,
             account=self.config.account.name,
             installation=self.folder.installation_id(),
             crashed=self._journal.last_seq > 0 and not self._journal.was_clean,
             now_utc_ms=started_utc_ms,
+            journal_seq=self._journal.last_seq,
+            restored=self._restored is not None,
         )
         world = World(
             config=self.config,
@@ -208,11 +230,27 @@ class LiveSystem:
                 write=self._view.put,
             )
 
+        def storage() -> Storage:
+            journal, account = self.config.journal, self.config.account.name
+            backups = Path(journal.backup_folder or self.folder.backups)
+            command = [sys.executable, "-m", "evenkeel.cli", "backup", "--account", account, "--to", str(backups), "--json"]
+            command += ["--hourly", str(journal.backups_hourly), "--daily", str(journal.backups_daily)]
+            return Storage(
+                journal,
+                account,
+                self._journal,
+                self.folder.journal,
+                backups=backups,
+                backup_command=command,
+                utc_ms=SystemClock().now_utc_ms,
+                monotonic_ns=SystemClock().monotonic_ns,
+            )
+
         return LiveRun(
             world,
             self._journal,
             started,
-            more_edges={"reporter": reporter, "control": control},
+            more_edges={"reporter": reporter, "storage": storage, "control": control},
             on_fatal=self._on_fatal,
             on_journal_failed=self._journal_failed,
             on_look=self.leases.grant(SUPERVISION, SUPERVISION_LEASE_S),
@@ -223,9 +261,16 @@ class LiveSystem:
         kill = self.kill_epoch.read()
         return NEVER_EPOCH if kill == UNREADABLE else kill.epoch
 
+    def _journal_heard(self) -> None:
+        """On the journal's thread, after each commit. When it has given up, whoever looks is told without waiting for the next
+        message: nothing new is opened, also what was durable before and waits at the gate; exits go on."""
+        if self._journal.failure is not None:
+            self.gate.shut(LOST_JOURNAL)
+            self.run.host.say(
+                SUPERVISOR, [HoldPlaced(LOST_JOURNAL, ACCOUNT, f"the journal is closed: {self._journal.failure}", 0)]
+            )
+
     def _journal_failed(self, reason: str) -> None:
-        """Nothing becomes durable any more, so no open passes the gate; exits go on until the process may end."""
-        self.journal_failure = reason
         logger.critical("the journal is closed: {}; nothing new is opened, exits go on", reason)
 
 

@@ -336,6 +336,8 @@ def _orders(config: Config) -> Iterator[tuple[str, msgspec.Struct, KeyPath, tupl
     drawdown = config.limits.drawdown
     steps = ("reduce_pct", "halve_pct", "close_only_pct", "flatten_pct")
     yield "le", config.exit, ("exit",), ("retry_min_s", "retry_max_s")
+    yield "lt", config.journal, ("journal",), ("map_warn_pct", "map_stop_pct")
+    yield "lt", config.journal, ("journal",), ("disk_stop_mb", "disk_warn_mb")
     yield "le", config.limits, ("limits",), ("day_loss_soft_pct", "day_loss_pct")
     yield "lt", drawdown, ("limits", "drawdown"), steps
     yield "le", drawdown, ("limits", "drawdown"), ("halve_to_ratio", "reduce_to_ratio")

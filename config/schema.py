@@ -145,6 +145,20 @@ class BrokerGatewayConfig(_Table, frozen=True):
     late_fill: Literal["close", "keep"] = "close"
 
 
+class JournalConfig(_Table, frozen=True):
+    """The journal's disk and its copies. `map_mb` is what one trading day may take. "" lies in the state folder."""
+
+    map_mb: Annotated[int, Meta(ge=16, le=65_536)] = 1024
+    map_warn_pct: Pct = 60.0
+    map_stop_pct: Pct = 80.0
+    disk_warn_mb: Annotated[int, Meta(ge=1, le=1_000_000)] | Off = 1024
+    disk_stop_mb: Annotated[int, Meta(ge=1, le=1_000_000)] | Off = 256
+    backup_every_h: Annotated[float, Meta(gt=0, le=168)] | Off = 1.0
+    backup_folder: Annotated[str, Meta(max_length=500)] = ""
+    backups_hourly: Count = 24
+    backups_daily: Count = 30
+
+
 class StrategyConfig(_Table, frozen=True, tag_field="kind"):
     """Fields that every strategy has."""
 
@@ -245,6 +259,7 @@ class Config(_Table, frozen=True):
     trading_calendar: TradingCalendarConfig = TradingCalendarConfig()
     circuit_breaker: CircuitBreakerConfig = CircuitBreakerConfig()
     broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
+    journal: JournalConfig = JournalConfig()
     strategy: dict[Name, SomeStrategyConfig] = {}
     symbols: dict[Name, SymbolConfig] = {}
     terminal: TerminalConfig = TerminalConfig()

@@ -20,6 +20,7 @@ from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, StopRun, TradingRearmed
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, MessageParked, RunStarted, RunStopped
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import guard_table
@@ -63,7 +64,8 @@ OfGuards = ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed 
 OfOrders = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved
 OfPositions = PositionOpened | PositionPriced | PositionReduced | PositionClosed | CloseFailed
 OfOthers = ForeignPositionSeen | ForeignPositionGone
-Heard = OfRun | OfMarket | OfGuards | OfOrders | OfPositions | OfOthers
+OfStorage = StorageStrained | StorageEased | BackupTaken
+Heard = OfRun | OfMarket | OfGuards | OfOrders | OfPositions | OfOthers | OfStorage
 
 
 class Held(msgspec.Struct):
@@ -147,6 +149,8 @@ def fold(state: ViewState, message: Heard) -> None:
             guard_table.end(guards, message.who, message.scope)
         case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
             pass  # events, nothing that lasts
+        case StorageStrained() | StorageEased() | BackupTaken():
+            pass  # what lasts of them is a hold
         case _:
             assert_never(message)
 

@@ -1,13 +1,13 @@
 """From a journal to ledgers: what each child knew, heard and said when the last process ended."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from evenkeel.messages.system import MessageParked
 from evenkeel.runtime.actor import restore
 from evenkeel.runtime.journal import ChildSnapshot, Record
-from evenkeel.runtime.publisher import Codec, Delivery
+from evenkeel.runtime.publisher import SUPERVISOR, Codec, Delivery
 from evenkeel.runtime.shell import ChildSpec, Entry, Kind, Ledger
 
 
@@ -25,6 +25,20 @@ def readable(snapshots: Mapping[str, ChildSnapshot], specs: Sequence[ChildSpec])
             else:
                 kept[spec.name] = snapshots[spec.name]
     return kept
+
+
+def ledgers_of(
+    read: Callable[[int], Iterable[Record]],
+    snapshots: Mapping[str, ChildSnapshot],
+    specs: Sequence[ChildSpec],
+    codec: Codec,
+    *,
+    tolerant: bool,
+) -> dict[str, Ledger]:
+    """The ledgers of a journal that ended: `read` gives its records from a number on. `tolerant` as in `ledgers_from`."""
+    kept = readable(snapshots, specs) if tolerant else snapshots
+    first_seq = min(kept[spec.name].upto_seq if spec.name in kept else 0 for spec in specs) + 1
+    return ledgers_from(read(first_seq), kept, specs, codec, tolerant=tolerant)
 
 
 def ledgers_from(
@@ -45,16 +59,21 @@ def ledgers_from(
     heard: dict[tuple[str, int], Entry] = {}
     parked: set[tuple[str, int]] = set()
     for record in records:
+        answered = heard.get((record.sender, record.cause_seq))
+        is_edge = record.sender in edges
+        is_said = is_edge and record.seq > upto[record.sender]
+        is_told = any(record.seq > upto.get(name, record.seq) for name in record.receivers)
+        if not (is_told or is_said or answered or record.sender == SUPERVISOR):
+            continue  # older than the snapshots of all whom it concerns; reading what it says would take most of the time
         message = codec.decode(bytes(record.body))
         delivery = Delivery(record.seq, record.time_utc_ms, record.cause_row, message)
         for name in record.receivers:
             if record.seq > upto.get(name, record.seq):
                 heard[name, record.seq] = entry = Entry(delivery)
                 tails[name].append(entry)
-        if record.sender in edges and record.seq > upto[record.sender]:
+        if is_said:
             tails[record.sender].append(Entry(delivery, said=True, done=True))
-        answered = heard.get((record.sender, record.cause_seq))
-        if answered is not None and record.sender not in edges:
+        if answered is not None and not is_edge:
             answered.done = True
             answered.recorded = [*(answered.recorded or []), bytes(record.body)]
         if isinstance(message, MessageParked):

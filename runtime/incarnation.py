@@ -123,7 +123,8 @@ class Incarnation(pykka.ThreadingActor):
             case Order.POLL:
                 shell.poll()
             case Order.SNAPSHOT:
-                self._tidy(every=1)
+                if not shell.renew(self._box.has_caught_up):
+                    self._tidy(every=1)
             case Order.CRASH:
                 raise KilledOnPurpose(shell.name)
             case Order.OVERFLOWED:

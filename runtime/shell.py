@@ -169,6 +169,20 @@ class Shell:
             if upto_seq:
                 self._publisher.snapshot(ChildSnapshot(self.name, upto_seq, state))
 
+    def renew(self, has_caught_up: Callable[[], bool]) -> bool:
+        """Write the state down as one of this moment, also when nothing is new in it: from disk nobody reads further back.
+
+        Only when nothing waits for the child, so that what was published until now is all in it; false: it was not done.
+        """
+        state = snapshot_of(self.child)
+        with self._publisher.lock:
+            if self.incarnation != self._publisher.incarnation(self.name) or not has_caught_up():
+                return False
+            self.ledger.snapshot, self.ledger.tail = state, []
+            if self._publisher.last_seq:
+                self._publisher.snapshot(ChildSnapshot(self.name, self._publisher.last_seq, state))
+            return True
+
     def _hear_as_edge(self, delivery: Delivery) -> None:
         is_echo = isinstance(delivery, Echo)
         entry = Entry(delivery, said=is_echo)

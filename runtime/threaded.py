@@ -22,6 +22,8 @@ MAILBOX_CAPACITY: Final = 65_536
 WATCH_EVERY_S: Final = 0.05
 IDLE_LOOK_S: Final = 0.005
 LETTERS_COUNTED_EVERY_S: Final = 1.0
+RECORDS_A_SNAPSHOT: Final = 50_000
+"""After so many every child is asked for its state, also one that hears little: a start reads no further back than that."""
 BOOT_DEADLINE_S: Final = 20.0
 FLUSH_S: Final = 5.0
 END_S: Final = 0.5
@@ -80,6 +82,7 @@ class ThreadedHost:
         self._restarts: list[tuple[float, str]] = []
         self._letters_counted: dict[str, int] = {}
         self._count_letters_s = monotonic_s()
+        self._snapshots_seq = publisher.last_seq
         self._ending = False
         self._chance = random.Random()
         self._thread = threading.Thread(target=self._supervise, name=SUPERVISOR, daemon=True)
@@ -198,6 +201,9 @@ class ThreadedHost:
             busy_s = running.overdue_s(self._vigil.awake_since_s)
             if busy_s is not None and not running.is_dismissed:
                 self._stuck(name, busy_s)
+        if self._publisher.last_seq - self._snapshots_seq >= RECORDS_A_SNAPSHOT:
+            self._snapshots_seq = self._publisher.last_seq
+            self.snapshot_all()
         if now_s >= self._count_letters_s:
             self._count_letters_s = now_s + LETTERS_COUNTED_EVERY_S
             self._count_dead()

@@ -50,6 +50,11 @@ flatten:
   first, last            from the command to the first and to the last of ten close requests handed to the terminal; its own
                          time to answer is not in it, and a call that hangs there delays them until it is given up
 
+restart:
+  restart                `evenkeel run` writes a journal of so many records with so many open positions, and is killed; then
+                         it is started in real time and killed again, as often as there are rounds. Two readings that agree,
+                         two seconds apart, are in it
+
 exit status: 0 measured, whatever was found; 1 nothing could be measured, a child crashed, or an open passed the gate
 after a kill; 2 bad flags
 """
@@ -60,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("runtime", "replay", "terminal", "kill", "flatten", "all"),
+        choices=("runtime", "replay", "terminal", "kill", "flatten", "restart", "all"),
         default="runtime",
         help="what to measure (%(default)s)",
     )
@@ -71,11 +76,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ticks", type=Path, metavar="FILE", help="for replay: parquet with time_msc, bid, ask; else synthetic"
     )
     parser.add_argument("--symbol", default="EURUSD", help="for replay: what those ticks are of (%(default)s)")
-    parser.add_argument("--rounds", type=_rounds, default=5, metavar="N", help="for replay: of each back-test (%(default)s)")
+    parser.add_argument("--rounds", type=_rounds, default=5, metavar="N", help="of each back-test, or starts (%(default)s)")
     parser.add_argument(
         "--long",
         action="store_true",
         help="for replay: also 100,000 trades and a year of ten symbols; for terminal: 10 million ticks",
+    )
+    parser.add_argument(
+        "--records", type=_records, default=1_000_000, metavar="N", help="for restart: in the journal (%(default)s)"
+    )
+    parser.add_argument(
+        "--positions", type=_positions, default=10, metavar="N", help="for restart: open, up to 10 (%(default)s)"
     )
     parser.add_argument("--profile", action="store_true", help="for replay: where the time of the job goes, and nothing else")
     parser.add_argument("--json", type=_out, metavar="OUT", help="write the figures there too")
@@ -88,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     from evenkeel.adapters import logs
     from evenkeel.adapters.history import HistoryUnreadable
     from evenkeel.adapters.os import write_durably
-    from evenkeel.commands.bench import flatten, kill, replay, runtime, terminal
+    from evenkeel.commands.bench import flatten, kill, replay, restart, runtime, terminal
     from evenkeel.commands.bench.figures import BenchFailed, in_conditions
     from evenkeel.runtime.journal import JournalError
     from evenkeel.runtime.threaded import BootFailed
@@ -114,6 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
             parts.append(in_conditions(kill.kill_while_a_call_hangs(arguments.seconds)))
         if arguments.what in ("flatten", "all"):
             parts.append(in_conditions(flatten.flatten(arguments.seconds)))
+        if arguments.what in ("restart", "all"):
+            parts.append(restart.figures(records=arguments.records, positions=arguments.positions, rounds=arguments.rounds))
         for figure in itertools.chain.from_iterable(parts):
             found.append(figure)
             print(_told(figure), flush=True)
@@ -165,6 +178,18 @@ def _seconds(text: str) -> float:
 def _rounds(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1_000:
         raise argparse.ArgumentTypeError(f"{text!r}: not a number of rounds from 1 to 1000")
+    return int(text)
+
+
+def _records(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a number of records from 1 to 100000000")
+    return int(text)
+
+
+def _positions(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a number from 1 to 10")
     return int(text)
 
 

@@ -18,7 +18,7 @@ from evenkeel.config.schema import Config
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import Message, RunStarted
 from evenkeel.runtime.clock import ManualClock, SteadyClock
-from evenkeel.runtime.fold import ledgers_from, readable
+from evenkeel.runtime.fold import ledgers_of
 from evenkeel.runtime.publisher import SUPERVISOR, Delivery, Publisher
 from evenkeel.runtime.shell import ChildSpec, Kind
 from evenkeel.runtime.stepped import SteppedHost
@@ -161,9 +161,7 @@ class Life:
         )
         specs = [_fragile(self._rare_looks(around.stand_in(spec, world)), around.fuse) for spec in children(world)]
         self.specs = specs
-        snapshots = store.snapshots if started.continued else readable(store.snapshots, specs)
-        first_seq = min(snapshots[spec.name].upto_seq if spec.name in snapshots else 0 for spec in specs) + 1
-        ledgers = ledgers_from(store.read(first_seq), snapshots, specs, CODEC, tolerant=not started.continued)
+        ledgers = ledgers_of(store.read, store.snapshots, specs, CODEC, tolerant=not started.continued)
         publisher = Publisher(
             routes=route_table(specs),
             codec=CODEC,

@@ -42,7 +42,7 @@ from evenkeel.messages.operator import (
 )
 from evenkeel.messages.system import Message, RunStarted
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
-from evenkeel.runtime.fold import ledgers_from
+from evenkeel.runtime.fold import ledgers_of
 from evenkeel.runtime.journal import JournalCorrupt
 from evenkeel.runtime.publisher import Delivery
 from evenkeel.runtime.shell import ChildSpec
@@ -684,9 +684,7 @@ class _World:
 
         life = self.life
         assert life is not None
-        snapshots = self.store.snapshots
-        first = min(one.upto_seq for one in snapshots.values()) + 1
-        ledgers = ledgers_from(self.store.read(first), snapshots, life.specs, CODEC)
+        ledgers = ledgers_of(self.store.read, self.store.snapshots, life.specs, CODEC, tolerant=False)
         for spec in life.specs:
             if spec.kind is Kind.ACTOR:
                 shell = Shell(spec, ledgers[spec.name], life.host.publisher)

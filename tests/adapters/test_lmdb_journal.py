@@ -1,22 +1,16 @@
-import datetime
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import lmdb
-import msgspec
 import pytest
+from journals import flip_a_byte, key, opened, row, rows, tamper, write
 
 from evenkeel.adapters.lmdb_files import DayFile
 from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
 from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrupt, Record, encode_record
-
-DAY_MS = 86_400_000
-FIRST_DAY = "1970-01-01"
 
 CHILD = """
 import sys
@@ -33,53 +27,8 @@ def row(seq):
 """
 
 
-def day_of(time_utc_ms: int) -> str:
-    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=time_utc_ms // DAY_MS)).isoformat()
-
-
-def row(seq: int, *, day: int = 0, padding: int = 0) -> tuple[int, bytes]:
-    body = msgspec.Raw(msgspec.msgpack.encode("x" * padding))
-    return seq, encode_record(Record(seq, day * DAY_MS, 0, -1, "feed", 1, ("position/EURUSD",), body))
-
-
-def rows(first_seq: int, last_seq: int, *, day: int = 0) -> list[tuple[int, bytes]]:
-    return [row(seq, day=day) for seq in range(first_seq, last_seq + 1)]
-
-
-def opened(folder: Path, **options: Any) -> LmdbJournal:
-    return LmdbJournal.open(folder, day_of=day_of, **options)
-
-
-def write(folder: Path, *appends: list[tuple[int, bytes]], clean: bool = True, **options: Any) -> None:
-    """One commit for each of `appends`."""
-    journal = opened(folder, **options)
-    for records in appends:
-        journal.append(records)
-        assert journal.flush(10)
-    journal.close(clean=clean)
-
-
 def seqs(records: Iterator[Record]) -> list[int]:
     return [record.seq for record in records]
-
-
-def tamper(folder: Path, table: str, key: bytes, value: bytes | None, day: str = FIRST_DAY) -> None:
-    """Put `value`, or delete the row for None, behind the journal's back."""
-    with lmdb.open(str(folder / f"{day}.journal"), subdir=False, max_dbs=4, map_size=1 << 30) as env:
-        db = env.open_db(table.encode(), create=False)
-        with env.begin(db, write=True) as txn:
-            assert txn.delete(key)
-            if value is not None:
-                txn.put(key, value)
-
-
-def key(seq: int) -> bytes:
-    return seq.to_bytes(8, "big")
-
-
-def flip_a_byte(folder: Path, seq: int, day: str = FIRST_DAY) -> None:
-    body = row(seq)[1]
-    tamper(folder, "records", key(seq), bytes([*body[:-1], body[-1] ^ 1]), day)
 
 
 def child(script: str, folder: Path) -> subprocess.Popen[str]:
@@ -184,28 +133,6 @@ def test_listeners_hear_of_each_commit(tmp_path: Path) -> None:
         assert journal.flush(10)
     journal.close(clean=True)
     assert heard == [1, 2]
-
-
-def test_a_killed_process_leaves_everything_that_it_called_durable(tmp_path: Path) -> None:
-    process = child(
-        """
-journal = LmdbJournal.open(folder, day_of=lambda _: "1970-01-01")
-journal.on_durable(lambda: print(journal.durable_seq, flush=True))
-for seq in range(1, 1_000_000):
-    journal.append([row(seq)])
-    if seq % 20 == 0:
-        journal.flush(10)
-""",
-        tmp_path,
-    )
-    with process:
-        said = [int(next_line(process)) for _ in range(50)]
-        process.kill()
-    journal = opened(tmp_path)
-    assert journal.last_seq >= said[-1] >= 50
-    assert not journal.was_clean
-    assert seqs(journal.read(1)) == list(range(1, journal.last_seq + 1))
-    journal.close(clean=True)
 
 
 def test_an_end_is_clean_only_when_it_was_said_to_be(tmp_path: Path) -> None:
@@ -370,12 +297,10 @@ def test_verify_finds_a_lost_day_in_the_middle(tmp_path: Path) -> None:
         verify(tmp_path)
 
 
-def test_of_a_large_file_only_the_end_is_checked_at_opening(tmp_path: Path) -> None:
-    write(tmp_path, rows(1, 200_000), *([row(seq)] for seq in range(200_001, 201_001)))
-    flip_a_byte(tmp_path, 7)
-    opened(tmp_path).close(clean=True)
-    flip_a_byte(tmp_path, 200_001)
-    with pytest.raises(JournalCorrupt, match="record 200001 is not"):
+def test_opening_also_looks_where_older_days_meet(tmp_path: Path) -> None:
+    write(tmp_path, [row(1)], [row(2, day=1)], [row(3, day=2)])
+    (tmp_path / "1970-01-02.journal").unlink()
+    with pytest.raises(JournalCorrupt, match=r"1970-01-03.journal: does not go on from record 1"):
         opened(tmp_path)
 
 

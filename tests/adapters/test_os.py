@@ -11,12 +11,16 @@ import pytest
 from evenkeel.adapters.os import (
     AccountLock,
     AlreadyRunning,
+    FolderNotLocal,
     FolderNotPrivate,
     connect,
+    forget_unfinished_writes,
+    linked_or_copied,
     listen,
     locked_within,
     private_folder,
     process_lives,
+    require_local,
     state_root,
     supports_unix_sockets,
     write_durably,
@@ -173,3 +177,36 @@ def test_a_unix_socket_replaces_one_that_was_left_behind(tmp_path: Path) -> None
 def test_only_addresses_of_this_machine_are_connected_to(address: str) -> None:
     with pytest.raises(ValueError):
         connect(address, 0.1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the list of mounts is Linux's")
+@pytest.mark.parametrize(
+    "kind, is_local", [("ext4", True), ("tmpfs", True), ("nfs4", False), ("cifs", False), ("fuse.sshfs", False)]
+)
+def test_a_folder_on_another_machine_is_refused(tmp_path: Path, kind: str, is_local: bool) -> None:
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 {os.major(device)}:{os.minor(device)} / /mnt rw,noatime shared:1 - {kind} server:/export rw\n")
+    if is_local:
+        require_local(tmp_path, mounts=mounts)
+    else:
+        with pytest.raises(FolderNotLocal, match=f"lies on {kind}, not on a disk of this machine: set EVENKEEL_STATE"):
+            require_local(tmp_path, mounts=mounts)
+
+
+def test_the_folder_of_the_tests_is_local(tmp_path: Path) -> None:
+    require_local(tmp_path)
+
+
+def test_what_a_killed_writer_left_is_cleared_away_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / ".head.77-88").write_text("half")
+    (tmp_path / ".header").write_text("another")
+    write_durably(tmp_path / "head", b"whole")
+    forget_unfinished_writes(tmp_path / "head")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".header", "head"]
+
+
+def test_a_linked_file_is_the_same_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    linked_or_copied(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"content"

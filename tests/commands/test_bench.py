@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from evenkeel.cli import main
-from evenkeel.commands.bench import replay, replay_input
+from evenkeel.commands.bench import replay, replay_input, restart
 from evenkeel.commands.bench.figures import NS_PER_MS, BenchFailed, latencies, rates
 from evenkeel.commands.bench.flatten import flatten
 from evenkeel.commands.bench.floors import supervisor_import
@@ -149,3 +149,11 @@ def test_an_import_is_measured_against_a_bare_interpreter() -> None:
     found = supervisor_import(rounds=1)
     assert found.values["bare_median_s"] > 0
     assert found.aim is not None
+
+
+def test_a_restart_is_measured_on_a_journal_that_a_real_run_has_written() -> None:
+    (figure,) = restart.figures(records=1_000, positions=2, rounds=1)
+    assert figure.values["records"] >= 1_000
+    assert figure.values["positions"] == 2
+    assert 0 < figure.values["serving_max_ms"] < figure.values["max_ms"]
+    assert figure.aim is not None

@@ -1,29 +1,25 @@
-"""The process dies without warning, or stands still, and is started again: it goes on where the journal ends."""
+"""The process dies without warning, or stands still, and is started again: it goes on where the journal ends.
+
+Three of its deaths come at any moment; EVENKEEL_RUN_KILLS=10 makes them more.
+"""
 
 import os
+import random
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NamedTuple
 
-import pytest
 from builders import specs_of
+from house import House, is_open, still_open
 
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.lmdb_journal import read_folder, verify
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
-from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
-from evenkeel.config.load import load
 from evenkeel.config.schema import Config
-from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, DealDone, DealEntry, OpenRequest
-from evenkeel.messages.codec import decode
+from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, DealDone, DealEntry
 from evenkeel.messages.operator import Mode, ModeChanged
-from evenkeel.messages.position import PositionClosed, PositionOpened
-from evenkeel.messages.system import Message, RunStarted
+from evenkeel.messages.position import PositionOpened
+from evenkeel.messages.system import RunStarted
 from evenkeel.runtime.clock import ManualClock
 from evenkeel.runtime.fold import ledgers_from
 from evenkeel.runtime.publisher import Publisher
@@ -31,76 +27,7 @@ from evenkeel.runtime.routes import RouteTable
 from evenkeel.runtime.shell import Kind, Shell
 from evenkeel.supervisor import CODEC, World, children
 
-CONFIG = """
-profile = "demo"
-[account]
-name = "test"
-[trading]
-enabled = true
-[entry]
-stop_pips = 6
-target_pips = 6
-cooldown_minutes = 0
-[limits]
-intent_expiry_s = "off"
-[broker_gateway]
-reconcile_s = 0.2
-[strategy.quick]
-kind = "ma_cross"
-symbols = ["EURUSD", "GBPUSD"]
-fast = 2
-slow = 3
-"""
-
-
-class Run(NamedTuple):
-    """A supervisor in a process of its own; its log is its standard error."""
-
-    process: subprocess.Popen[str]
-
-    def until(self, words: str) -> str:
-        """The next line of the log that holds `words`; the test's own time-out ends the waiting."""
-        assert self.process.stderr is not None
-        heard = []
-        for line in self.process.stderr:
-            heard.append(line)
-            if words in line:
-                return line
-        raise AssertionError(f"the process ended before it said {words!r}:\n{''.join(heard[-40:])}")
-
-
-class House(NamedTuple):
-    config: Config
-    folder: StateFolder
-    start: Callable[[], Run]
-    command: Callable[..., subprocess.CompletedProcess[str]]
-
-    def said(self) -> list[Message]:
-        return [decode(bytes(record.body)) for record in read_folder(self.folder.journal)]
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    environment = {**os.environ, "EVENKEEL_STATE": str(tmp_path / "state"), "NO_COLOR": "1"}
-    config = tmp_path / "test.toml"
-    config.write_text(CONFIG)
-    evenkeel = [sys.executable, "-m", "evenkeel.cli"]
-    processes: list[subprocess.Popen[str]] = []
-
-    def start() -> Run:
-        arguments = [*evenkeel, "run", "--config", str(config), "--speed", "300"]
-        process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
-        processes.append(process)
-        return Run(process)
-
-    def command(*words: str) -> subprocess.CompletedProcess[str]:
-        arguments = [*evenkeel, *words, "--account", "test"]
-        return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=30, check=False)
-
-    yield House(load(config), StateFolder(tmp_path / "state", "test"), start, command)
-    for process in processes:
-        process.kill()
-        process.communicate()
+KILLS = int(os.environ.get("EVENKEEL_RUN_KILLS", "3"))
 
 
 def test_a_killed_process_goes_on_where_its_journal_ends(house: House) -> None:
@@ -156,6 +83,27 @@ def test_positions_of_a_killed_process_are_still_managed_by_the_next_one(house: 
     assert len(magics) == len(set(magics))
 
 
+def test_a_process_that_is_killed_at_any_moment_forgets_nothing_and_orders_nothing_twice(house: House) -> None:
+    chance, before = random.Random(11), house.said()
+    for number in range(KILLS):
+        run = house.start()
+        run.until("the broker agrees")
+        house.command("start")
+        for _ in range(chance.randint(1, 5)):
+            run.until(" ")
+        run.process.kill()
+        run.process.wait()
+        said = house.said()
+        assert said[: len(before)] == before, f"kill {number}"
+        before = said
+    verify(house.folder.journal)
+    opened = [message.ticket for message in before if isinstance(message, PositionOpened)]
+    magics = [m.deal.magic for m in before if isinstance(m, DealDone) and m.deal.entry is DealEntry.IN]
+    assert opened
+    assert len(opened) == len(set(opened))
+    assert len(magics) == len(set(magics))
+
+
 def test_a_kill_while_the_supervisor_stands_still_lets_no_order_out_afterwards(house: House) -> None:
     run = house.start()
     run.until("the broker agrees")
@@ -185,11 +133,6 @@ def test_a_second_supervisor_of_the_same_account_is_refused(house: House) -> Non
     assert house.command("status").returncode == 0
 
 
-def still_open(said: list[Message]) -> set[int]:
-    closed = {message.ticket for message in said if isinstance(message, PositionClosed)}
-    return {message.ticket for message in said if isinstance(message, PositionOpened)} - closed
-
-
 def world_of(config: Config) -> World:
     """Enough of a world to make its actors; its broker is never asked."""
     specs = specs_of(config, ("EURUSD", "GBPUSD"))
@@ -202,10 +145,6 @@ def world_of(config: Config) -> World:
         profit_cents=lambda spec, points, steps, close: 0,
     )
     return World(config, specs, terminal, ManualClock(), QuoteBoard(), Gate(), terminal.ticks, lambda: 0)
-
-
-def is_open(message: Message) -> bool:
-    return isinstance(message, CallTerminal) and isinstance(message.request, OpenRequest)
 
 
 def test_what_the_threaded_host_recorded_is_what_each_actor_says_again(house: House) -> None:

@@ -10,6 +10,7 @@ from evenkeel.messages.system import Message, MessageParked
 from evenkeel.runtime.actor import snapshot_of
 from evenkeel.runtime.fold import ledgers_from, readable
 from evenkeel.runtime.journal import ChildSnapshot, MemoryJournal
+from evenkeel.runtime.publisher import SUPERVISOR
 from evenkeel.runtime.shell import ChildSpec, FoldDiverged, Ledger, Shell
 
 
@@ -108,7 +109,8 @@ def test_an_edge_gets_what_it_heard_and_said_in_the_order_of_the_journal() -> No
 @pytest.mark.parametrize("spec", [actor("a"), edge("a")], ids=["actor", "edge"])
 def test_parked_messages_are_skipped(spec: ChildSpec) -> None:
     rig = Rig("a")
-    rig.told(Asked("a", 1), Asked("a", 2), MessageParked("a", 1, "Asked", "no"))
+    rig.told(Asked("a", 1), Asked("a", 2))
+    rig.publisher.publish(SUPERVISOR, 0, [MessageParked("a", 1, "Asked", "no")])
     ledger = folded(rig.journal, spec)["a"]
     assert [entry.parked for entry in ledger.tail] == [True, False]
 

@@ -1,6 +1,6 @@
 """One incarnation over a ledger: what it says when it hears something, and how the next one comes back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -167,6 +167,38 @@ def test_a_short_tail_is_left_alone() -> None:
     one = shell(rig, actor("a"))
     hear(one, rig, 1, 2)
     one.tidy(box_empty=True, every=3)
+    assert rig.journal.snapshots == {}
+
+
+@pytest.mark.parametrize("kind", [actor, edge])
+def test_a_renewed_snapshot_counts_as_of_now_although_its_child_heard_nothing_since(kind: Callable[[str], ChildSpec]) -> None:
+    rig = Rig("a", "b")
+    one = shell(rig, kind("a"))
+    hear(one, rig, 1)
+    rig.told(Asked("b", 2), Asked("b", 3))
+    for _ in range(2):
+        assert one.renew(lambda: True)
+        assert rig.journal.snapshots["a"].upto_seq == rig.publisher.last_seq
+    assert one.ledger.tail == []
+    assert shell(rig, kind("a"), one.ledger.handed_on()).child.state == one.child.state
+
+
+def test_a_child_for_whom_something_waits_renews_nothing() -> None:
+    rig = Rig("a")
+    one = shell(rig, actor("a"))
+    hear(one, rig, 1)
+    rig.told(Asked("a", 2))
+    assert not one.renew(lambda: False)
+    assert rig.journal.snapshots == {}
+    assert [entry.delivery.message for entry in one.ledger.tail] == [Asked("a", 1)]
+
+
+def test_a_replaced_child_renews_nothing() -> None:
+    rig = Rig("a")
+    old = shell(rig, actor("a"))
+    hear(old, rig, 1)
+    shell(rig, actor("a"), old.ledger.handed_on())
+    assert not old.renew(lambda: True)
     assert rig.journal.snapshots == {}
 
 
