@@ -22,7 +22,7 @@ from evenkeel.adapters.strategy.edge import StrategyEdge
 from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.config.schema import Config
-from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
+from evenkeel.messages import broker_gateway, entry, market, operator, position, risk_limit, system, trading_calendar
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunStarted, RunStopped
@@ -74,6 +74,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "reporter?"],
     broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "reporter?"],
     broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "reporter?"],
+    risk_limit.LimitReached: ["reporter?"],
     # a position's life
     position.PositionOpened: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
     position.PositionPriced: ["position/{symbol}", "risk_limit", "reporter?"],
@@ -81,7 +82,7 @@ ROUTES: Final[Routes] = {
     position.PositionClosed: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
     position.ClosePosition: ["broker_gateway"],
     position.ReducePosition: ["position/{symbol}"],
-    position.CloseFailed: ["position/{symbol}", "reporter?"],
+    position.CloseFailed: ["position/{symbol}", "risk_limit", "reporter?"],
     # the broker
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],

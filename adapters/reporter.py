@@ -25,6 +25,7 @@ from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, StopRun, TradingRearmed
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.system import (
     ChildDown,
     ChildServing,
@@ -174,6 +175,9 @@ def told(state: ViewState, message: Heard) -> str | None:
         case FeedGap():
             gap_s = (message.to_utc_ms - message.from_utc_ms) / 1000
             return f"quotes of {message.symbol} over {gap_s:.1f} s could not be read again"
+        case LimitReached():
+            measured, bound = (_amount(value, message.unit, state.account) for value in (message.measured, message.bound))
+            return f"limit {message.limit}: {measured} against {bound}: {message.effect}"
         case ModeChanged() | TradingRearmed() | HoldPlaced() | HoldEnded() | BrokerAgreed() | BrokerDisagreed():
             return _guard_told(message)
         case _:
@@ -300,7 +304,7 @@ def _level(message: Heard) -> str:
             return "ERROR"
         case ChildDown() | LettersDead() | HoldPlaced() | BrokerDisagreed() | OrderRejected() | CloseFailed():
             return "WARNING"
-        case QuotesStale() | FeedGap() | ForeignPositionSeen():
+        case QuotesStale() | FeedGap() | ForeignPositionSeen() | LimitReached():
             return "WARNING"
         case OrderDenied() if message.by.startswith("position/"):
             return "DEBUG"  # a taken slot or a cooldown is everyday life

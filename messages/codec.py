@@ -15,12 +15,13 @@ from evenkeel.messages import (
     operator,
     position,
     retired,
+    risk_limit,
     system,
     trading_calendar,
 )
 from evenkeel.messages.system import Message, Observation
 
-_TOPICS: Final = (system, market, entry, position, broker_gateway, operator, trading_calendar, retired)
+_TOPICS: Final = (system, market, entry, position, broker_gateway, operator, risk_limit, trading_calendar, retired)
 
 
 def _said_in(topic: ModuleType) -> list[type[Message]]:
