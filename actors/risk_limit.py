@@ -99,7 +99,7 @@ class RiskLimit:
                 return self._position(message, now_utc_ms)
             case ForeignPositionSeen() | ForeignPositionGone():
                 self._foreign(message)
-                return limit_trips.margin_changed(self.config.limits, self.state)
+                return limit_trips.exposure_changed(self.config.limits, self.state)
             case SymbolSpecified() | DailyBarsRead():
                 return self._terms(message)
             case TradingDayStarted() | TradingRearmed():
@@ -203,7 +203,6 @@ class RiskLimit:
         self, message: PositionOpened | PositionPriced | PositionReduced | PositionClosed, now_utc_ms: int
     ) -> list[Message]:
         limits, state, holdings = self.config.limits, self.state, self.state.book.holdings
-        state.margin_cents = None
         said: list[Message] = []
         match message:
             case PositionOpened():
@@ -221,7 +220,7 @@ class RiskLimit:
                 pass  # closed already: its deal came late
             case _:
                 assert_never(message)
-        return [*said, *limit_trips.margin_changed(limits, state)]
+        return [*said, *limit_trips.exposure_changed(limits, state)]
 
     def _opened(self, opened: PositionOpened, now_utc_ms: int) -> list[Message]:
         """The reservation becomes the position's, and an order of ours from a fresh signal counts as a trade, once."""
@@ -247,7 +246,6 @@ class RiskLimit:
         return limit_trips.fill_slipped(self.config.limits, self.state, slipped_points, holding.fill, now_utc_ms)
 
     def _foreign(self, message: ForeignPositionSeen | ForeignPositionGone) -> None:
-        self.state.margin_cents = None
         match message:
             case ForeignPositionSeen():
                 self.state.book.holdings[message.ticket] = foreign_holding_of(message)
@@ -264,6 +262,8 @@ class RiskLimit:
                     self.state.daily_atr_points.pop(spec.symbol, None)  # it was in other points
                     self.state.hours.pop(spec.symbol, None)
                 self.state.book.specs[spec.symbol] = spec
+                if any(held.symbol == spec.symbol for held in self.state.book.holdings.values()):
+                    return limit_trips.exposure_changed(self.config.limits, self.state)
             case DailyBarsRead():
                 atr_points = daily_atr_points(message.days, self.config.catastrophe_stop.daily_atr_days)
                 if atr_points is not None:

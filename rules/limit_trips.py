@@ -22,8 +22,8 @@ from evenkeel.rules.losses import (
     sampled,
     week_loss_reached,
 )
-from evenkeel.rules.margin import MarginStep, half_left_steps, level_ppm, margin_step
-from evenkeel.rules.risk_limit import LimitHold, RiskState, lowest_cents, margin_cents
+from evenkeel.rules.margin import MarginStep, half_left_steps, held_margin_cents, level_ppm, margin_step
+from evenkeel.rules.risk_limit import LimitHold, RiskState, lowest_cents
 from evenkeel.rules.sizing import Expected
 
 NAME: Final = "risk_limit"
@@ -69,26 +69,14 @@ def equity_sampled(limits: LimitsConfig, state: RiskState, equity_cents: int) ->
         *_after_week_loss(limits, state),
         *_after_drawdown(limits, state),
         *_after_floor(limits, state),
-        *margin_changed(limits, state),
+        *_after_margin(limits, state),
     ]
 
 
-def margin_changed(limits: LimitsConfig, state: RiskState) -> list[Message]:
-    """Equity moved, or what is open did."""
-    equity_cents, used_cents = state.marks.equity_cents, margin_cents(state)
-    if equity_cents is None:
-        return []
-    before = state.margin_step
-    state.margin_step, limit_ppm = margin_step(limits.margin_level, equity_cents, used_cents)
-    if state.margin_step <= before:
-        return []
-    measured_ppm, effect = level_ppm(equity_cents, used_cents), _MARGIN_EFFECTS[state.margin_step]
-    said: list[Message] = [LimitReached("margin_level", measured_ppm, limit_ppm, "ppm", effect)]
-    if state.margin_step is MarginStep.HALVE:
-        said += _halved(state)
-    if state.margin_step is MarginStep.FLATTEN:
-        said.append(_lower(Mode.FLATTEN, f"margin_level: {measured_ppm / 1e4:.1f} % of {limit_ppm / 1e4:g} %"))
-    return said
+def exposure_changed(limits: LimitsConfig, state: RiskState) -> list[Message]:
+    """What is open has changed: until the broker tells of its margin again, leverage does."""
+    state.margin_cents = held_margin_cents(state.book, state.leverage)
+    return _after_margin(limits, state)
 
 
 def broker_refused(limits: LimitsConfig, state: RiskState, now_utc_ms: int) -> list[Message]:
@@ -154,6 +142,23 @@ def _after_floor(limits: LimitsConfig, state: RiskState) -> list[Message]:
         return []
     state.is_at_floor = True
     return [_lower(Mode.FLATTEN, f"balance_floor_pct: {lowest_cents(state)} cents left, the floor is {floor}")]
+
+
+def _after_margin(limits: LimitsConfig, state: RiskState) -> list[Message]:
+    equity_cents, used_cents = state.marks.equity_cents, state.margin_cents
+    if equity_cents is None:
+        return []
+    before = state.margin_step
+    state.margin_step, limit_ppm = margin_step(limits.margin_level, equity_cents, used_cents)
+    if state.margin_step <= before:
+        return []
+    measured_ppm, effect = level_ppm(equity_cents, used_cents), _MARGIN_EFFECTS[state.margin_step]
+    said: list[Message] = [LimitReached("margin_level", measured_ppm, limit_ppm, "ppm", effect)]
+    if state.margin_step is MarginStep.HALVE:
+        said += _halved(state)
+    if state.margin_step is MarginStep.FLATTEN:
+        said.append(_lower(Mode.FLATTEN, f"margin_level: {measured_ppm / 1e4:.1f} % of {limit_ppm / 1e4:g} %"))
+    return said
 
 
 def _halved(state: RiskState) -> list[Message]:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from evenkeel.config.schema import MarginLevelConfig, Off
 from evenkeel.messages.market import SymbolSpec
-from evenkeel.rules.sizing import PPM, Book, Holding, Reservation, cents_for, notional_per_step, ppm_of_pct, share_of
+from evenkeel.rules.sizing import PPM, Book, Holding, Reservation, notional_per_step, ppm_of_pct, share_of
 
 
 class MarginStep(IntEnum):
@@ -69,4 +69,6 @@ def half_left_steps(holding: Holding, spec: SymbolSpec) -> int:
 
 def _margin_cents(part: Holding | Reservation, book: Book, leverage: int) -> int:
     spec = book.specs.get(part.symbol)
-    return 0 if spec is None else cents_for(part.volume_steps, margin_per_step(spec, leverage))
+    if spec is None:
+        return 0
+    return -(-part.volume_steps * spec.notional_cents_per_lot // (spec.steps_per_lot * max(1, leverage)))

@@ -10,7 +10,7 @@ from evenkeel.messages.market import Direction
 from evenkeel.rules.bands import FAR_POINTS, SHUT, Band
 from evenkeel.rules.losses import day_loss_reached, drawdown_reached, floor_cents, week_loss_reached
 from evenkeel.rules.margin import level_equity_cents, margin_step, steps_of
-from evenkeel.rules.risk_limit import RiskState, lowest_cents, margin_cents
+from evenkeel.rules.risk_limit import RiskState, lowest_cents
 from evenkeel.rules.sizing import Book, Holding, floating_cents, ppm_of_pct, share_of
 
 _ROUNDING_CENTS = 1
@@ -60,7 +60,7 @@ def _is_due(limits: LimitsConfig, state: RiskState) -> bool:
     floor, equity_cents = floor_cents(limits.balance_floor_pct, state.start_balance_cents), state.marks.equity_cents
     if floor is not None and not state.is_at_floor and lowest_cents(state) <= floor:
         return True
-    if equity_cents is not None and margin_step(limits.margin_level, equity_cents, margin_cents(state))[0] != state.margin_step:
+    if equity_cents is not None and margin_step(limits.margin_level, equity_cents, state.margin_cents)[0] != state.margin_step:
         return True
     return state.day_loss is None and day_loss_reached(limits.day_loss_pct, state.marks) is not None
 
@@ -89,10 +89,9 @@ def _levels_cents(limits: LimitsConfig, state: RiskState) -> Iterator[int]:
     floor = floor_cents(limits.balance_floor_pct, state.start_balance_cents)
     if floor is not None and not state.is_at_floor:
         yield floor
-    used_cents = margin_cents(state)
     for _, limit_pct in steps_of(limits.margin_level):
         if limit_pct != "off":
-            yield level_equity_cents(used_cents, limit_pct)
+            yield level_equity_cents(state.margin_cents, limit_pct)
     for limit_pct in (drawdown.reduce_pct, drawdown.halve_pct, drawdown.close_only_pct, drawdown.flatten_pct):
         if limit_pct != "off" and marks.peak_cents is not None:
             yield marks.peak_cents - share_of(marks.peak_cents, ppm_of_pct(limit_pct))

@@ -86,8 +86,8 @@ class RiskState(msgspec.Struct):
 
     `day_loss` and `week_loss` are the falls that ended entries for this day and week, whatever equity did since; `holds` are
     by the reason that they refuse with. `hold_until_utc_ms` is the end of the longest hold that was said. `deal_ticket` is
-    the newest deal that was counted. `margin_cents` is the broker's figure while nothing has changed since, else None;
-    `start_balance_cents` is the first balance that was read, or the one at which a person rearmed after the floor.
+    the newest deal that was counted. `margin_cents` is in use: the broker's figure while nothing has changed since, else by
+    leverage; `start_balance_cents` is the first balance that was read, or the one at which a person rearmed after the floor.
     """
 
     book: Book = msgspec.field(default_factory=Book)
@@ -103,7 +103,7 @@ class RiskState(msgspec.Struct):
     week_loss: Fall | None = None
     week_ends_utc_ms: int = 0
     leverage: int = 1
-    margin_cents: int | None = None
+    margin_cents: int = 0
     margin_step: MarginStep = MarginStep.NONE
     start_balance_cents: int | None = None
     is_at_floor: bool = False
@@ -113,11 +113,6 @@ class RiskState(msgspec.Struct):
     slips_utc_ms: tuple[int, ...] = ()
     hours: dict[str, HourCloses] = {}
     holds: dict[DenialReason, LimitHold] = {}
-
-
-def margin_cents(state: RiskState) -> int:
-    """Margin in use: the broker's figure while it is fresh, else by leverage."""
-    return held_margin_cents(state.book, state.leverage) if state.margin_cents is None else state.margin_cents
 
 
 # May it enter, and how large
@@ -229,13 +224,13 @@ def _lost(limits: LimitsConfig, state: RiskState, proposal: EntryProposed) -> Re
 
 def _too_little_margin(limits: LimitsConfig, state: RiskState) -> Refusal | None:
     """While the margin level is at the step that holds, or beyond it."""
-    equity_cents, used_cents = state.marks.equity_cents, margin_cents(state)
+    equity_cents = state.marks.equity_cents
     if equity_cents is None:
         return None
-    step, limit_ppm = margin_step(limits.margin_level, equity_cents, used_cents)
+    step, limit_ppm = margin_step(limits.margin_level, equity_cents, state.margin_cents)
     if step < MarginStep.HOLD:
         return None
-    return Refusal(DenialReason.MARGIN_LEVEL, level_ppm(equity_cents, used_cents), limit_ppm, "ppm")
+    return Refusal(DenialReason.MARGIN_LEVEL, level_ppm(equity_cents, state.margin_cents), limit_ppm, "ppm")
 
 
 def _too_many(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Refusal | None:
@@ -339,7 +334,7 @@ def _group_risk_cents(state: RiskState, leg: Leg, slippage_points: int) -> int:
 def _margin_used_cents(state: RiskState) -> int:
     """By the broker or by leverage, whichever is more, and what is on its way."""
     held = held_margin_cents(state.book, state.leverage)
-    return max(held, margin_cents(state)) + reserved_margin_cents(state.book, state.leverage)
+    return max(held, state.margin_cents) + reserved_margin_cents(state.book, state.leverage)
 
 
 def _ppm_of(multiple: float | Off) -> int | None:
