@@ -25,10 +25,21 @@ from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.adapters.wall_clock import WallClock
 from evenkeel.config.load import canonical
 from evenkeel.config.schema import Config
-from evenkeel.messages import broker_gateway, entry, market, operator, position, storage, system, trading_calendar
+from evenkeel.messages import (
+    broker_gateway,
+    entry,
+    market,
+    operator,
+    position,
+    risk_limit,
+    storage,
+    system,
+    trading_calendar,
+)
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
+from evenkeel.rules.symbols import quote_age_ms_max
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_of
 from evenkeel.runtime.journal import Journal
@@ -78,6 +89,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "reporter?"],
     broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "reporter?"],
     broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "reporter?"],
+    risk_limit.LimitReached: ["reporter?"],
     # a position's life
     position.PositionOpened: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
     position.PositionPriced: ["position/{symbol}", "risk_limit", "reporter?"],
@@ -85,7 +97,7 @@ ROUTES: Final[Routes] = {
     position.PositionClosed: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
     position.ClosePosition: ["broker_gateway"],
     position.ReducePosition: ["position/{symbol}"],
-    position.CloseFailed: ["position/{symbol}", "reporter?"],
+    position.CloseFailed: ["position/{symbol}", "risk_limit", "reporter?"],
     # the broker
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
@@ -282,7 +294,7 @@ def route_table(specs: Sequence[ChildSpec]) -> RouteTable:
 
 
 def terminal_edge(world: World) -> TerminalEdge:
-    age_s = world.config.limits.quote_age_s_max
+    closes_per_s = world.config.limits.requests.close_per_s
     return TerminalEdge(
         world.broker,
         world.symbols,
@@ -291,13 +303,13 @@ def terminal_edge(world: World) -> TerminalEdge:
         journal=world.journal,
         kill_epoch=world.kill_epoch,
         monotonic_ns=world.clock.monotonic_ns,
-        quote_age_ms_max=None if age_s == "off" else round(age_s * 1000),
+        quote_age_ms_max=_quote_ages_ms(world),
+        closes_per_s=None if closes_per_s == "off" or world.source is None else closes_per_s,
         reading_every_ms=world.reading_every_ms,
     )
 
 
 def market_feed(world: World) -> MarketFeed:
-    age_s = world.config.limits.quote_age_s_max
     timeframes = {
         symbol: tuple(sorted({s.timeframe for s in world.config.strategy.values() if symbol in s.symbols}))
         for symbol in world.symbols
@@ -309,9 +321,15 @@ def market_feed(world: World) -> MarketFeed:
         history=world.history,
         monotonic_ns=world.clock.monotonic_ns,
         source=world.source,
-        quote_age_ms_max=None if age_s == "off" or world.source is None else round(age_s * 1000),
+        quote_age_ms_max={} if world.source is None else _quote_ages_ms(world),
         sample_after=world.sample_after,
     )
+
+
+def _quote_ages_ms(world: World) -> dict[str, int]:
+    """How old a quote may be, by the symbols for which that is limited."""
+    ages_ms = {symbol: quote_age_ms_max(symbol, world.config.limits) for symbol in world.symbols}
+    return {symbol: age_ms for symbol, age_ms in ages_ms.items() if age_ms is not None}
 
 
 def _actor(name: str, make: Callable[[], Any]) -> ChildSpec:

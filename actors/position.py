@@ -33,6 +33,7 @@ from evenkeel.rules.exits import (
     retry_delay_ms,
     watches_for,
 )
+from evenkeel.rules.session import session_refusal
 from evenkeel.rules.symbols import points_per_pip
 
 A_PERSON_ASKS: Final = (ExitReason.OPERATOR, ExitReason.FLATTEN)
@@ -160,11 +161,12 @@ class Position:
 
     def refusals(self, signal: SignalRaised, now_utc_ms: int) -> Iterator[Refusal]:
         """All that stands against `signal` here now, the one that is answered with first. Changes nothing."""
-        spec, slot = self.state.spec, signal.lineage.slot
+        spec, strategy = self.state.spec, signal.lineage.strategy
         if spec is None or spec.spec_id != signal.spec_id:
             yield Refusal(DenialReason.SPEC_UNKNOWN)
         checks = (
-            self._slot_refusal(slot),
+            self._slot_refusal(strategy) if self._free_slot(signal.lineage) is None else None,
+            session_refusal(self._config.limits.session, now_utc_ms),
             cooldown_refusal(now_utc_ms, self.state.cooldown_until_utc_ms) if signal.lineage.level == 0 else None,
             spread_refusal(self._config.entry, signal.quote, signal.spread_median_points),
         )
@@ -190,15 +192,31 @@ class Position:
     def _lineage(self, signal: SignalRaised) -> Lineage:
         proposal_id = f"{self._symbol}-{self.state.proposals}"
         chain_id = signal.lineage.chain_id or proposal_id
-        return msgspec.structs.replace(signal.lineage, proposal_id=proposal_id, chain_id=chain_id)
+        slot = self._free_slot(signal.lineage)
+        slot = signal.lineage.slot if slot is None else slot
+        return msgspec.structs.replace(signal.lineage, proposal_id=proposal_id, chain_id=chain_id, slot=slot)
 
-    def _slot_refusal(self, slot: int) -> Refusal | None:
-        held = [position for position in self.state.positions.values() if position.lineage.slot == slot]
-        if any(position.closing is not None for position in held):
-            return Refusal(DenialReason.CLOSING, len(held), 1, "count")
-        if held or slot in self.state.pending:
-            return Refusal(DenialReason.SLOT_TAKEN, 1, 1, "count")
-        return None
+    def _free_slot(self, lineage: Lineage) -> int | None:
+        """The slot that was asked for, else the first free one; None when as many are taken as there may be."""
+        taken = self._taken_slots()
+        if len(taken) >= self._slots(lineage.strategy):
+            return None
+        free: int = next(slot for slot in (lineage.slot, *range(len(taken) + 1)) if slot not in taken)
+        return free
+
+    def _taken_slots(self) -> list[int]:
+        """By positions, and by orders in flight or of unknown outcome; adopted positions may share one."""
+        return [*(position.lineage.slot for position in self.state.positions.values()), *self.state.pending]
+
+    def _slots(self, strategy: str) -> int:
+        """How many positions the symbol may have when this strategy wants one more."""
+        declared = self._config.strategy[strategy].slots if strategy in self._config.strategy else 1
+        return max(self._config.limits.per_symbol_slots, declared)
+
+    def _slot_refusal(self, strategy: str) -> Refusal:
+        taken, most = len(self._taken_slots()), self._slots(strategy)
+        is_closing = any(position.closing is not None for position in self.state.positions.values())
+        return Refusal(DenialReason.CLOSING if is_closing else DenialReason.SLOT_TAKEN, taken, most, "count")
 
     def _free(self, slot: int, proposal_id: str) -> None:
         if self.state.pending.get(slot) == proposal_id:
@@ -209,8 +227,8 @@ class Position:
         if opened.ticket in self.state.positions:
             return ()
         position = self.state.positions[opened.ticket] = self._managed(opened)
-        cooldown_ms = round(self._config.entry.cooldown_minutes * 60_000)
-        self.state.cooldown_until_utc_ms = max(self.state.cooldown_until_utc_ms, opened.opened_utc_ms + cooldown_ms)
+        if self._config.entry.cooldown_from == "open":
+            self._cool_down(opened.opened_utc_ms)
         said: list[Message] = [self._arm(position, opened.spec_id)]
         if self._config.exit.time_stop_minutes != "off":
             due = opened.opened_utc_ms + round(self._config.exit.time_stop_minutes * 60_000)
@@ -220,6 +238,10 @@ class Position:
         elif self.state.mode is Mode.FLATTEN:
             said += self._close(opened.ticket, ExitReason.FLATTEN)
         return said
+
+    def _cool_down(self, from_utc_ms: int) -> None:
+        cooldown_ms = round(self._config.entry.cooldown_minutes * 60_000)
+        self.state.cooldown_until_utc_ms = max(self.state.cooldown_until_utc_ms, from_utc_ms + cooldown_ms)
 
     def _managed(self, opened: PositionOpened) -> ManagedPosition:
         """The plan of a position; one that came without (adopted) gets the configured distances."""
@@ -350,6 +372,8 @@ class Position:
         position = self.state.positions.pop(closed.ticket, None)
         if position is None:
             return ()
+        if self._config.entry.cooldown_from == "close":
+            self._cool_down(closed.closed_utc_ms)
         timers = [f"time/{closed.ticket}"] if self._config.exit.time_stop_minutes != "off" else []
         if position.closing is not None and position.closing.waiting:
             timers.append(f"retry/{closed.ticket}")

@@ -17,33 +17,40 @@ from evenkeel.messages.broker_gateway import (
     OrderRejected,
 )
 from evenkeel.messages.entry import EntryProposed, OpenPosition, OrderDenied
-from evenkeel.messages.market import BarClosed, DailyBarsRead, SymbolSpecified
-from evenkeel.messages.operator import HoldPlaced, LowerMode, Mode, TradingRearmed
-from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.market import BarClosed, DailyBarsRead, Direction, SymbolSpecified
+from evenkeel.messages.operator import TradingRearmed
+from evenkeel.messages.position import (
+    ClosedBy,
+    CloseFailed,
+    CloseFailure,
+    PositionClosed,
+    PositionOpened,
+    PositionPriced,
+    PositionReduced,
+)
 from evenkeel.messages.system import Message
 from evenkeel.messages.trading_calendar import TradingDayStarted
+from evenkeel.rules import limit_trips
 from evenkeel.rules.catastrophe_stop import daily_atr_points
+from evenkeel.rules.correlation import HourCloses, minute_closed
 from evenkeel.rules.entries import Refusal
-from evenkeel.rules.risk_limit import (
-    CANNOT_BE_SIZED,
-    DrawdownStep,
-    RiskState,
-    Sized,
-    at_day_start,
-    day_counted,
-    day_loss_reached,
-    drawdown_reached,
-    entry_refusal,
-    entry_refusals,
-    hour_end_utc_ms,
-    needs_equity,
-    rearmed,
-    sampled,
-    sized,
-    trade_counted,
-    trades_in_hour,
+from evenkeel.rules.exits import sign
+from evenkeel.rules.frequency import RequestCounts, day_counted, request_counted, request_not_sent, slippage_points_max
+from evenkeel.rules.losses import DrawdownStep, at_day_start, at_week_start, rearmed
+from evenkeel.rules.margin import MarginStep
+from evenkeel.rules.risk_limit import CANNOT_BE_SIZED, RiskState, Sized, entry_refusal, entry_refusals, needs_equity, sized
+from evenkeel.rules.sizing import (
+    Expected,
+    Holding,
+    Reservation,
+    floating_cents,
+    foreign_holding_of,
+    holding_of,
+    marked,
+    priced,
+    realized,
+    reduced,
 )
-from evenkeel.rules.sizing import Reservation, floating_cents, foreign_holding_of, holding_of, marked, priced, realized, reduced
 
 Heard = (
     SymbolSpecified
@@ -61,6 +68,7 @@ Heard = (
     | PositionPriced
     | PositionReduced
     | PositionClosed
+    | CloseFailed
     | ForeignPositionSeen
     | ForeignPositionGone
     | DealDone
@@ -70,7 +78,7 @@ Heard = (
 class RiskLimit:
     """Entries only: nothing here delays or refuses an exit."""
 
-    name = "risk_limit"
+    name = limit_trips.NAME
 
     def __init__(self, config: Config) -> None:
         self.config, self.state = config, RiskState()
@@ -82,15 +90,16 @@ class RiskLimit:
                 return self._money(message)
             case EntryProposed():
                 return self._answer(message, now_utc_ms)
-            case OrderDenied() | OrderRejected() | OrderOutcomeResolved():
-                self.state.book.reservations.pop(message.proposal_id, None)
-                return []
-            case OrderOutcomeUnknown():
-                return []  # it may be executed: what is reserved stays reserved
+            case OrderDenied() | OrderRejected() | OrderOutcomeUnknown() | OrderOutcomeResolved():
+                return self._order(message, now_utc_ms)
+            case CloseFailed():
+                is_refused = message.failure is CloseFailure.REJECTED
+                return limit_trips.broker_refused(self.config.limits, self.state, now_utc_ms) if is_refused else []
             case PositionOpened() | PositionPriced() | PositionReduced() | PositionClosed():
                 return self._position(message, now_utc_ms)
             case ForeignPositionSeen() | ForeignPositionGone():
-                return self._foreign(message)
+                self._foreign(message)
+                return limit_trips.exposure_changed(self.config.limits, self.state)
             case SymbolSpecified() | DailyBarsRead():
                 return self._terms(message)
             case TradingDayStarted() | TradingRearmed():
@@ -142,12 +151,16 @@ class RiskLimit:
         )
 
     def _reserved(self, proposal: EntryProposed, order: Sized, now_utc_ms: int) -> OpenPosition:
-        limits = self.config.limits
-        self.state.book.reservations[proposal.proposal_id] = Reservation(
+        limits, state = self.config.limits, self.state
+        state.requests = request_counted(limits.requests, state.requests, now_utc_ms)
+        state.book.reservations[proposal.proposal_id] = Reservation(
             symbol=proposal.symbol,
+            direction=proposal.direction,
             volume_steps=order.volume_steps,
             risk_cents=order.risk_cents,
             is_fresh=proposal.lineage.level == 0,
+            asked_utc_ms=now_utc_ms,
+            fill=self._expected(proposal),
         )
         return OpenPosition(
             proposal_id=proposal.proposal_id,
@@ -166,24 +179,56 @@ class RiskLimit:
             bound_by=order.bound_by,
         )
 
+    def _expected(self, proposal: EntryProposed) -> Expected | None:
+        floor_points = self.config.entry.spread_points_floor
+        most_points = slippage_points_max(self.config.limits.slippage, proposal.spread_median_points, floor_points)
+        price_points = proposal.quote.ask_points if proposal.direction is Direction.BUY else proposal.quote.bid_points
+        return None if most_points is None else Expected(price_points, most_points)
+
+    def _order(
+        self, message: OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved, now_utc_ms: int
+    ) -> list[Message]:
+        """What became of an order that did not open; one that may be executed keeps what is reserved for it."""
+        state = self.state
+        match message:
+            case OrderDenied():
+                reservation = state.book.reservations.pop(message.proposal_id, None)
+                if reservation is not None:
+                    state.requests = request_not_sent(state.requests, reservation.asked_utc_ms)
+                return []
+            case OrderRejected():
+                state.book.reservations.pop(message.proposal_id, None)
+                return limit_trips.broker_refused(self.config.limits, state, now_utc_ms)
+            case OrderOutcomeUnknown():
+                return limit_trips.broker_refused(self.config.limits, state, now_utc_ms)
+            case OrderOutcomeResolved():
+                state.book.reservations.pop(message.proposal_id, None)
+                return []
+            case _:
+                assert_never(message)
+
     def _position(
         self, message: PositionOpened | PositionPriced | PositionReduced | PositionClosed, now_utc_ms: int
     ) -> list[Message]:
-        holdings = self.state.book.holdings
+        limits, state, holdings = self.config.limits, self.state, self.state.book.holdings
+        said: list[Message] = []
         match message:
             case PositionOpened():
-                return self._opened(message, now_utc_ms)
+                said = self._opened(message, now_utc_ms)
             case PositionPriced() if message.ticket in holdings:
-                holdings[message.ticket] = priced(holdings[message.ticket], message)
+                said = self._priced(message, holdings[message.ticket], now_utc_ms)
             case PositionReduced() if message.ticket in holdings:
                 holdings[message.ticket] = reduced(holdings[message.ticket], message)
-            case PositionClosed():
-                holdings.pop(message.ticket, None)
-            case PositionPriced() | PositionReduced():
+            case PositionClosed() if message.ticket in holdings:
+                del holdings[message.ticket]
+                if message.by is ClosedBy.APP:
+                    limit_trips.broker_served(state)
+                said = limit_trips.trade_closed(limits, state, message.net_cents, now_utc_ms)
+            case PositionPriced() | PositionReduced() | PositionClosed():
                 pass  # closed already: its deal came late
             case _:
                 assert_never(message)
-        return []
+        return [*said, *limit_trips.exposure_changed(limits, state)]
 
     def _opened(self, opened: PositionOpened, now_utc_ms: int) -> list[Message]:
         """The reservation becomes the position's, and an order of ours from a fresh signal counts as a trade, once."""
@@ -191,23 +236,24 @@ class RiskLimit:
         reservation = book.reservations.pop(opened.lineage.proposal_id, None)
         before = book.holdings.get(opened.ticket)
         book.holdings[opened.ticket] = holding_of(opened, reservation)
-        is_new = before is None or before.is_foreign
-        return self._count_trade(now_utc_ms) if is_new and not opened.adopted and opened.lineage.level == 0 else []
+        is_ours = (before is None or before.is_foreign) and not opened.adopted
+        if is_ours:
+            limit_trips.broker_served(self.state)
+        is_trade = is_ours and opened.lineage.level == 0
+        return limit_trips.trade_opened(self.config.limits, self.state, now_utc_ms) if is_trade else []
 
-    def _count_trade(self, now_utc_ms: int) -> list[Message]:
-        limits, state = self.config.limits, self.state
-        state.counts = trade_counted(state.counts, now_utc_ms)
-        said: list[Message] = []
-        if limits.trades_per_hour != "off" and trades_in_hour(state.counts, now_utc_ms) >= limits.trades_per_hour:
-            said += self._hold(f"trades_per_hour: {limits.trades_per_hour} opened", hour_end_utc_ms(now_utc_ms))
-        if limits.trades_per_day != "off" and state.counts.today >= limits.trades_per_day:
-            said += self._hold(f"trades_per_day: {limits.trades_per_day} opened", state.day_ends_utc_ms)
-            days = state.counts.days_at_limit + 1
-            if limits.trades_limit_days_max != "off" and days >= limits.trades_limit_days_max:
-                said.append(self._lower(Mode.CLOSE_ONLY, f"trades_per_day: reached on {days} days in a row"))
-        return said
+    def _priced(self, deal: PositionPriced, holding: Holding, now_utc_ms: int) -> list[Message]:
+        """A fill that slipped counts once, however many deals tell of it."""
+        self.state.book.holdings[deal.ticket] = now = priced(holding, deal)
+        if holding.fill is None:
+            return []
+        slipped_points = sign(holding.direction) * (deal.entry_points - holding.fill.price_points)
+        if slipped_points <= holding.fill.slippage_points_max:
+            return []
+        self.state.book.holdings[deal.ticket] = msgspec.structs.replace(now, fill=None)
+        return limit_trips.fill_slipped(self.config.limits, self.state, slipped_points, holding.fill, now_utc_ms)
 
-    def _foreign(self, message: ForeignPositionSeen | ForeignPositionGone) -> list[Message]:
+    def _foreign(self, message: ForeignPositionSeen | ForeignPositionGone) -> None:
         match message:
             case ForeignPositionSeen():
                 self.state.book.holdings[message.ticket] = foreign_holding_of(message)
@@ -215,7 +261,6 @@ class RiskLimit:
                 self.state.book.holdings.pop(message.ticket, None)
             case _:
                 assert_never(message)
-        return []
 
     def _terms(self, message: SymbolSpecified | DailyBarsRead) -> list[Message]:
         match message:
@@ -223,7 +268,10 @@ class RiskLimit:
                 before = self.state.book.specs.get(spec.symbol)
                 if before is not None and before.digits != spec.digits:
                     self.state.daily_atr_points.pop(spec.symbol, None)  # it was in other points
+                    self.state.hours.pop(spec.symbol, None)
                 self.state.book.specs[spec.symbol] = spec
+                if any(held.symbol == spec.symbol for held in self.state.book.holdings.values()):
+                    return limit_trips.exposure_changed(self.config.limits, self.state)
             case DailyBarsRead():
                 atr_points = daily_atr_points(message.days, self.config.catastrophe_stop.daily_atr_days)
                 if atr_points is not None:
@@ -237,11 +285,18 @@ class RiskLimit:
         match message:
             case TradingDayStarted():
                 state.counts = day_counted(state.counts, self.config.limits.trades_per_day)
+                state.requests = RequestCounts(0, state.requests.latest_utc_ms)
                 state.marks, state.day_loss = at_day_start(state.marks), None
                 state.day_ends_utc_ms = message.ends_utc_ms
+                if message.started_utc_ms >= state.week_ends_utc_ms:
+                    state.marks, state.week_loss = at_week_start(state.marks), None
+                    state.week_ends_utc_ms = message.week_ends_utc_ms
             case TradingRearmed():
                 state.counts = msgspec.structs.replace(state.counts, days_at_limit=0)
-                state.marks, state.drawdown = rearmed(state.marks), DrawdownStep.NONE
+                state.marks, state.drawdown, state.losses_in_a_row = rearmed(state.marks), DrawdownStep.NONE, 0
+                state.margin_step = MarginStep.NONE
+                if state.is_at_floor:
+                    state.start_balance_cents, state.is_at_floor = state.balance_cents, False
             case _:
                 assert_never(message)
         return []
@@ -251,16 +306,29 @@ class RiskLimit:
         state = self.state
         match message:
             case AccountRead():
-                state.balance_cents = message.balance_cents
+                state.balance_cents, state.leverage, state.margin_cents = (
+                    message.balance_cents,
+                    message.leverage,
+                    message.margin_cents,
+                )
+                if state.start_balance_cents is None:
+                    state.start_balance_cents = message.balance_cents
                 return self._sample(message.equity_cents)
             case DealDone(deal=deal):
                 self._settle(deal)
                 return self._sample_own()
             case BarClosed():
-                is_for_sampling = message.timeframe == "M1" and not message.late
-                return self.mark(message.symbol, message.close_points, message.close_ask_points) if is_for_sampling else []
+                return self._bar(message)
             case _:
                 assert_never(message)
+
+    def _bar(self, bar: BarClosed) -> list[Message]:
+        """A late bar tells how symbols move together, but nothing of what equity is now."""
+        if bar.timeframe != "M1":
+            return []
+        if self.config.limits.correlated_risk_pct != "off":
+            minute_closed(self.state.hours.setdefault(bar.symbol, HourCloses()), bar.open_utc_ms, bar.close_points)
+        return [] if bar.late else self.mark(bar.symbol, bar.close_points, bar.close_ask_points)
 
     def _sample_own(self) -> list[Message]:
         balance_cents = self.state.balance_cents
@@ -279,33 +347,4 @@ class RiskLimit:
             state.book.holdings[deal.position_ticket] = realized(holding, deal.volume_steps)
 
     def _sample(self, equity_cents: int) -> list[Message]:
-        self.state.marks = sampled(self.state.marks, equity_cents)
-        return [*self._after_day_loss(), *self._after_drawdown()]
-
-    def _after_day_loss(self) -> list[Message]:
-        state = self.state
-        if state.day_loss is not None:
-            return []
-        fall = state.day_loss = day_loss_reached(self.config.limits.day_loss_pct, state.marks)
-        if fall is None:
-            return []
-        return self._hold(f"day_loss_pct: lost {fall.cents} of {fall.limit_cents} cents", state.day_ends_utc_ms)
-
-    def _after_drawdown(self) -> list[Message]:
-        """Said when a graver step is reached, not while equity stays there."""
-        before = self.state.drawdown
-        self.state.drawdown, fall = drawdown_reached(self.config.limits.drawdown, self.state.marks)
-        if fall is None or self.state.drawdown <= max(before, DrawdownStep.HALVE):
-            return []
-        mode = Mode.FLATTEN if self.state.drawdown is DrawdownStep.FLATTEN else Mode.CLOSE_ONLY
-        return [self._lower(mode, f"drawdown_pct: {fall.cents} of {fall.limit_cents} cents below the peak")]
-
-    def _hold(self, reason: str, until_utc_ms: int) -> list[Message]:
-        """Says nothing while a longer hold of ours stands: the gateway would take the shorter one in its place."""
-        if until_utc_ms < self.state.hold_until_utc_ms:
-            return []
-        self.state.hold_until_utc_ms = until_utc_ms
-        return [HoldPlaced(who=self.name, scope="account", reason=reason, until_utc_ms=until_utc_ms)]
-
-    def _lower(self, mode: Mode, reason: str) -> LowerMode:
-        return LowerMode(mode=mode, by=self.name, reason=reason)
+        return limit_trips.equity_sampled(self.config.limits, self.state, equity_cents)

@@ -7,7 +7,7 @@ import msgspec
 from evenkeel.config.schema import TradingCalendarConfig
 from evenkeel.messages.system import Message, RunStarted, SetTimer, TimerDue
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules.trading_calendar import day_end, day_start, trading_day
+from evenkeel.rules.trading_calendar import day_end, day_start, trading_day, week_end
 
 
 class TradingCalendarState(msgspec.Struct):
@@ -38,4 +38,5 @@ class TradingCalendar:
             return [timer]
         self.state.day = day
         started_utc_ms = day_start(now_utc_ms, boundary, zone)
-        return [TradingDayStarted(day=day, started_utc_ms=started_utc_ms, ends_utc_ms=ends_utc_ms), timer]
+        week_ends_utc_ms = week_end(now_utc_ms, boundary, zone)
+        return [TradingDayStarted(day, started_utc_ms, ends_utc_ms, week_ends_utc_ms), timer]

@@ -69,8 +69,8 @@ class MarketFeed:
     """Serves the symbols of `specs` with M1 bars and the longer `timeframes` of each.
 
     `history(symbol, from_utc_ms)` answers the quotes from that time on, in order; None when it cannot. Without a `source`
-    nothing is polled, and the age of a sample is market time. `quote_age_ms_max` None: quotes never become stale. A replay
-    that knows which samples matter says so by `sample_after`.
+    nothing is polled, and the age of a sample is market time. Quotes of a symbol that `quote_age_ms_max` does not name never
+    become stale. A replay that knows which samples matter says so by `sample_after`.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class MarketFeed:
         history: Callable[[str, int], Sequence[Quote] | None],
         monotonic_ns: Callable[[], int],
         source: QuoteSource | None = None,
-        quote_age_ms_max: int | None = None,
+        quote_age_ms_max: Mapping[str, int] = {},
         sample_after: SampleAfter = every_multiple,
     ) -> None:
         self.state = FeedState({symbol: SymbolFeed(spec) for symbol, spec in specs.items()})
@@ -257,15 +257,13 @@ class MarketFeed:
         return False
 
     def _gone_stale(self) -> list[QuotesStale]:
-        if self._quote_age_ms_max is None:
-            return []
         said: list[QuotesStale] = []
-        for symbol, feed in self.state.symbols.items():
-            newest = self._board.get(symbol)
+        for symbol, age_ms_max in self._quote_age_ms_max.items():
+            feed, newest = self.state.symbols[symbol], self._board.get(symbol)
             if newest is None or feed.is_stale:
                 continue
             age_ms = self._age_ms(newest)
-            if age_ms > self._quote_age_ms_max:
+            if age_ms > age_ms_max:
                 feed.is_stale = True
                 said.append(QuotesStale(symbol, age_ms))
         return said

@@ -25,6 +25,7 @@ from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpecified
 from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, StopRun, TradingRearmed
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import (
     ChildDown,
@@ -179,6 +180,9 @@ def told(state: ViewState, message: Heard) -> str | None:
             return f"quotes of {message.symbol} over {gap_s:.1f} s could not be read again"
         case StorageStrained() | StorageEased() | BackupTaken():
             return _storage_told(message)
+        case LimitReached():
+            measured, bound = (amount_text(value, message.unit, state.account) for value in (message.measured, message.bound))
+            return f"limit {message.limit}: {measured} against {bound}: {message.effect}"
         case ModeChanged() | TradingRearmed() | HoldPlaced() | HoldEnded() | BrokerAgreed() | BrokerDisagreed():
             return _guard_told(message)
         case _:
@@ -296,7 +300,7 @@ def _level(message: Heard) -> str:
             return "ERROR" if message.stops_entries else "WARNING"
         case ChildDown() | LettersDead() | HoldPlaced() | BrokerDisagreed() | OrderRejected() | CloseFailed():
             return "WARNING"
-        case QuotesStale() | FeedGap() | ForeignPositionSeen():
+        case QuotesStale() | FeedGap() | ForeignPositionSeen() | LimitReached():
             return "WARNING"
         case OrderDenied() if message.by.startswith("position/"):
             return "DEBUG"  # a taken slot or a cooldown is everyday life

@@ -5,7 +5,8 @@ UNKNOWN. It decides nothing: the gateway does.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, assert_never
 
 import msgspec
@@ -38,6 +39,7 @@ UNDURABLE_AFTER_MS: Final = 250
 WAITING_POLL_S: Final = 0.002
 DAILY_BARS: Final = 30
 TERMS_EVERY_NS: Final = 60 * 1_000_000_000
+_SECOND_NS: Final = 1_000_000_000
 POSITION_GONE: Final = 10036
 
 
@@ -76,7 +78,9 @@ Heard = CallTerminal | ReadTerminal | ModeChanged | CommandDone | CommandRefused
 class TerminalEdge:
     """`journal` None: everything counts as durable at once (replay). `kill_epoch` reads the epoch on disk.
 
-    `reading_every_ms` is how often it looks by itself, in real time; None: only when asked (replay).
+    `reading_every_ms` is how often it looks by itself, in real time; None: only when asked (replay). An order waits until
+    its symbol's quote is no older than `quote_age_ms_max`, if that names the symbol. No more than `closes_per_s` closes and
+    stops leave in a second of real time, the others wait for their turn; None: they never wait.
     """
 
     def __init__(
@@ -89,7 +93,8 @@ class TerminalEdge:
         journal: Durability | None,
         kill_epoch: Callable[[], int],
         monotonic_ns: Callable[[], int],
-        quote_age_ms_max: int | None,
+        quote_age_ms_max: Mapping[str, int],
+        closes_per_s: int | None,
         reading_every_ms: int | None,
     ) -> None:
         self.state = TerminalState()
@@ -105,10 +110,12 @@ class TerminalEdge:
         self._read_ns = self._terms_ns = monotonic_ns()
         self._resumed_utc_ms = 0
         self._waiting: list[_Waiting] = []
+        self._reductions: deque[tuple[CallTerminal, At]] = deque()
+        self._reduced_ns: deque[int] | None = None if closes_per_s is None else deque(maxlen=closes_per_s)
 
     @property
     def poll_s(self) -> float | None:
-        if self._waiting:
+        if self._waiting or self._reductions:
             return WAITING_POLL_S
         return None if self._reading_every_ns is None else self._reading_every_ns / 4e9
 
@@ -159,7 +166,7 @@ class TerminalEdge:
         return [*lost, *self._terms(self._symbols), *self._changes()]
 
     def poll(self, now_utc_ms: int, /) -> Sequence[Message]:
-        said = self._serve_waiting()
+        said = [*self._serve_reduction()] or self._serve_waiting()
         if said:
             return said  # it may hold deals, and a reading must not tell of them again before they are remembered
         if self._reading_every_ns is not None and self._monotonic_ns() - self._read_ns >= self._reading_every_ns:
@@ -190,10 +197,9 @@ class TerminalEdge:
         match call.request:
             case OpenRequest() as request:
                 return self._want_open(call, request, at)
-            case CloseRequest() as request:
-                return self._reduce(call, at, functools.partial(self._send_close, request, call.magic))
-            case StopRequest() as request:
-                return self._reduce(call, at, functools.partial(self._broker.set_stops, request))
+            case CloseRequest() | StopRequest():
+                self._reductions.append((call, at))
+                return self._serve_reduction()
             case _:
                 assert_never(call.request)
 
@@ -243,13 +249,31 @@ class TerminalEdge:
         return self._journal is None or self._journal.durable_seq >= seq
 
     def _is_fresh(self, symbol: str, now_ns: int) -> bool:
-        if self._quote_age_ms_max is None:
+        age_ms_max = self._quote_age_ms_max.get(symbol)
+        if age_ms_max is None:
             return True
         newest = self._board.get(symbol)
-        return newest is not None and now_ns - newest.monotonic_ns <= self._quote_age_ms_max * 1_000_000
+        return newest is not None and now_ns - newest.monotonic_ns <= age_ms_max * 1_000_000
+
+    def _serve_reduction(self) -> Sequence[Message]:
+        """The oldest close or stop that waits, if so few have left in the last second: what comes of it is told before the
+        next one leaves."""
+        now_ns, left_ns = self._monotonic_ns(), self._reduced_ns
+        if not self._reductions or (left_ns and len(left_ns) == left_ns.maxlen and now_ns - left_ns[0] < _SECOND_NS):
+            return ()
+        if left_ns is not None:
+            left_ns.append(now_ns)
+        call, at = self._reductions.popleft()
+        match call.request:
+            case CloseRequest() as request:
+                return self._reduce(call, at, functools.partial(self._send_close, request, call.magic))
+            case StopRequest() as request:
+                return self._reduce(call, at, functools.partial(self._broker.set_stops, request))
+            case _:
+                raise AssertionError("an open waits elsewhere")
 
     def _reduce(self, call: CallTerminal, at: At, send: Callable[[], Answer]) -> Sequence[Message]:
-        """A close or a stop: it waits a little for the journal, then goes in any case."""
+        """It waits a little for the journal, then goes in any case."""
         undurable = False
         if self._journal is not None and not self._is_durable(at.seq):
             self._journal.flush(UNDURABLE_AFTER_MS / 1000)

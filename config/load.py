@@ -333,14 +333,18 @@ def _contradictions(config: Config) -> Iterator[_Finding]:
 
 def _orders(config: Config) -> Iterator[tuple[str, msgspec.Struct, KeyPath, tuple[str, ...]]]:
     """The keys of one table whose numbers must stand in this order; "off" takes no part."""
-    drawdown = config.limits.drawdown
+    limits, drawdown = config.limits, config.limits.drawdown
     steps = ("reduce_pct", "halve_pct", "close_only_pct", "flatten_pct")
     yield "le", config.exit, ("exit",), ("retry_min_s", "retry_max_s")
     yield "lt", config.journal, ("journal",), ("map_warn_pct", "map_stop_pct")
     yield "lt", config.journal, ("journal",), ("disk_stop_mb", "disk_warn_mb")
-    yield "le", config.limits, ("limits",), ("day_loss_soft_pct", "day_loss_pct")
+    yield "le", limits, ("limits",), ("day_loss_soft_pct", "day_loss_pct")
     yield "lt", drawdown, ("limits", "drawdown"), steps
     yield "le", drawdown, ("limits", "drawdown"), ("halve_to_ratio", "reduce_to_ratio")
+    levels, losses = ("flatten_pct", "halve_pct", "hold_pct", "warn_pct"), ("reduce_after", "hold_after", "close_only_after")
+    yield "lt", limits.margin_level, ("limits", "margin_level"), levels
+    yield "le", limits.consecutive_losses, ("limits", "consecutive_losses"), losses
+    yield "le", limits.rejects, ("limits", "rejects"), ("hold_minutes", "hold_minutes_max")
     for name, strategy in config.strategy.items():
         if isinstance(strategy, MaCrossConfig):
             yield "lt", strategy, ("strategy", name), ("fast", "slow")

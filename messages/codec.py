@@ -15,13 +15,14 @@ from evenkeel.messages import (
     operator,
     position,
     retired,
+    risk_limit,
     storage,
     system,
     trading_calendar,
 )
 from evenkeel.messages.system import Message, Observation
 
-_TOPICS: Final = (system, market, entry, position, broker_gateway, operator, trading_calendar, storage, retired)
+_TOPICS: Final = (system, market, entry, position, broker_gateway, operator, risk_limit, trading_calendar, storage, retired)
 
 
 def _said_in(topic: ModuleType) -> list[type[Message]]:

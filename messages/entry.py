@@ -32,6 +32,7 @@ class DenialReason(StrEnum):
     COOLDOWN = "cooldown"
     SPREAD = "spread"
     SPEC_UNKNOWN = "spec_unknown"
+    SESSION = "session"
     # risk_limit
     CONFIDENCE = "confidence"
     POSITIONS = "positions"
@@ -43,6 +44,15 @@ class DenialReason(StrEnum):
     EQUITY_UNKNOWN = "equity_unknown"
     DAILY_ATR_UNKNOWN = "daily_atr_unknown"
     CATASTROPHE_STOP_NEAR = "catastrophe_stop_near"
+    WEEK_LOSS = "week_loss"
+    CONSECUTIVE_LOSSES = "consecutive_losses"
+    BALANCE_FLOOR = "balance_floor"
+    MARGIN_LEVEL = "margin_level"
+    SLIPPAGE = "slippage"
+    REJECTS = "rejects"
+    REQUESTS_PER_SECOND = "requests_per_second"
+    REQUESTS_PER_MINUTE = "requests_per_minute"
+    REQUESTS_PER_DAY = "requests_per_day"
     # broker_gateway
     MODE = "mode"
     HOLD = "hold"

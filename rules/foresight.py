@@ -1,6 +1,6 @@
-"""What the circuit breaker will find in prices that are all known: for a replay, which asks before it serves them.
+"""What breaker and limits will find in prices that are all known: for a replay, which asks before it serves them.
 
-The same numbers as rules/spreads.py, rules/indicators.py and rules/circuit_breaker.py find one bar at a time.
+The same numbers as rules/spreads.py, indicators.py, circuit_breaker.py and correlation.py find one bar at a time.
 """
 
 from bisect import insort
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from evenkeel.config.schema import CircuitBreakerConfig
-from evenkeel.rules.bar_columns import Bars, Column
+from evenkeel.rules.bar_columns import Bars, Column, longer
 from evenkeel.rules.circuit_breaker import BASELINE_BARS_MIN, Baseline, hold_ms
+from evenkeel.rules.correlation import HOURS_KEPT, HourCloses
 from evenkeel.rules.indicators import Atr
 from evenkeel.rules.sizing import PPM, ppm_of
 from evenkeel.rules.spreads import HOUR_BARS_MAX, HOUR_BARS_MIN, RECENT_BARS_MAX, RECENT_BARS_MIN
@@ -49,6 +50,23 @@ class AtrCourse:
         is_trip[: least - 1] = False
         numbers: list[int] = (np.flatnonzero(is_trip) + self._config.atr_bars).tolist()
         return numbers
+
+
+class HourCourse:
+    """A symbol's hourly closes over all its M1 bars."""
+
+    def __init__(self, minutes: Bars) -> None:
+        hours = longer(minutes, "H1")
+        self._minutes = minutes
+        self._hours, self._close_points = hours.open_utc_ms // _HOUR_MS, hours.close_points
+
+    def after(self, count: int) -> HourCloses:
+        """What the limits remember after the first `count` bars, of which there is one at least."""
+        hour = int(self._minutes.open_utc_ms[count - 1]) // _HOUR_MS
+        end = int(self._hours.searchsorted(hour))
+        start = max(0, end - HOURS_KEPT + 1)
+        closed, closes = self._hours[start:end].tolist(), self._close_points[start:end].tolist()
+        return HourCloses([*closed, hour], [*closes, int(self._minutes.close_points[count - 1])])
 
 
 def usual_spreads(minutes: Bars, typical_points: int) -> Column:

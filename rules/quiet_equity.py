@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from evenkeel.config.schema import LimitsConfig
 from evenkeel.messages.market import Direction
 from evenkeel.rules.bands import FAR_POINTS, SHUT, Band
-from evenkeel.rules.risk_limit import RiskState, day_loss_reached, drawdown_reached
+from evenkeel.rules.losses import day_loss_reached, drawdown_reached, floor_cents, week_loss_reached
+from evenkeel.rules.margin import level_equity_cents, margin_step, steps_of
+from evenkeel.rules.risk_limit import RiskState, lowest_cents
 from evenkeel.rules.sizing import Book, Holding, floating_cents, ppm_of_pct, share_of
 
 _ROUNDING_CENTS = 1
@@ -53,6 +55,13 @@ def _is_due(limits: LimitsConfig, state: RiskState) -> bool:
     """The next sample would say or unsay something, wherever equity is."""
     if drawdown_reached(limits.drawdown, state.marks)[0] is not state.drawdown:
         return True
+    if state.week_loss is None and week_loss_reached(limits.week_loss_pct, state.marks) is not None:
+        return True
+    floor, equity_cents = floor_cents(limits.balance_floor_pct, state.start_balance_cents), state.marks.equity_cents
+    if floor is not None and not state.is_at_floor and lowest_cents(state) <= floor:
+        return True
+    if equity_cents is not None and margin_step(limits.margin_level, equity_cents, state.margin_cents)[0] != state.margin_step:
+        return True
     return state.day_loss is None and day_loss_reached(limits.day_loss_pct, state.marks) is not None
 
 
@@ -75,6 +84,14 @@ def _levels_cents(limits: LimitsConfig, state: RiskState) -> Iterator[int]:
     marks, drawdown = state.marks, limits.drawdown
     if state.day_loss is None and limits.day_loss_pct != "off" and marks.day_base_cents is not None:
         yield marks.day_base_cents - share_of(marks.day_base_cents, ppm_of_pct(limits.day_loss_pct))
+    if state.week_loss is None and limits.week_loss_pct != "off" and marks.week_base_cents is not None:
+        yield marks.week_base_cents - share_of(marks.week_base_cents, ppm_of_pct(limits.week_loss_pct))
+    floor = floor_cents(limits.balance_floor_pct, state.start_balance_cents)
+    if floor is not None and not state.is_at_floor:
+        yield floor
+    for _, limit_pct in steps_of(limits.margin_level):
+        if limit_pct != "off":
+            yield level_equity_cents(state.margin_cents, limit_pct)
     for limit_pct in (drawdown.reduce_pct, drawdown.halve_pct, drawdown.close_only_pct, drawdown.flatten_pct):
         if limit_pct != "off" and marks.peak_cents is not None:
             yield marks.peak_cents - share_of(marks.peak_cents, ppm_of_pct(limit_pct))

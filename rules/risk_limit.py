@@ -1,24 +1,44 @@
-"""How much may still be risked: what is reserved and open, what equity has done, and what both leave for the next order.
+"""How much may still be risked: what is reserved and open, and what every limit leaves for the next order.
 
 Rows and meanings are those of limits.md. Reached counts from the limit on, and a limit that is "off" needs no number.
 """
 
 from collections.abc import Iterator
-from enum import IntEnum
 from fractions import Fraction
 from typing import Final, NamedTuple
 
 import msgspec
 
-from evenkeel.config.schema import Config, DrawdownConfig, LimitsConfig, Off
+from evenkeel.config.schema import Config, LimitsConfig, Off
 from evenkeel.messages.entry import DenialReason, EntryProposed
-from evenkeel.messages.market import SymbolSpec
+from evenkeel.messages.market import Direction, SymbolSpec
 from evenkeel.rules.catastrophe_stop import catastrophe_distance_points, catastrophe_distance_points_min
+from evenkeel.rules.correlation import HourCloses, group_of
 from evenkeel.rules.entries import Refusal
+from evenkeel.rules.frequency import RejectCounts, RequestCounts, TradeCounts, request_refusal, trades_in_hour
+from evenkeel.rules.losses import (
+    DrawdownStep,
+    EquityMarks,
+    Fall,
+    drawdown_reached,
+    floor_cents,
+    loses_too_often,
+    size_ppm,
+)
+from evenkeel.rules.margin import (
+    MarginStep,
+    held_margin_cents,
+    level_ppm,
+    margin_per_step,
+    margin_step,
+    reserved_margin_cents,
+    steps_of,
+)
 from evenkeel.rules.sizing import (
     PPM,
     Book,
     Budget,
+    Leg,
     VolumeLimit,
     cents_for,
     exposures,
@@ -28,14 +48,13 @@ from evenkeel.rules.sizing import (
     open_risk_cents,
     ppm_of,
     ppm_of_pct,
+    risk_by_leg_cents,
     share_of,
     steps_of_budgets,
     steps_of_lots,
     steps_within,
 )
 
-HOUR_MS: Final = 3_600_000
-SOFT_DAY_LOSS_SIZE_PPM: Final = PPM // 2
 CANNOT_BE_SIZED: Final = (DenialReason.SPEC_UNKNOWN, DenialReason.EQUITY_UNKNOWN)
 
 
@@ -56,128 +75,22 @@ class Losses(NamedTuple):
     at_wide_stop: Fraction | None
 
 
-# What equity has done
+class LimitHold(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A limit that was reached and holds entries until then, with its numbers."""
 
-
-class EquityMarks(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The last equity sample, the day's base and the peak; None before the first sample."""
-
-    equity_cents: int | None = None
-    day_base_cents: int | None = None
-    peak_cents: int | None = None
-
-
-class DrawdownStep(IntEnum):
-    NONE = 0
-    REDUCE = 1
-    HALVE = 2
-    CLOSE_ONLY = 3
-    FLATTEN = 4
-
-
-class Fall(NamedTuple):
-    """How far equity is below a mark, and how far it may be."""
-
-    cents: int
-    limit_cents: int
-
-
-def sampled(marks: EquityMarks, equity_cents: int) -> EquityMarks:
-    peak_cents = equity_cents if marks.peak_cents is None else max(marks.peak_cents, equity_cents)
-    base_cents = equity_cents if marks.day_base_cents is None else marks.day_base_cents
-    return EquityMarks(equity_cents=equity_cents, day_base_cents=base_cents, peak_cents=peak_cents)
-
-
-def at_day_start(marks: EquityMarks) -> EquityMarks:
-    """The new day is measured from the last sample; without one from the first to come."""
-    return msgspec.structs.replace(marks, day_base_cents=marks.equity_cents)
-
-
-def rearmed(marks: EquityMarks) -> EquityMarks:
-    """Peak and base start anew: else a drawdown that a person has answered for would trip again at once."""
-    return EquityMarks(marks.equity_cents, marks.equity_cents, marks.equity_cents)
-
-
-def fall_reached(from_cents: int | None, equity_cents: int | None, limit_pct: float | Off) -> Fall | None:
-    """The fall from a mark when it is at or beyond the limit; None when it is not, is off, or nothing was sampled."""
-    if limit_pct == "off" or from_cents is None or equity_cents is None:
-        return None
-    fall = Fall(from_cents - equity_cents, share_of(from_cents, ppm_of_pct(limit_pct)))
-    return fall if fall.cents >= fall.limit_cents else None
-
-
-def day_loss_reached(limit_pct: float | Off, marks: EquityMarks) -> Fall | None:
-    return fall_reached(marks.day_base_cents, marks.equity_cents, limit_pct)
-
-
-def drawdown_reached(config: DrawdownConfig, marks: EquityMarks) -> tuple[DrawdownStep, Fall | None]:
-    """The gravest step whose limit is reached, with its numbers."""
-    steps = (
-        (DrawdownStep.FLATTEN, config.flatten_pct),
-        (DrawdownStep.CLOSE_ONLY, config.close_only_pct),
-        (DrawdownStep.HALVE, config.halve_pct),
-        (DrawdownStep.REDUCE, config.reduce_pct),
-    )
-    for step, limit_pct in steps:
-        fall = fall_reached(marks.peak_cents, marks.equity_cents, limit_pct)
-        if fall:
-            return step, fall
-    return DrawdownStep.NONE, None
-
-
-def size_ppm(limits: LimitsConfig, marks: EquityMarks) -> int:
-    """Share of the wanted volume that losses leave: half from the soft day loss on, times the drawdown's step."""
-    day_ppm = SOFT_DAY_LOSS_SIZE_PPM if day_loss_reached(limits.day_loss_soft_pct, marks) else PPM
-    match drawdown_reached(limits.drawdown, marks)[0]:
-        case DrawdownStep.NONE:
-            return day_ppm
-        case DrawdownStep.REDUCE:
-            return share_of(day_ppm, ppm_of(limits.drawdown.reduce_to_ratio))
-        case DrawdownStep.HALVE | DrawdownStep.CLOSE_ONLY | DrawdownStep.FLATTEN:
-            return share_of(day_ppm, ppm_of(limits.drawdown.halve_to_ratio))
-
-
-# How often
-
-
-class TradeCounts(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Opens from fresh signals in the trading day and in `hour`, the clock hour of UTC counted from 1970.
-
-    `days_at_limit` counts finished trading days in a row; a day without any trade, as at weekends, does not end the row.
-    """
-
-    today: int = 0
-    hour: int = 0
-    in_hour: int = 0
-    days_at_limit: int = 0
-
-
-def trades_in_hour(counts: TradeCounts, now_utc_ms: int) -> int:
-    return counts.in_hour if counts.hour == now_utc_ms // HOUR_MS else 0
-
-
-def hour_end_utc_ms(now_utc_ms: int) -> int:
-    return (now_utc_ms // HOUR_MS + 1) * HOUR_MS
-
-
-def trade_counted(counts: TradeCounts, now_utc_ms: int) -> TradeCounts:
-    in_hour = trades_in_hour(counts, now_utc_ms) + 1
-    return TradeCounts(counts.today + 1, now_utc_ms // HOUR_MS, in_hour, counts.days_at_limit)
-
-
-def day_counted(counts: TradeCounts, trades_per_day: int | Off) -> TradeCounts:
-    """The day is over: its trades no longer count."""
-    if counts.today == 0:
-        return counts
-    was_at_limit = trades_per_day != "off" and counts.today >= trades_per_day
-    return TradeCounts(0, counts.hour, counts.in_hour, counts.days_at_limit + 1 if was_at_limit else 0)
+    measured: int
+    limit: int
+    unit: str
+    until_utc_ms: int
 
 
 class RiskState(msgspec.Struct):
     """All that the limits are measured against.
 
-    `day_loss` is the fall that ended entries for this trading day, whatever equity did since. `hold_until_utc_ms` is the
-    end of the longest hold that was said. `deal_ticket` is the newest deal that was counted.
+    `day_loss` and `week_loss` are the falls that ended entries for this day and week, whatever equity did since; `holds` are
+    by the reason that they refuse with. `hold_until_utc_ms` is the end of the longest hold that was said. `deal_ticket` is
+    the newest deal that was counted. `margin_cents` is in use: the broker's figure while nothing has changed since, else by
+    leverage; `start_balance_cents` is the first balance that was read, or the one at which a person rearmed after the floor.
     """
 
     book: Book = msgspec.field(default_factory=Book)
@@ -190,6 +103,19 @@ class RiskState(msgspec.Struct):
     day_ends_utc_ms: int = 0
     hold_until_utc_ms: int = 0
     deal_ticket: int = 0
+    week_loss: Fall | None = None
+    week_ends_utc_ms: int = 0
+    leverage: int = 1
+    margin_cents: int = 0
+    margin_step: MarginStep = MarginStep.NONE
+    start_balance_cents: int | None = None
+    is_at_floor: bool = False
+    losses_in_a_row: int = 0
+    requests: RequestCounts = RequestCounts()
+    rejects: RejectCounts = RejectCounts()
+    slips_utc_ms: tuple[int, ...] = ()
+    hours: dict[str, HourCloses] = {}
+    holds: dict[DenialReason, LimitHold] = {}
 
 
 # May it enter, and how large
@@ -204,8 +130,13 @@ def entry_refusals(limits: LimitsConfig, state: RiskState, proposal: EntryPropos
     """Every limit that is reached, whatever the volume. What is not known comes first: it cannot be sized."""
     yield from _unknown(limits, state, proposal)
     yield from _unsure(limits, proposal)
+    yield from _held(state, now_utc_ms)
     yield from _lost(limits, state, proposal)
+    yield from _too_little_margin(limits, state)
     yield from _too_many(limits, state, proposal, now_utc_ms)
+    too_often = request_refusal(limits.requests, state.requests, now_utc_ms)
+    if too_often is not None:
+        yield too_often
 
 
 def sized(config: Config, state: RiskState, proposal: EntryProposed) -> Sized | Refusal:
@@ -218,7 +149,7 @@ def sized(config: Config, state: RiskState, proposal: EntryProposed) -> Sized | 
         at_stop=loss_per_step(proposal.stop_distance_points + slippage_points, spec),
         at_wide_stop=loss_per_step(wide_points + slippage_points, spec) if wide_points else None,
     )
-    smallest = min(_volume_limits(config, state, spec, losses), key=lambda limit: limit.steps)
+    smallest = min(_volume_limits(config, state, proposal.direction, spec, losses), key=lambda limit: limit.steps)
     if smallest.steps >= spec.volume_min_steps:
         return Sized(smallest.steps, cents_for(smallest.steps, losses.at_stop), wide_points, smallest.name)
     return Refusal(
@@ -234,15 +165,26 @@ def needs_equity(limits: LimitsConfig) -> bool:
         limits.order_notional_max,
         limits.symbol_notional_max,
         limits.total_notional_max,
+        limits.correlated_risk_pct,
         limits.open_risk_pct,
+        limits.free_margin_after_pct,
+        *(limit_pct for _, limit_pct in steps_of(limits.margin_level)),
         limits.day_loss_pct,
         limits.day_loss_soft_pct,
+        limits.week_loss_pct,
+        limits.balance_floor_pct,
         limits.drawdown.reduce_pct,
         limits.drawdown.halve_pct,
         limits.drawdown.close_only_pct,
         limits.drawdown.flatten_pct,
     )
     return any(share != "off" for share in shares)
+
+
+def lowest_cents(state: RiskState) -> int:
+    """Equity or balance, whichever is lower: what the floor is compared with. Call it after the first sample."""
+    known = [cents for cents in (state.marks.equity_cents, state.balance_cents) if cents is not None]
+    return min(known)
 
 
 def _unknown(limits: LimitsConfig, state: RiskState, proposal: EntryProposed) -> Iterator[Refusal]:
@@ -263,6 +205,12 @@ def _unsure(limits: LimitsConfig, proposal: EntryProposed) -> Iterator[Refusal]:
         yield Refusal(DenialReason.CONFIDENCE, measured, least, "ppm")
 
 
+def _held(state: RiskState, now_utc_ms: int) -> Iterator[Refusal]:
+    for reason, hold in state.holds.items():
+        if now_utc_ms < hold.until_utc_ms:
+            yield Refusal(reason, hold.measured, hold.limit, hold.unit)
+
+
 def _lost(limits: LimitsConfig, state: RiskState, proposal: EntryProposed) -> Iterator[Refusal]:
     step, fall = drawdown_reached(limits.drawdown, state.marks)
     worst_allowed = DrawdownStep.HALVE if proposal.lineage.level == 0 else DrawdownStep.REDUCE
@@ -270,6 +218,25 @@ def _lost(limits: LimitsConfig, state: RiskState, proposal: EntryProposed) -> It
         yield Refusal(DenialReason.DRAWDOWN, fall.cents, fall.limit_cents, "cents")
     if state.day_loss:
         yield Refusal(DenialReason.DAY_LOSS, state.day_loss.cents, state.day_loss.limit_cents, "cents")
+    if state.week_loss:
+        yield Refusal(DenialReason.WEEK_LOSS, state.week_loss.cents, state.week_loss.limit_cents, "cents")
+    if loses_too_often(limits.consecutive_losses, state.losses_in_a_row):
+        assert limits.consecutive_losses.close_only_after != "off", "reached"
+        most = limits.consecutive_losses.close_only_after
+        yield Refusal(DenialReason.CONSECUTIVE_LOSSES, state.losses_in_a_row, most, "count")
+    floor = floor_cents(limits.balance_floor_pct, state.start_balance_cents)
+    if state.is_at_floor and floor is not None:
+        yield Refusal(DenialReason.BALANCE_FLOOR, lowest_cents(state), floor, "cents")
+
+
+def _too_little_margin(limits: LimitsConfig, state: RiskState) -> Iterator[Refusal]:
+    """While the margin level is at the step that holds, or beyond it."""
+    equity_cents = state.marks.equity_cents
+    if equity_cents is None:
+        return
+    step, limit_ppm = margin_step(limits.margin_level, equity_cents, state.margin_cents)
+    if step >= MarginStep.HOLD:
+        yield Refusal(DenialReason.MARGIN_LEVEL, level_ppm(equity_cents, state.margin_cents), limit_ppm, "ppm")
 
 
 def _too_many(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Iterator[Refusal]:
@@ -310,12 +277,15 @@ def _catastrophe_distance(config: Config, state: RiskState, proposal: EntryPropo
     return wide_points
 
 
-def _volume_limits(config: Config, state: RiskState, spec: SymbolSpec, losses: Losses) -> list[VolumeLimit]:
+def _volume_limits(
+    config: Config, state: RiskState, direction: Direction, spec: SymbolSpec, losses: Losses
+) -> list[VolumeLimit]:
+    budgets = _budgets(config.limits, state, Leg(spec.symbol, direction), spec, losses)
     return [
         _wanted(config, state, spec, losses),
         VolumeLimit("volume_lots_max", steps_of_lots(config.limits.volume_lots_max, spec)),
         VolumeLimit("the symbol's largest volume", spec.volume_max_steps),
-        *steps_of_budgets(state.marks.equity_cents, _budgets(config.limits, state.book, spec, losses)),
+        *steps_of_budgets(state.marks.equity_cents, budgets),
     ]
 
 
@@ -328,13 +298,13 @@ def _wanted(config: Config, state: RiskState, spec: SymbolSpec, losses: Losses) 
         name, steps = "risk_per_trade_pct", steps_within(share_of(state.marks.equity_cents, risk_ppm), losses.at_stop)
     else:
         name, steps = "neither entry.volume_lots nor risk_per_trade_pct", 0
-    size = size_ppm(config.limits, state.marks)
+    size = size_ppm(config.limits, state.marks, state.losses_in_a_row)
     return VolumeLimit(name if size == PPM else f"{name} cut to {size // (PPM // 100)} %", share_of(steps, size))
 
 
-def _budgets(limits: LimitsConfig, book: Book, spec: SymbolSpec, losses: Losses) -> list[Budget]:
+def _budgets(limits: LimitsConfig, state: RiskState, leg: Leg, spec: SymbolSpec, losses: Losses) -> list[Budget]:
     """The rows of limits.md that are shares of equity, with what is used of each."""
-    notional = notional_per_step(spec)
+    book, notional = state.book, notional_per_step(spec)
     budgets = [
         Budget("risk_per_trade_pct", _ppm_of_pct(limits.risk_per_trade_pct), 0, losses.at_stop),
         Budget("order_notional_max", _ppm_of(limits.order_notional_max), 0, notional),
@@ -347,10 +317,29 @@ def _budgets(limits: LimitsConfig, book: Book, spec: SymbolSpec, losses: Losses)
             losses.at_stop,
         ),
     ]
+    if limits.correlated_risk_pct != "off":
+        together_cents = _group_risk_cents(state, leg, limits.slippage_points)
+        share_ppm = _ppm_of_pct(limits.correlated_risk_pct)
+        budgets.append(Budget("correlated_risk_pct", share_ppm, together_cents, losses.at_stop))
+    if limits.free_margin_after_pct != "off":
+        for_margin_ppm, margin = PPM - ppm_of_pct(limits.free_margin_after_pct), margin_per_step(spec, state.leverage)
+        budgets.append(Budget("free_margin_after_pct", for_margin_ppm, _margin_used_cents(state), margin))
     if losses.at_wide_stop is not None:
         share_ppm = _ppm_of_pct(limits.loss_at_catastrophe_stop_pct)
         budgets.append(Budget("loss_at_catastrophe_stop_pct", share_ppm, 0, losses.at_wide_stop))
     return budgets
+
+
+def _group_risk_cents(state: RiskState, leg: Leg, slippage_points: int) -> int:
+    """Risk of everything that would lose together with a bet like `leg`."""
+    risks = risk_by_leg_cents(state.book, slippage_points)
+    return sum(risks.get(member, 0) for member in group_of(leg, list(risks), state.hours))
+
+
+def _margin_used_cents(state: RiskState) -> int:
+    """By the broker or by leverage, whichever is more, and what is on its way."""
+    held = held_margin_cents(state.book, state.leverage)
+    return max(held, state.margin_cents) + reserved_margin_cents(state.book, state.leverage)
 
 
 def _ppm_of(multiple: float | Off) -> int | None:

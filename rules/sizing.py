@@ -30,20 +30,40 @@ class Budget(NamedTuple):
     cents_per_step: Fraction
 
 
-class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An order in flight or of unknown outcome. `risk_cents` is its worst case at the app stop; `is_fresh`: from a signal."""
+class Leg(NamedTuple):
+    """A bet on a symbol."""
 
     symbol: str
+    direction: Direction
+
+
+class Expected(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The price of the quote that an order was decided on, and how much worse its fill may be."""
+
+    price_points: int
+    slippage_points_max: int
+
+
+class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An order in flight or of unknown outcome. `risk_cents` is its worst case at the app stop; `is_fresh`: from a signal.
+
+    `asked_utc_ms` is when it was decided; `fill` None: nobody minds how it is filled.
+    """
+
+    symbol: str
+    direction: Direction
     volume_steps: int
     risk_cents: int
     is_fresh: bool
+    asked_utc_ms: int = 0
+    fill: Expected | None = None
 
 
 class Holding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An open position. `stop_points` 0 is none; `reserved_cents` is kept until the deal's price is known, then 0.
 
     `mark_points` is the last price that would close it, None before the first; `marked_steps` of it still float there.
-    `entry_points` is 0 while the broker has not said the price.
+    `entry_points` is 0 while the broker has not said the price. `fill` None: it has been judged, or nobody minds.
     """
 
     symbol: str
@@ -55,6 +75,7 @@ class Holding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_foreign: bool
     mark_points: int | None
     marked_steps: int
+    fill: Expected | None = None
 
 
 class Book(msgspec.Struct):
@@ -126,9 +147,20 @@ def exposures(book: Book) -> list[Reservation | Holding]:
 
 def open_risk_cents(book: Book, slippage_points: int) -> int:
     """Worst case of everything reserved, unknown and open. Foreign positions have no stop of ours and are not in it."""
-    reserved = sum(reservation.risk_cents for reservation in book.reservations.values())
-    ours = (holding for holding in book.holdings.values() if not holding.is_foreign)
-    return reserved + sum(_risk_cents(holding, book.specs[holding.symbol], slippage_points) for holding in ours)
+    return sum(risk_by_leg_cents(book, slippage_points).values())
+
+
+def risk_by_leg_cents(book: Book, slippage_points: int) -> dict[Leg, int]:
+    """The same by symbol and direction, in the order in which they were taken in."""
+    risks: dict[Leg, int] = {}
+    for reserved in book.reservations.values():
+        leg = Leg(reserved.symbol, reserved.direction)
+        risks[leg] = risks.get(leg, 0) + reserved.risk_cents
+    for held in book.holdings.values():
+        if not held.is_foreign:
+            leg = Leg(held.symbol, held.direction)
+            risks[leg] = risks.get(leg, 0) + _risk_cents(held, book.specs[held.symbol], slippage_points)
+    return risks
 
 
 def notional_cents(book: Book, symbol: str | None = None) -> int:
@@ -149,6 +181,7 @@ def holding_of(opened: PositionOpened, reservation: Reservation | None) -> Holdi
         is_foreign=False,
         mark_points=None,
         marked_steps=opened.volume_steps,
+        fill=reservation.fill if reservation else None,
     )
 
 

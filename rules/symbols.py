@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
-from evenkeel.config.schema import Config, SymbolConfig
+from evenkeel.config.schema import Config, LimitsConfig, SymbolConfig
 from evenkeel.messages.market import PointWorth, SymbolSpec
 
 ProfitRule = Callable[[SymbolSpec, int, int, int], int]
@@ -99,6 +99,14 @@ def typical_price(symbol: str, config: Config) -> Fraction | None:
 def points_per_pip(spec: SymbolSpec, config: Config) -> int:
     """As configured, else 10 for prices of 3 and 5 digits, where a point is a tenth of a pip, and 1 for others."""
     return config.entry.points_per_pip or (10 if spec.digits in (3, 5) else 1)
+
+
+def quote_age_ms_max(symbol: str, limits: LimitsConfig) -> int | None:
+    """How old a quote may be when an order leaves: metals, indices and names that tell nothing are no currency pair."""
+    pair = (symbol[:3], symbol[3:6])  # some brokers add to the name
+    is_currencies = all(side in _USD_WORTH and side not in _METALS for side in pair)
+    age_s = limits.quote_age_s_max if is_currencies else limits.quote_age_others_s_max
+    return None if age_s == "off" else round(age_s * 1000)
 
 
 def profit_rule(symbol: str, config: Config) -> ProfitRule:

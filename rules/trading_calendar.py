@@ -19,6 +19,16 @@ def day_end(utc_ms: int, boundary: str, zone: str) -> int:
     return _starts_utc_ms(_day(utc_ms, boundary, zone) + timedelta(days=1), boundary, zone)
 
 
+def week_end(utc_ms: int, boundary: str, zone: str) -> int:
+    """UTC milliseconds of the boundary at which the week of the instant's trading day ends.
+
+    A week begins with the trading day that starts on a Sunday: with a boundary at 17:00 in New York when the currency
+    market opens, with one at midnight before that.
+    """
+    day = _day(utc_ms, boundary, zone)
+    return _starts_utc_ms(day + timedelta(days=7 - day.isoweekday() % 7), boundary, zone)
+
+
 def _day(utc_ms: int, boundary: str, zone: str) -> date:
     local = datetime.fromtimestamp(utc_ms // 1000, UTC).astimezone(ZoneInfo(zone)).date()
     # Compared as instants: a wall clock that is put back shows the boundary twice, the day begins at the first.

@@ -20,23 +20,16 @@ from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, StopRun, TradingRearmed
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, MessageParked, RunStarted, RunStopped
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import guard_table
 from evenkeel.rules.entries import distance_points
 from evenkeel.rules.exits import exit_price, sign
+from evenkeel.rules.frequency import TradeCounts, day_counted, trade_counted, trades_in_hour
 from evenkeel.rules.guard_table import GuardTable
-from evenkeel.rules.risk_limit import (
-    EquityMarks,
-    TradeCounts,
-    at_day_start,
-    day_counted,
-    rearmed,
-    sampled,
-    trade_counted,
-    trades_in_hour,
-)
+from evenkeel.rules.losses import EquityMarks, at_day_start, at_week_start, rearmed, sampled
 from evenkeel.rules.sizing import Book, Reservation, holding_of, open_risk_cents, ppm_of_pct, share_of
 from evenkeel.rules.symbols import points_per_pip
 from evenkeel.rules.view import (
@@ -60,7 +53,7 @@ REFUSED_BY_BROKER: Final = "rejected_by_broker"
 
 OfRun = RunStarted | RunStopped | StopRun | ChildDown | ChildServing | MessageParked | LettersDead | TradingDayStarted
 OfMarket = SymbolSpecified | QuotesStale | QuotesResumed | FeedGap
-OfGuards = ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed | BrokerDisagreed | AccountRead
+OfGuards = ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed | BrokerDisagreed | AccountRead | LimitReached
 OfOrders = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved
 OfPositions = PositionOpened | PositionPriced | PositionReduced | PositionClosed | CloseFailed
 OfOthers = ForeignPositionSeen | ForeignPositionGone
@@ -94,6 +87,8 @@ class ViewState(msgspec.Struct):
     account: AccountRead | None = None
     marks: EquityMarks = EquityMarks()
     counts: TradeCounts = TradeCounts()
+    week_ends_utc_ms: int = 0
+    losses_in_a_row: int = 0
     today: Today = Today()
     events: list[Event] = []
 
@@ -110,6 +105,8 @@ def fold(state: ViewState, message: Heard) -> None:
         case TradingDayStarted(day):
             state.trading_day, state.today = day, Today()
             state.counts, state.marks = day_counted(state.counts, "off"), at_day_start(state.marks)
+            if message.started_utc_ms >= state.week_ends_utc_ms:
+                state.marks, state.week_ends_utc_ms = at_week_start(state.marks), message.week_ends_utc_ms
         case SymbolSpecified(spec):
             state.specs[spec.symbol] = spec
         case QuotesStale(symbol) | QuotesResumed(symbol):
@@ -142,12 +139,12 @@ def fold(state: ViewState, message: Heard) -> None:
             guards.mode, guards.epoch = message.mode, message.epoch
         case TradingRearmed():
             guard_table.rearm(guards)
-            state.marks = rearmed(state.marks)
+            state.marks, state.losses_in_a_row = rearmed(state.marks), 0
         case HoldPlaced():
             guard_table.place(guards, message)
         case HoldEnded():
             guard_table.end(guards, message.who, message.scope)
-        case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
+        case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap() | LimitReached():
             pass  # events, nothing that lasts
         case StorageStrained() | StorageEased() | BackupTaken():
             pass  # what lasts of them is a hold
@@ -229,6 +226,7 @@ def _changed(held: Held, message: PositionPriced | PositionReduced | CloseFailed
 
 def _closed(state: ViewState, closed: PositionClosed) -> None:
     state.held.pop(closed.ticket, None)
+    state.losses_in_a_row = state.losses_in_a_row + 1 if closed.net_cents < 0 else 0
     today = state.today
     state.today = msgspec.structs.replace(
         today,
@@ -310,6 +308,7 @@ def _limits(state: ViewState, limits: LimitsConfig, now_utc_ms: int) -> Iterator
         ("positions_max", positions, limits.positions_max),
         ("trades_per_day", state.counts.today, limits.trades_per_day),
         ("trades_per_hour", trades_in_hour(state.counts, now_utc_ms), limits.trades_per_hour),
+        ("consecutive_losses", state.losses_in_a_row, limits.consecutive_losses.close_only_after),
     )
     for name, used, limit in counted:
         if limit != "off":
@@ -319,6 +318,9 @@ def _limits(state: ViewState, limits: LimitsConfig, now_utc_ms: int) -> Iterator
         return
     if limits.day_loss_pct != "off":
         yield _limit_view("day_loss_pct", max(0, base - equity), _pct_of(base, limits.day_loss_pct), "cents")
+    week_base = state.marks.week_base_cents
+    if limits.week_loss_pct != "off" and week_base is not None:
+        yield _limit_view("week_loss_pct", max(0, week_base - equity), _pct_of(week_base, limits.week_loss_pct), "cents")
     falls = limits.drawdown.reduce_pct, limits.drawdown.halve_pct, limits.drawdown.close_only_pct, limits.drawdown.flatten_pct
     steps = sorted(_pct_of(peak, pct) for pct in falls if pct != "off")
     if steps:
@@ -344,6 +346,6 @@ def _book(state: ViewState) -> Book:
     for ticket, held in state.held.items():
         opened = held.opened
         if opened.symbol in state.specs:
-            reserved = Reservation(opened.symbol, opened.volume_steps, opened.reserved_cents, is_fresh=False)
+            reserved = Reservation(opened.symbol, opened.direction, opened.volume_steps, opened.reserved_cents, is_fresh=False)
             book.holdings[ticket] = holding_of(opened, reserved)
     return book

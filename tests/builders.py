@@ -42,6 +42,9 @@ def config_of(**overrides: object) -> Config:
         "limits.trades_per_hour": "off",
         "limits.trades_per_day": "off",
         "limits.trades_limit_days_max": "off",
+        "limits.consecutive_losses.reduce_after": "off",
+        "limits.consecutive_losses.hold_after": "off",
+        "limits.consecutive_losses.close_only_after": "off",
         "strategy": {"ma_cross": {"kind": "ma_cross", "symbols": ["EURUSD", "GBPUSD"], "fast": 2, "slow": 3}},
     }
     return load(None, overrides=quick | {key.replace("__", "."): value for key, value in overrides.items()})

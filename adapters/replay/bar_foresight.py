@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from evenkeel.config.schema import CircuitBreakerConfig, LimitsConfig
 from evenkeel.rules.bar_columns import Bars
 from evenkeel.rules.bars import NEVER_UTC_MS, PERIOD_MS
-from evenkeel.rules.foresight import AtrCourse
+from evenkeel.rules.foresight import AtrCourse, HourCourse
 from evenkeel.rules.price_search import PriceSearch
 from evenkeel.rules.quiet_equity import quiet_closes
 from evenkeel.rules.risk_limit import needs_equity
@@ -42,6 +42,9 @@ class RiskForesight:
 
     def __init__(self, limits: LimitsConfig, minutes: Mapping[str, Bars]) -> None:
         self._limits, self._samples_equity, self._minutes = limits, needs_equity(limits), minutes
+        self._hours: dict[str, HourCourse] = {}
+        if limits.correlated_risk_pct != "off":
+            self._hours = {symbol: HourCourse(bars) for symbol, bars in minutes.items()}
         self._closes: dict[str, PriceSearch] = {}
         if self._samples_equity:
             self._closes = {symbol: PriceSearch(bars.close_points, bars.close_ask_points) for symbol, bars in minutes.items()}
@@ -55,7 +58,9 @@ class RiskForesight:
         return int(opens_utc_ms[bar]) + PERIOD_MS["M1"] if bar < len(opens_utc_ms) else NEVER_UTC_MS
 
     def pass_over(self, child: Any, symbol: str, count: int) -> None:
-        """Only the last bar leaves a trace."""
+        """Of equity only the last bar leaves a trace."""
+        if symbol in self._hours:
+            child.state.hours[symbol] = self._hours[symbol].after(count)
         if self._samples_equity and _is_exposed(child, symbol):
             minutes = self._minutes[symbol]
             said = child.mark(symbol, int(minutes.close_points[count - 1]), int(minutes.close_ask_points[count - 1]))

@@ -28,7 +28,8 @@ the summary:
   equity drawdown  largest fall of equity from an earlier peak, with what floats at M1 closes; equity_drawdown_max_cents
   days           JSON only: of each day of UTC its trades, their net, and the last equity
   closed by X    trades whose closing deal has the reason X
-  refused X      orders refused for the reason X; a signal while the slot is taken is slot_taken
+  refused by X   signals that one of us, or the broker, refused, with the reason and the share of all refusals; a signal
+                 while the slot is taken is slot_taken by position; of the broker the reason is its code; JSON: refusals
 
 the summary and the JSON:
   ticks          rows of the files from --from to --to, before crossed quotes (bid above ask) and repeats are dropped;

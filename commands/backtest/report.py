@@ -41,6 +41,15 @@ class OpenTrade(msgspec.Struct, frozen=True):
     symbol: str
 
 
+class Refusals(msgspec.Struct, frozen=True):
+    """How often `by` refused for `reason`, and its share of all refusals, 0 to 1."""
+
+    by: str
+    reason: str
+    count: int
+    ratio: float
+
+
 class BacktestResult(msgspec.Struct, frozen=True):
     """What `--json` holds; `evenkeel backtest --help` says what each number means."""
 
@@ -58,6 +67,7 @@ class BacktestResult(msgspec.Struct, frozen=True):
     journal_sha256: str
     equity_drawdown_max_cents: int
     days: list[Day]
+    refusals: list[Refusals]
 
 
 def result_of(given: Prepared, done: Replayed) -> BacktestResult:
@@ -82,7 +92,15 @@ def result_of(given: Prepared, done: Replayed) -> BacktestResult:
         journal_sha256=done.journal_sha256,
         equity_drawdown_max_cents=curve.drawdown_max_cents,
         days=curve.days,
+        refusals=refusals_of(heard),
     )
+
+
+def refusals_of(heard: HeardTrades) -> list[Refusals]:
+    """The most frequent first."""
+    total = sum(heard.refused.values())
+    by_count = sorted(heard.refused.items(), key=lambda item: (-item[1], item[0]))
+    return [Refusals(by, reason, count, round(count / total, 4)) for (by, reason), count in by_count]
 
 
 def json_of(result: BacktestResult) -> bytes:
@@ -99,7 +117,7 @@ def summary(result: BacktestResult, heard: HeardTrades, account: AccountConfig) 
         ("bars", f"{result.bars:,}"),
         *_statistics(report_of(heard.closed), account),
         ("equity drawdown", _money(result.equity_drawdown_max_cents, account)),
-        *((f"refused {reason}", f"{count:,}") for reason, count in sorted(heard.refused.items())),
+        *((f"refused by {one.by}: {one.reason}", f"{one.count:,} = {one.ratio:.1%}") for one in result.refusals),
         ("open", f"{len(result.open):,}"),
         ("run_s", f"{result.run_s:.2f}"),
         ("total_s", f"{result.total_s:.2f}"),

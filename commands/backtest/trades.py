@@ -12,11 +12,11 @@ from evenkeel.runtime.edge import At
 
 
 class HeardTrades(msgspec.Struct):
-    """`opened` by ticket is what is open now; `refused` counts by reason; `crashes` are the children's, one line each."""
+    """`opened` by ticket is what is open now; `refused` counts by gate and reason; `crashes` are one line each."""
 
     closed: list[PositionClosed] = []
     opened: dict[int, PositionOpened] = {}
-    refused: dict[str, int] = {}
+    refused: dict[tuple[str, str], int] = {}
     crashes: list[str] = []
 
 
@@ -45,9 +45,9 @@ class TradeListener:
                 self.heard.opened.pop(message.ticket, None)
                 self.heard.closed.append(message)
             case OrderDenied():
-                self._count(message.reason.value)
+                self._count(message.by.partition("/")[0], message.reason.value)
             case OrderRejected():
-                self._count(f"by the broker, {message.code}")
+                self._count("broker", str(message.code))
             case ChildDown():
                 self.heard.crashes.append(f"{message.child} crashed: {message.error}")
             case _:
@@ -71,5 +71,6 @@ class TradeListener:
         if opened is not None:
             self.heard.opened[ticket] = msgspec.structs.replace(opened, **facts)
 
-    def _count(self, refusal: str) -> None:
-        self.heard.refused[refusal] = self.heard.refused.get(refusal, 0) + 1
+    def _count(self, by: str, reason: str) -> None:
+        """By the actor that said it, whatever its symbol; "gate" is the last one before the broker."""
+        self.heard.refused[by, reason] = self.heard.refused.get((by, reason), 0) + 1

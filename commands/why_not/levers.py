@@ -14,8 +14,10 @@ from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import AccountRead
 from evenkeel.messages.entry import DenialReason
 from evenkeel.rules.entries import Refusal
+from evenkeel.rules.frequency import day_counted
 from evenkeel.rules.instants import duration_text, utc_text
-from evenkeel.rules.risk_limit import RiskState, at_day_start, day_counted
+from evenkeel.rules.losses import at_day_start, at_week_start
+from evenkeel.rules.risk_limit import RiskState
 from evenkeel.rules.sizing import ppm_of
 from evenkeel.rules.words import money_text
 
@@ -93,13 +95,25 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
         case DenialReason.TRADES_PER_HOUR:
             yield _wait(moment)
             yield _knob(config, "limits", "trades_per_hour", 1, up_to=COUNT_MAX)
-        case DenialReason.COOLDOWN | DenialReason.HOLD | DenialReason.DAY_LOSS:
+        case (
+            DenialReason.COOLDOWN
+            | DenialReason.HOLD
+            | DenialReason.DAY_LOSS
+            | DenialReason.WEEK_LOSS
+            | DenialReason.SESSION
+            | DenialReason.CONSECUTIVE_LOSSES
+            | DenialReason.SLIPPAGE
+            | DenialReason.REJECTS
+            | DenialReason.REQUESTS_PER_SECOND
+            | DenialReason.REQUESTS_PER_MINUTE
+            | DenialReason.REQUESTS_PER_DAY
+        ):
             yield _wait(moment)
-        case DenialReason.DRAWDOWN:
+        case DenialReason.DRAWDOWN | DenialReason.MARGIN_LEVEL:
             yield _equity(moment, account)
         case DenialReason.VOLUME_BELOW_MINIMUM:
             yield _equity(moment, account)
-            for name in ("risk_per_trade_pct", "open_risk_pct", "loss_at_catastrophe_stop_pct"):
+            for name in ("risk_per_trade_pct", "open_risk_pct", "loss_at_catastrophe_stop_pct", "correlated_risk_pct"):
                 yield _knob(config, "limits", name, 100, up_to=100)
             for name in ("order_notional_max", "symbol_notional_max", "total_notional_max"):
                 yield _knob(config, "limits", name, 100, up_to=1000)
@@ -151,11 +165,11 @@ def _confidence(moment: Moment) -> Lever:
 
 
 def _wait(moment: Moment) -> Lever:
-    """Later, with everything else as it was; past the end of the trading day its counts and losses are over."""
+    """Later, with everything else as it was; past the end of a trading day or week its counts and losses are over."""
 
     def at(moment: Moment, wait_ms: int) -> Moment:
         return moment._replace(
-            risk=_in_new_day(moment) if 0 < moment.risk.day_ends_utc_ms <= moment.proposal_utc_ms + wait_ms else moment.risk,
+            risk=_anew(moment, moment.proposal_utc_ms + wait_ms),
             signal_utc_ms=moment.signal_utc_ms + wait_ms,
             proposal_utc_ms=moment.proposal_utc_ms + wait_ms,
             order_utc_ms=moment.order_utc_ms + wait_ms,
@@ -167,9 +181,15 @@ def _wait(moment: Moment) -> Lever:
     return Lever("wait_ms", 0, WAIT_MS_MAX, at, text)
 
 
-def _in_new_day(moment: Moment) -> RiskState:
-    counts = day_counted(moment.risk.counts, moment.config.limits.trades_per_day)
-    return msgspec.structs.replace(moment.risk, counts=counts, marks=at_day_start(moment.risk.marks), day_loss=None)
+def _anew(moment: Moment, utc_ms: int) -> RiskState:
+    """What the limits are measured against once the trading day, or the week, is over."""
+    risk = moment.risk
+    if 0 < risk.day_ends_utc_ms <= utc_ms:
+        counts = day_counted(risk.counts, moment.config.limits.trades_per_day)
+        risk = msgspec.structs.replace(risk, counts=counts, marks=at_day_start(risk.marks), day_loss=None)
+    if 0 < risk.week_ends_utc_ms <= utc_ms:
+        risk = msgspec.structs.replace(risk, marks=at_week_start(risk.marks), week_loss=None)
+    return risk
 
 
 def _equity(moment: Moment, account: AccountRead | None) -> Lever:

@@ -13,6 +13,9 @@ def utc_ms(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1000
 
 
+WEEK_ENDS_UTC_MS = utc_ms("2014-05-11T21:00:00")
+
+
 def boundary(text: str) -> TimerDue:
     return TimerDue("trading_calendar", "boundary", utc_ms(text))
 
@@ -30,7 +33,7 @@ def started_calendar() -> TradingCalendar:
 def test_a_run_starts_with_its_trading_day():
     calendar = TradingCalendar(TradingCalendarConfig())
     assert calendar.handle(STARTED, utc_ms("2014-05-05T12:00:00")) == [
-        TradingDayStarted("2014-05-04", utc_ms("2014-05-04T21:00:00"), utc_ms("2014-05-05T21:00:00")),
+        TradingDayStarted("2014-05-04", utc_ms("2014-05-04T21:00:00"), utc_ms("2014-05-05T21:00:00"), WEEK_ENDS_UTC_MS),
         timer("2014-05-05T21:00:00"),
     ]
 
@@ -38,14 +41,16 @@ def test_a_run_starts_with_its_trading_day():
 def test_the_boundary_starts_the_next_day():
     due = boundary("2014-05-05T21:00:00")
     assert started_calendar().handle(due, due.due_utc_ms) == [
-        TradingDayStarted("2014-05-05", utc_ms("2014-05-05T21:00:00"), utc_ms("2014-05-06T21:00:00")),
+        TradingDayStarted("2014-05-05", utc_ms("2014-05-05T21:00:00"), utc_ms("2014-05-06T21:00:00"), WEEK_ENDS_UTC_MS),
         timer("2014-05-06T21:00:00"),
     ]
 
 
 def test_a_timer_that_comes_days_late_finds_the_day_that_it_is():
     said = started_calendar().handle(boundary("2014-05-05T21:00:00"), utc_ms("2014-05-09T08:00:00"))
-    assert said[0] == TradingDayStarted("2014-05-08", utc_ms("2014-05-08T21:00:00"), utc_ms("2014-05-09T21:00:00"))
+    assert said[0] == TradingDayStarted(
+        "2014-05-08", utc_ms("2014-05-08T21:00:00"), utc_ms("2014-05-09T21:00:00"), WEEK_ENDS_UTC_MS
+    )
 
 
 def test_a_restart_within_the_day_only_sets_the_timer_again():

@@ -75,7 +75,7 @@ class World:
             history=lambda symbol, from_utc_ms: self.ticks and [tick for tick in self.ticks if tick.time_utc_ms >= from_utc_ms],
             source=self if self.live else None,
             monotonic_ns=self.clock.monotonic_ns,
-            quote_age_ms_max=5_000,
+            quote_age_ms_max={"EURUSD": 5_000, "USDJPY": 5_000},
         )
 
     def take(self) -> tuple[str, Quote] | None:

@@ -14,6 +14,7 @@ from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import HoldPlaced
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
+from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, RunStopped
 from evenkeel.rules.view import View
 from evenkeel.rules.view_state import Heard
@@ -166,6 +167,7 @@ def refused(
         (refused("position/EURUSD"), "DEBUG"),
         (refused("risk_limit"), "INFO"),
         (HoldPlaced("circuit_breaker", "EURUSD", "spread", 99), "WARNING"),
+        (LimitReached("margin_level", 1_490_000, 1_500_000, "ppm", "no new risk"), "WARNING"),
         (ChildDown("risk_limit", 1, 1, "ValueError: x"), "WARNING"),
         (BrokerDisagreed("position 7 is unknown here"), "WARNING"),
         (MessageParked("risk_limit", 12, "BarClosed", "ValueError: x"), "ERROR"),

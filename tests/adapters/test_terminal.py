@@ -120,7 +120,8 @@ class Room:
             journal=self.journal,
             kill_epoch=lambda: self.kill_epoch,
             monotonic_ns=lambda: self.now_ns,
-            quote_age_ms_max=5_000,
+            quote_age_ms_max={"EURUSD": 5_000},
+            closes_per_s=2,
             reading_every_ms=5_000,
         )
 
@@ -411,6 +412,23 @@ def test_a_close_that_becomes_durable_in_time_is_not_marked(holding):
 def test_a_close_does_not_wait_behind_an_open_that_waits(holding):
     holding.hear(open_call(), seq=101)
     assert outcomes(holding.hear(close_call()))[0][0] is Outcome.ACCEPTED
+
+
+def test_closes_and_stops_beyond_so_many_a_second_wait_for_their_turn_and_none_is_refused(holding):
+    said = [holding.hear(close_call(number)) for number in (1, 2, 3, 4)]
+    assert [len(one) for one in said] == [1, 1, 0, 0]
+    assert (holding.poll(after_ms=999), len(holding.broker.sent)) == ([], 2)
+    assert [outcomes(holding.poll(after_ms=after_ms))[0][0] for after_ms in (1, 0)] == [Outcome.ACCEPTED] * 2
+
+
+def test_a_close_that_waits_for_its_turn_is_unknown_to_the_next_incarnation(holding):
+    for number in (1, 2, 3):
+        holding.hear(close_call(number))
+    before, holding.edge = holding.edge, holding.make()
+    holding.edge.state = before.state
+    [lost] = [message for message in holding.resume() if isinstance(message, TerminalAnswered)]
+    assert (lost.intent_id, lost.outcome) == (3, Outcome.UNKNOWN)
+    assert (holding.poll(after_ms=2_000), len(holding.broker.sent)) == ([], 2)
 
 
 def test_an_unknown_close_locks_no_entry(holding):

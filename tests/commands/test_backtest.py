@@ -30,7 +30,7 @@ from evenkeel.messages.system import ChildDown
 MONDAY_UTC_MS = 1_767_571_200_000
 QUICK = "ma_cross:fast=2,slow=3"
 RESULT_KEYS = ["symbol", "ticks", "bars", "crossed_dropped", "repeats_dropped", "trades", "open", "net_cents"]
-RESULT_KEYS += ["run_s", "total_s", "peak_mb", "journal_sha256", "equity_drawdown_max_cents", "days"]
+RESULT_KEYS += ["run_s", "total_s", "peak_mb", "journal_sha256", "equity_drawdown_max_cents", "days", "refusals"]
 TRADE_KEYS = ["ticket", "direction", "open_utc_ms", "open_price", "close_utc_ms", "close_price", "reason"]
 TRADE_KEYS += ["volume_lots", "profit_cents", "symbol"]
 
@@ -239,9 +239,9 @@ def test_the_table_has_a_number_a_line_and_help_explains_each(ticks: Path, capsy
     lines = capsys.readouterr().out.splitlines()
     assert len({len(line) for line in lines}) == 1, "aligned"
     names = [line.split("  ")[0] for line in lines]
-    assert {"win rate", "max drawdown", "closed by stop", "refused slot_taken", "peak_mb"} <= set(names)
+    assert {"win rate", "max drawdown", "closed by stop", "refused by position: slot_taken", "peak_mb"} <= set(names)
     for name in names:
-        general = "closed by X" if name.startswith("closed by") else "refused X" if name.startswith("refused") else name
+        general = "closed by X" if name.startswith("closed by") else "refused by X" if name.startswith("refused") else name
         assert general.removesuffix(" dropped") in backtest.EXPLANATION
 
 

@@ -167,6 +167,15 @@ def test_a_symbol_may_be_called_what_it_likes(write: Write) -> None:
             "3: limits.drawdown.reduce_pct: 13 is not < close_only_pct",
         ),
         ("[limits.drawdown]\nhalve_to_ratio = 0.8\n", "2: limits.drawdown.halve_to_ratio: 0.8 is not <= reduce_to_ratio"),
+        (
+            "[limits.margin_level]\nhold_pct = 250\n",
+            "2: limits.margin_level.hold_pct: 250 is not < warn_pct, which is 200",
+        ),
+        (
+            "[limits.consecutive_losses]\nreduce_after = 5\n",
+            "2: limits.consecutive_losses.reduce_after: 5 is not <= hold_after, which is 4",
+        ),
+        ("[limits.rejects]\nhold_minutes = 90\n", "2: limits.rejects.hold_minutes: 90 is not <= hold_minutes_max, which is 60"),
         ("[exit]\nretry_min_s = 60\n", "2: exit.retry_min_s: 60 is not <= retry_max_s, which is 30"),
         ("[symbols.XAUUSD]\nvolume_min_lots = 200\n", "2: symbols.XAUUSD.volume_min_lots: 200 is not <= volume_max_lots"),
         ("[trading_calendar]\nzone = 'Europe/Londn'\n", "2: trading_calendar.zone: 'Europe/Londn' is not a time zone; did you"),

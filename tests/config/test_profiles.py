@@ -48,9 +48,13 @@ def test_the_examples_that_default_toml_keeps_in_comments_are_valid() -> None:
 
 @pytest.mark.parametrize("column, profile", [(0, "plain"), (1, "personal"), (2, "prop"), (3, "demo")])
 def test_the_columns_of_default_toml_are_the_profiles(column: int, profile: schema.Profile) -> None:
-    values = {key: cells[column] for key, _, *cells in ROW.findall(DEFAULT.partition("[account]")[0])}
+    sections = re.findall(r"(?ms)^\[limits\.?(\w*)\]$(.*?)(?=^\[)", DEFAULT)
+    rows = [(section, *row) for section, text in sections for row in ROW.findall(text)]
+    values = {(section, key): cells[column] for section, key, _, *cells in rows}
     limits = msgspec.to_builtins(schema.PROFILES[profile])
-    expected = {key: value for key, value in (limits | limits.pop("drawdown")).items() if key != "drawdown"}
+    tables = {key: table for key, table in limits.items() if isinstance(table, dict)}
+    expected = {("", key): value for key, value in limits.items() if key not in tables}
+    expected |= {(section, key): value for section, table in tables.items() for key, value in table.items()}
     assert {key: cell if cell == "off" else float(cell) for key, cell in values.items()} == expected
 
 

@@ -14,7 +14,9 @@ from evenkeel.commands.backtest.plan import Input, plan_of, recorded
 from evenkeel.commands.backtest.replay import Replayed, prepared, replayed
 from evenkeel.config.load import packaged
 from evenkeel.messages.codec import decode
+from evenkeel.messages.entry import OpenPosition
 from evenkeel.messages.operator import HoldPlaced, ModeChanged
+from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.runtime.journal import MemoryJournal, decode_record
 
 MONDAY_UTC_MS = 1_767_571_200_000
@@ -89,6 +91,7 @@ def config_of(folder: Path, profile: str, more: str = "") -> Path:
     path.write_text(
         f'profile = "{profile}"\n[trading]\nenabled = true\n'
         f"[entry]\nstop_pips = 6\ntarget_pips = 9\ncooldown_minutes = 1\n{volume}"
+        f'[limits.consecutive_losses]\nhold_after = "off"\nclose_only_after = "off"\n'
         f"[exit]\ntime_stop_minutes = 30\n{terms}\n{more}"
     )
     return path
@@ -123,6 +126,42 @@ def test_limits_that_trip_while_positions_are_open(tmp_path: Path, seed: int) ->
     ticks = csv_of(rows_of(seed, 8_000, calm=3), tmp_path / "ticks.csv")
     _, bodies = both([("EURUSD", ticks)], QUICK, config_of(tmp_path, "personal", more))
     assert any(hold.who == "risk_limit" for hold in said(bodies, HoldPlaced)) or len(said(bodies, ModeChanged)) > 1
+
+
+WEEK_AND_FLOOR = "[limits]\nrisk_per_trade_pct = 2.0\nweek_loss_pct = 1.0\nbalance_floor_pct = 98.5\n"
+MARGIN = (
+    "[account]\nleverage = 1\n[limits]\nrisk_per_trade_pct = 1.0\nfree_margin_after_pct = 1.0\nday_loss_soft_pct = 0.2\n"
+    "[limits.margin_level]\nwarn_pct = 116\nhold_pct = 114\nhalve_pct = 112\nflatten_pct = 103\n"
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("more", [WEEK_AND_FLOOR, MARGIN], ids=["week and floor", "margin"])
+def test_limits_on_equity_over_more_than_a_day(tmp_path: Path, seed: int, more: str) -> None:
+    quiet = '[limits.drawdown]\nclose_only_pct = "off"\nflatten_pct = "off"\n[circuit_breaker]\nenabled = false\n'
+    ticks = csv_of(rows_of(seed, 8_000, calm=3), tmp_path / "ticks.csv")
+    _, bodies = both([("EURUSD", ticks)], QUICK, config_of(tmp_path, "personal", more + quiet))
+    assert said(bodies, LimitReached) if more is MARGIN else said(bodies, HoldPlaced)
+
+
+def test_symbols_that_move_alike_share_a_budget(tmp_path: Path) -> None:
+    """Unknown to each other at first, later known as twins, and as strangers where they are none."""
+    more = "[limits]\nvolume_lots_max = 50.0\n" + "".join(
+        f'{key} = "off"\n'
+        for key in ("order_notional_max", "symbol_notional_max", "total_notional_max", "trades_per_day", "trades_per_hour")
+    )
+    more += "correlated_risk_pct = 0.2\nrisk_per_trade_pct = 0.15\n[circuit_breaker]\nenabled = false\n"
+    rows = [(MONDAY_UTC_MS + 25 * (at - MONDAY_UTC_MS), bid, ask) for at, bid, ask in rows_of(5, 2_500, calm=2)]
+    eurusd = ("EURUSD", csv_of(rows, tmp_path / "eurusd.csv"))
+    bound: list[list[str]] = []
+    for name, seed in (("twin", 5), ("stranger", 6)):
+        prices = [(bid + 15_000, ask + 15_000) for _, bid, ask in rows_of(seed, 2_500, calm=2)]
+        gbpusd = csv_of([(at, *pair) for (at, _, _), pair in zip(rows, prices, strict=True)], tmp_path / f"{name}.csv")
+        _, bodies = both([eurusd, ("GBPUSD", gbpusd)], QUICK, config_of(tmp_path, "personal", more))
+        bound.append([order.bound_by for order in said(bodies, OpenPosition)])
+    twins, strangers = ([name == "correlated_risk_pct" for name in names] for names in bound)
+    assert any(twins[-len(twins) // 4 :])
+    assert not any(strangers[-len(strangers) // 4 :])
 
 
 @pytest.mark.parametrize("profile", ["plain", "personal"])

@@ -11,7 +11,8 @@ from evenkeel.config.schema import CircuitBreakerConfig
 from evenkeel.messages.market import BarClosed, Quote
 from evenkeel.rules.bar_columns import Bars, minutes_of
 from evenkeel.rules.circuit_breaker import Baseline, atr_trip, baseline_after, hold_ms
-from evenkeel.rules.foresight import AtrCourse, running_medians, usual_spreads, wide_samples
+from evenkeel.rules.correlation import HOURS_KEPT, HourCloses, minute_closed
+from evenkeel.rules.foresight import AtrCourse, HourCourse, running_medians, usual_spreads, wide_samples
 from evenkeel.rules.sizing import PPM, ppm_of
 from evenkeel.rules.spreads import Spreads, baseline_points, lower_median, record
 
@@ -67,6 +68,16 @@ def test_the_course_of_the_atr_is_that_of_a_fold(baseline_bars: int) -> None:
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 30])
 def test_few_bars_trip_nothing(count: int) -> None:
     assert AtrCourse(CircuitBreakerConfig(), minutes(1, 31).cut(0, count)).trips == []
+
+
+def test_the_hourly_closes_are_those_of_a_fold() -> None:
+    bars, closes = minutes(seed=4, count=6_000), HourCloses()
+    course, dice = HourCourse(bars), random.Random(4)
+    for number, bar in enumerate(heard(bars), start=1):
+        minute_closed(closes, bar.open_utc_ms, bar.close_points)
+        if dice.random() < 0.2:
+            assert course.after(number) == closes
+    assert len(closes.hours) == HOURS_KEPT
 
 
 def test_the_usual_spread_is_that_of_a_fold() -> None:

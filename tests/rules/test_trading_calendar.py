@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from evenkeel.rules.trading_calendar import day_end, day_start, trading_day
+from evenkeel.rules.trading_calendar import day_end, day_start, trading_day, week_end
 
 NEW_YORK = ("17:00", "America/New_York")
 
@@ -55,3 +55,18 @@ def test_a_boundary_that_the_clock_leaves_out_still_starts_a_day():
     start = day_start(utc_ms("2014-03-09T12:00:00"), *left_out)
     assert trading_day(start - 1, *left_out) == "2014-03-08"
     assert trading_day(start, *left_out) == "2014-03-09"
+
+
+@pytest.mark.parametrize(
+    "instant, boundary, zone, end",
+    [
+        ("2014-05-05T12:00:00", *NEW_YORK, "2014-05-11T21:00:00"),
+        ("2014-05-11T20:59:59", *NEW_YORK, "2014-05-11T21:00:00"),  # Sunday, before the market opens
+        ("2014-05-11T21:00:00", *NEW_YORK, "2014-05-18T21:00:00"),
+        ("2014-11-01T12:00:00", *NEW_YORK, "2014-11-02T22:00:00"),  # clocks go back
+        ("2014-05-10T23:59:59", "00:00", "UTC", "2014-05-11T00:00:00"),
+        ("2014-05-11T00:00:00", "00:00", "UTC", "2014-05-18T00:00:00"),
+    ],
+)
+def test_a_week_ends_with_the_trading_day_before_sundays(instant, boundary, zone, end):
+    assert week_end(utc_ms(instant), boundary, zone) == utc_ms(end)

@@ -271,6 +271,23 @@ def test_losses_are_measured_from_the_day_and_from_the_peak() -> None:
     assert (drawdown.used, drawdown.limit) == (110_000, 132_000), "10 % below the peak, 12 % are next"
 
 
+def test_the_week_is_measured_from_its_own_start() -> None:
+    days = [TradingDayStarted("2026-01-06", 0, 1, 2), TradingDayStarted("2026-01-07", 1, 2, 2)]
+    week = limit(
+        view_after(account(1_000_000), days[0], account(980_000), days[1], account(970_000), limits=PERSONAL), "week_loss_pct"
+    )
+    assert (week.used, week.limit) == (30_000, 60_000)
+    next_week = view_after(account(1_000_000), account(980_000), TradingDayStarted("2026-01-11", 2, 3, 9), limits=PERSONAL)
+    assert limit(next_week, "week_loss_pct").used == 0
+
+
+def test_losses_in_a_row_are_counted_until_a_trade_does_not_lose() -> None:
+    losses = [opened(1001), closed(1001, net_cents=-5), opened(1002), closed(1002, net_cents=-5)]
+    row = limit(view_after(*losses, limits=PERSONAL), "consecutive_losses")
+    assert (row.used, row.limit) == (2, 7)
+    assert limit(view_after(*losses, opened(1003), closed(1003, net_cents=0), limits=PERSONAL), "consecutive_losses").used == 0
+
+
 def test_after_a_rearm_the_peak_is_where_equity_is() -> None:
     view = view_after(account(1_000_000), account(900_000), TradingRearmed("test", 1), limits=PERSONAL)
     assert limit(view, "drawdown").used == 0
