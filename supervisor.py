@@ -11,6 +11,7 @@ from evenkeel.actors.broker_gateway import BrokerGateway
 from evenkeel.actors.circuit_breaker import CircuitBreaker
 from evenkeel.actors.operator import Operator
 from evenkeel.actors.position import Position
+from evenkeel.actors.protection import Protection
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
@@ -22,7 +23,7 @@ from evenkeel.adapters.strategy.edge import StrategyEdge
 from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.config.schema import Config
-from evenkeel.messages import broker_gateway, entry, market, operator, position, system, trading_calendar
+from evenkeel.messages import broker_gateway, entry, market, operator, position, protection, system, trading_calendar
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunStarted, RunStopped
@@ -44,11 +45,11 @@ INTAKE: Final = ("control", "market_feed")
 
 ROUTES: Final[Routes] = {
     # the runtime
-    system.RunStarted: ["operator", "broker_gateway", "trading_calendar", "circuit_breaker?", "reporter?"],
+    system.RunStarted: ["operator", "broker_gateway", "protection?", "trading_calendar", "circuit_breaker?", "reporter?"],
     system.RunStopped: ["reporter?"],
-    system.ChildDown: ["broker_gateway", "reporter?"],
-    system.ChildServing: ["broker_gateway", "reporter?"],
-    system.MessageParked: ["broker_gateway", "reporter?"],
+    system.ChildDown: ["broker_gateway", "protection?", "reporter?"],
+    system.ChildServing: ["broker_gateway", "protection?", "reporter?"],
+    system.MessageParked: ["broker_gateway", "protection?", "reporter?"],
     system.LettersDead: ["reporter?"],
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
@@ -57,7 +58,7 @@ ROUTES: Final[Routes] = {
     # the market
     market.SymbolSpecified: ["position/*", "risk_limit", "market_feed", "strategy/*", "reporter?"],
     market.DailyBarsRead: ["risk_limit"],
-    market.ArmWatches: ["market_feed"],
+    market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
     market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*"],
@@ -75,19 +76,27 @@ ROUTES: Final[Routes] = {
     broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "reporter?"],
     broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "reporter?"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
-    position.PositionPriced: ["position/{symbol}", "risk_limit", "reporter?"],
-    position.PositionReduced: ["position/{symbol}", "risk_limit", "reporter?"],
-    position.PositionClosed: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
-    position.ClosePosition: ["broker_gateway"],
-    position.ReducePosition: ["position/{symbol}"],
-    position.CloseFailed: ["position/{symbol}", "reporter?"],
+    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", "reporter?"],
+    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
+    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
+    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", "reporter?"],
+    position.ClosePosition: ["broker_gateway", "protection?"],
+    position.ReducePosition: ["position/{symbol}", "protection?"],
+    position.CloseScope: ["position/*", "protection?"],
+    position.CloseFailed: ["position/{symbol}", "protection?", "reporter?"],
+    protection.SetStops: ["broker_gateway"],
+    protection.StopsSet: ["protection?"],
+    protection.StopsRefused: ["protection?", "reporter?"],
+    protection.PositionUnprotected: ["reporter?"],
+    protection.PositionProtected: ["reporter?"],
+    protection.SymbolTakenOver: ["reporter?"],
+    protection.SymbolGivenBack: ["reporter?"],
     # the broker
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
     broker_gateway.DealDone: ["broker_gateway", "risk_limit"],
     broker_gateway.ReadTerminal: ["terminal"],
-    broker_gateway.PositionsRead: ["broker_gateway"],
+    broker_gateway.PositionsRead: ["broker_gateway", "protection?", "operator"],
     broker_gateway.AccountRead: ["risk_limit", "reporter?"],
     broker_gateway.BrokerAgreed: ["operator", "reporter?"],
     broker_gateway.BrokerDisagreed: ["operator", "reporter?"],
@@ -97,18 +106,21 @@ ROUTES: Final[Routes] = {
     operator.StartTrading: ["operator"],
     operator.PauseTrading: ["operator"],
     operator.ResumeTrading: ["operator"],
+    operator.RestrictTrading: ["operator"],
     operator.KillTrading: ["operator"],
     operator.RearmTrading: ["operator"],
     operator.CloseTicket: ["operator"],
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
-    operator.ModeChanged: ["broker_gateway", "position/*", "terminal", "control?", "reporter?"],
-    operator.TradingRearmed: ["broker_gateway", "risk_limit", "reporter?"],
+    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "reporter?"],
+    operator.TradingRearmed: ["broker_gateway", "risk_limit", "protection?", "reporter?"],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
     operator.HoldPlaced: ["broker_gateway", "reporter?"],
     operator.HoldEnded: ["broker_gateway", "reporter?"],
+    operator.FlattenProgressed: ["reporter?"],
+    operator.ScopeFlattened: ["reporter?"],
 }
 
 
@@ -219,11 +231,13 @@ def children(
     guards = guard_names(world)
     specs = [
         _edge("clock", lambda: Timers(world.clock)),
-        _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
+        _actor("operator", lambda: operator_of(world)),
         _actor("trading_calendar", lambda: TradingCalendar(config.trading_calendar)),
         _actor("risk_limit", lambda: RiskLimit(config)),
         _actor("broker_gateway", lambda: BrokerGateway(config.broker_gateway, guards)),
     ]
+    if needs_protection(world):
+        specs.append(_actor("protection", lambda: Protection(config, symbols)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     specs += [_position(symbol, config) for symbol in symbols]
@@ -237,8 +251,22 @@ def children(
 
 def guard_names(world: World) -> tuple[str, ...]:
     """The children without which nothing new is opened."""
-    breaker = ("circuit_breaker",) if world.config.circuit_breaker.enabled else ()
-    return ("risk_limit", "operator", "trading_calendar", *breaker, *(f"position/{symbol}" for symbol in world.symbols))
+    optional = {"protection": needs_protection(world), "circuit_breaker": world.config.circuit_breaker.enabled}
+    there = (name for name, is_there in optional.items() if is_there)
+    return ("risk_limit", "operator", "trading_calendar", *there, *(f"position/{symbol}" for symbol in world.symbols))
+
+
+def needs_protection(world: World) -> bool:
+    """In every live run; in a replay, where nobody else closes or moves anything, for the stop at the broker alone."""
+    return world.config.catastrophe_stop.at_broker == "on" or world.source is not None
+
+
+def operator_of(world: World) -> Operator:
+    return Operator(
+        trading_enabled=world.config.trading.enabled,
+        scopes=(*world.symbols, *(f"strategy/{name}" for name in world.config.strategy)),
+        reading_gap_ms=round(world.config.broker_gateway.reading_gap_s * 1000),
+    )
 
 
 def route_table(specs: Sequence[ChildSpec]) -> RouteTable:

@@ -28,8 +28,9 @@ from evenkeel.messages.broker_gateway import (
     TerminalAnswered,
 )
 from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
-from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, TradingRearmed
+from evenkeel.messages.operator import CommandDone, HoldEnded, HoldPlaced, ModeChanged, TradingRearmed
 from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition, ExitReason, ReducePosition
+from evenkeel.messages.protection import SetStops, StopsRefused, StopsSet
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, SetTimer, TimerDue
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import broker_book, guard_table
@@ -75,6 +76,7 @@ Heard = (
     RunStarted
     | OpenPosition
     | ClosePosition
+    | SetStops
     | TerminalAnswered
     | DealDone
     | PositionsRead
@@ -104,6 +106,8 @@ class BrokerGateway:
                 return self._open(message, now_utc_ms)
             case ClosePosition():
                 return self._close(message)
+            case SetStops():
+                return self._set_stops(message)
             case TerminalAnswered():
                 return self._answered(message, now_utc_ms)
             case DealDone():
@@ -134,6 +138,9 @@ class BrokerGateway:
                 guards.epoch = message.epoch
             case HoldPlaced():
                 guard_table.place(guards, message)
+                if message.command_id:
+                    detail = f"no new risk in {message.scope}: {message.reason}"
+                    return [CommandDone(message.command_id, detail)]
             case HoldEnded():
                 guard_table.end(guards, message.who, message.scope)
             case ChildServing():
@@ -160,9 +167,9 @@ class BrokerGateway:
     # -- orders ---------------------------------------------------------------------------------------------------------
 
     def _open(self, order: OpenPosition, now_utc_ms: int) -> Sequence[Message]:
-        refusal = guard_table.entry_refusal(self.state.guards, order.symbol, now_utc_ms) or lock_refusal(
-            order, self.state.book.opens.values(), self.state.book.foreign.values(), now_utc_ms
-        )
+        refusal = guard_table.entry_refusal(
+            self.state.guards, order.symbol, now_utc_ms, strategy=order.lineage.strategy
+        ) or lock_refusal(order, self.state.book.opens.values(), self.state.book.foreign.values(), now_utc_ms)
         if refusal is not None:
             return [_denied(order, NAME, refusal)]
         intent_id, magic = self._next_intent()
@@ -178,6 +185,20 @@ class BrokerGateway:
         position.asked = order.reason
         request = CloseRequest(order.symbol, order.ticket, position.direction, order.remaining_steps)
         return [CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)]
+
+    def _set_stops(self, order: SetStops) -> Sequence[Message]:
+        """From now on these are the levels that belong there."""
+        position = self.state.book.positions.get(order.ticket)
+        if position is None:
+            return [StopsRefused(order.ticket, order.symbol, Outcome.VOID, 0, "not known here")]
+        position.broker_stop_points = order.stop_points
+        return [self._call_stops(order.ticket, order.symbol, order.spec_id, order.stop_points, order.target_points)]
+
+    def _call_stops(self, ticket: int, symbol: str, spec_id: int, stop_points: int, target_points: int) -> CallTerminal:
+        intent_id, magic = self._next_intent()
+        self.state.book.stops[intent_id] = StopIntent(ticket, symbol, spec_id, stop_points, target_points)
+        request = StopRequest(symbol, ticket, stop_points, target_points)
+        return CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)
 
     def _next_intent(self) -> tuple[int, int]:
         self.state.intents += 1
@@ -240,14 +261,15 @@ class BrokerGateway:
 
     def _stop_answered(self, intent: StopIntent, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
         """A stop that could not be set is set again by the next reading; twice in a row, the position is closed."""
-        position = self.state.book.positions.get(intent.ticket)
+        position, named = self.state.book.positions.get(intent.ticket), (intent.ticket, intent.symbol)
         if position is None:
             return ()
         if answer.outcome is Outcome.ACCEPTED:
             position.stop_failures = 0
-            return ()
+            return [StopsSet(*named, intent.spec_id, intent.stop_points, intent.target_points)]
         position.stop_failures += 1
-        said: list[Message] = [self._look_again(now_utc_ms)]
+        refused = StopsRefused(*named, answer.outcome, answer.code, answer.detail)
+        said: list[Message] = [refused, self._look_again(now_utc_ms)]
         if position.stop_failures >= STOP_FAILURES_MAX:
             said.append(ReducePosition(intent.ticket, intent.symbol, 0, ExitReason.UNPROTECTED))
         return said
@@ -311,10 +333,8 @@ class BrokerGateway:
             return []
         if any(stop.ticket == seen.ticket for stop in book.stops.values()):
             return []
-        intent_id, magic = self._next_intent()
-        book.stops[intent_id] = StopIntent(seen.ticket, seen.symbol)
-        request = StopRequest(seen.symbol, seen.ticket, position.broker_stop_points, seen.target_points)
-        return [CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)]
+        wanted_points = position.broker_stop_points
+        return [self._call_stops(seen.ticket, seen.symbol, seen.spec_id, wanted_points, seen.target_points)]
 
     def _conclude(self, seen: dict[int, BrokerPosition]) -> list[Message]:
         """Unknown opens and foreign positions that two readings do not show do not exist; closes whose position two

@@ -25,7 +25,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.view import ViewWriter
 from evenkeel.commands.segment import run_started
 from evenkeel.config.load import identity
-from evenkeel.config.schema import Config
+from evenkeel.config.schema import Config, ProtectionConfig
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.rules.trading_calendar import trading_day
@@ -84,6 +84,7 @@ class LiveSystem:
         self.folder = folder
         self.ended = threading.Event()
         self.stop_asked_by: str | None = None
+        self._told_left: str | None = None
         self.journal_failure: str | None = None
         self.kill_epoch = KillEpoch(folder.kill_epoch)
         calendar = config.trading_calendar
@@ -112,10 +113,43 @@ class LiveSystem:
     def boot(self) -> None:
         self.run.boot()
 
-    def ask_stop(self, by: str) -> None:
+    def end(self, by: str) -> None:
         """From any thread: let `wait` return."""
         self.stop_asked_by = self.stop_asked_by or by
         self.ended.set()
+
+    def ask_stop(self, by: str) -> str:
+        """From any thread, for a person or a service manager: `end`, after what is being flattened or when they ask again. The
+        answer says which."""
+        left, is_asked_again = self.not_flat(), self.stop_asked_by is not None
+        if left is None or is_asked_again:
+            self.end(by)
+            return "stopping in order"
+        self.stop_asked_by = by
+        return f"stopping when flat, {left}; stop once more to leave it so"
+
+    def heed_stop(self) -> None:
+        """Looked at now and then: a stop that waits until everything is flat."""
+        if self.stop_asked_by is None:
+            return
+        left = self.not_flat()
+        if left is None:
+            self.end(self.stop_asked_by)
+        elif left != self._told_left:
+            self._told_left = left
+            logger.warning(
+                "{} asked to stop, which waits until flat: {}; stop once more to leave it so", self.stop_asked_by, left
+            )
+
+    def not_flat(self) -> str | None:
+        """What a flattening has left to close, None when there is nothing; while nobody can tell, nothing waits."""
+        reporter: Reporter | None = self.run.host.child("reporter")
+        unfinished = [] if reporter is None else reporter.flattening()
+        if not unfinished:
+            return None
+        return "; ".join(
+            f"open in {one.scope}: {' '.join(map(str, one.tickets)) or 'nothing seen, not yet twice'}" for one in unfinished
+        )
 
     def stop(self, reason: str) -> list[str]:
         """End in order; returns children that did not end in time."""
@@ -196,13 +230,15 @@ class LiveSystem:
 
 
 def _with_real_expiry(config: Config, speed: float) -> Config:
-    """The expiry of intents as long in real time as it says. The run's clock is market time: unscaled, the milliseconds
-    from decision to order would be seconds on it, and an accelerated market must expire nothing."""
-    expiry_s = config.limits.intent_expiry_s
-    if expiry_s == "off":
-        return config
-    limits = msgspec.structs.replace(config.limits, intent_expiry_s=expiry_s * max(1.0, speed))
-    return msgspec.structs.replace(config, limits=limits)
+    """What waits for an answer waits as long in real time as it says: the expiry of intents, protection. The run's clock is
+    market time: unscaled, the milliseconds from decision to order would be seconds on it, and an accelerated market must
+    expire nothing."""
+    faster, expiry_s, protection = max(1.0, speed), config.limits.intent_expiry_s, config.protection
+    limits = config.limits
+    if expiry_s != "off":
+        limits = msgspec.structs.replace(limits, intent_expiry_s=expiry_s * faster)
+    protection = ProtectionConfig(grace_s=protection.grace_s * faster, close_answer_s=protection.close_answer_s * faster)
+    return msgspec.structs.replace(config, limits=limits, protection=protection)
 
 
 def symbols_of(config: Config) -> tuple[str, ...]:

@@ -14,13 +14,14 @@ from evenkeel.messages import (
     market,
     operator,
     position,
+    protection,
     retired,
     system,
     trading_calendar,
 )
 from evenkeel.messages.system import Message, Observation
 
-_TOPICS: Final = (system, market, entry, position, broker_gateway, operator, trading_calendar, retired)
+_TOPICS: Final = (system, market, entry, position, protection, broker_gateway, operator, trading_calendar, retired)
 
 
 def _said_in(topic: ModuleType) -> list[type[Message]]:

@@ -40,8 +40,13 @@ class CloseIntent(msgspec.Struct):
 
 
 class StopIntent(msgspec.Struct):
+    """The levels that the broker is to hold."""
+
     ticket: int
     symbol: str
+    spec_id: int = 0
+    stop_points: int = 0
+    target_points: int = 0
 
 
 def lock_refusal(

@@ -33,10 +33,14 @@ DRAWDOWN = LowerMode(Mode.CLOSE_ONLY, "risk_limit", "drawdown_pct: 1300 of 1200 
 
 class Office:
     def __init__(self, *, trading_enabled: bool = True) -> None:
-        self.operator = Operator(trading_enabled=trading_enabled)
+        self.operator = Operator(
+            trading_enabled=trading_enabled, scopes=("EURUSD", "GBPUSD", "strategy/trend"), reading_gap_ms=2_000
+        )
+        self.now_utc_ms = 1_000_000
 
-    def hear(self, *messages: Any) -> list[Any]:
-        return [said for message in messages for said in self.operator.handle(message, 0)]
+    def hear(self, *messages: Any, after_ms: int = 0) -> list[Any]:
+        self.now_utc_ms += after_ms
+        return [said for message in messages for said in self.operator.handle(message, self.now_utc_ms)]
 
     @property
     def mode(self) -> Mode:
@@ -80,7 +84,7 @@ def test_what_is_not_running_cannot_be_paused_and_what_is_not_paused_cannot_be_r
 
 @pytest.mark.parametrize("kill, mode", [(KILL, Mode.CLOSE_ONLY), (FLATTEN, Mode.FLATTEN)])
 def test_a_kill_takes_the_epoch_and_its_mode(office, kill, mode):
-    changed, done = office.hear(kill)
+    changed, *_, done = office.hear(kill)
     assert changed == ModeChanged(mode, 1, "me", "kill")
     assert done == CommandDone("k", f"mode {mode.value}, epoch 1, 0 positions open")
 

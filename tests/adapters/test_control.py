@@ -55,12 +55,16 @@ WAIT_MS = 20_000
 REQUEST = request_for(order())
 
 
+def operator() -> Operator:
+    return Operator(trading_enabled=True, scopes=("EURUSD",), reading_gap_ms=2_000)
+
+
 class Desk:
     """One control edge after another, as a host would run them; `publish` is the host's part."""
 
     def __init__(self, folder: Path, form: str) -> None:
         self.folder, self.form = folder, form
-        self.gate, self.kill_epoch, self.operator = Gate(), KillEpoch(folder / "kill-epoch"), Operator(trading_enabled=True)
+        self.gate, self.kill_epoch, self.operator = Gate(), KillEpoch(folder / "kill-epoch"), operator()
         self.woken, self.stopped_by = threading.Event(), list[str]()
         self.published: list[Message] = []
         self.pool = ThreadPoolExecutor(4)
@@ -75,8 +79,12 @@ class Desk:
             kill_epoch=self.kill_epoch,
             view=lambda what: f'"{what}"'.encode(),
             wake=self.woken.set,
-            on_stop=self.stopped_by.append,
+            on_stop=self.stop,
         )
+
+    def stop(self, by: str) -> str:
+        self.stopped_by.append(by)
+        return "stopping when flat"
 
     def ask(self, request: Any) -> ControlReply:
         return ask(self.folder / "c" / ENDPOINT_NAME, request, WAIT_MS / 1000)
@@ -233,8 +241,8 @@ def test_questions_are_answered_from_the_view_and_never_published(running: Desk)
     assert running.publish() == []
 
 
-def test_stop_ends_the_process_in_order_and_is_published(running: Desk) -> None:
-    assert running.ask(Stop(command_id="s-1", by="me")) == Done("s-1", "stopping in order")
+def test_stop_ends_the_process_in_order_says_when_and_is_published(running: Desk) -> None:
+    assert running.ask(Stop(command_id="s-1", by="me")) == Done("s-1", "stopping when flat")
     assert running.stopped_by == ["me"]
     assert running.publish() == [StopRun("s-1", "me")]
 
