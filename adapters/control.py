@@ -56,8 +56,7 @@ class ControlState(msgspec.Struct):
 
 
 class ControlEdge:
-    """`view` answers questions with JSON; `wake` lets the host poll this edge; `on_stop` ends the process in order and
-    says when."""
+    """`view` answers questions with JSON; `wake` lets the host poll this edge; `on_stop` ends the process in order."""
 
     poll_s: float | None = LOOK_AT_EPOCH_S
 
@@ -69,7 +68,7 @@ class ControlEdge:
         kill_epoch: KillEpoch,
         view: Callable[[What], bytes],
         wake: Callable[[], None],
-        on_stop: Callable[[str], str],
+        on_stop: Callable[[str], None],
     ) -> None:
         self.state = ControlState()
         self._server = make_server(self._handled)
@@ -140,7 +139,8 @@ class ControlEdge:
                 return self._reply(request.command_id) or Refused(request.command_id, "no such command")
             case channel.Stop():
                 self._take(request)
-                return Done(request.command_id, self._on_stop(request.by))
+                self._on_stop(request.by)
+                return Done(request.command_id, "stopping in order")
             case _:
                 return self._command(request)
 

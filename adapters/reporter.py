@@ -115,10 +115,6 @@ class Reporter:
             case _:
                 assert_never(what)
 
-    def flattening(self) -> list[FlattenProgressed]:
-        """What is not flat yet. From any thread."""
-        return list(self.state.flattening.values())
-
     def remember(self, message: Heard, /) -> None:
         fold(self.state, message)
         text = told(self.state, message)

@@ -84,7 +84,6 @@ class LiveSystem:
         self.folder = folder
         self.ended = threading.Event()
         self.stop_asked_by: str | None = None
-        self._told_left: str | None = None
         self.journal_failure: str | None = None
         self.kill_epoch = KillEpoch(folder.kill_epoch)
         calendar = config.trading_calendar
@@ -113,43 +112,10 @@ class LiveSystem:
     def boot(self) -> None:
         self.run.boot()
 
-    def end(self, by: str) -> None:
+    def ask_stop(self, by: str) -> None:
         """From any thread: let `wait` return."""
         self.stop_asked_by = self.stop_asked_by or by
         self.ended.set()
-
-    def ask_stop(self, by: str) -> str:
-        """From any thread, for a person or a service manager: `end`, after what is being flattened or when they ask again. The
-        answer says which."""
-        left, is_asked_again = self.not_flat(), self.stop_asked_by is not None
-        if left is None or is_asked_again:
-            self.end(by)
-            return "stopping in order"
-        self.stop_asked_by = by
-        return f"stopping when flat, {left}; stop once more to leave it so"
-
-    def heed_stop(self) -> None:
-        """Looked at now and then: a stop that waits until everything is flat."""
-        if self.stop_asked_by is None:
-            return
-        left = self.not_flat()
-        if left is None:
-            self.end(self.stop_asked_by)
-        elif left != self._told_left:
-            self._told_left = left
-            logger.warning(
-                "{} asked to stop, which waits until flat: {}; stop once more to leave it so", self.stop_asked_by, left
-            )
-
-    def not_flat(self) -> str | None:
-        """What a flattening has left to close, None when there is nothing; while nobody can tell, nothing waits."""
-        reporter: Reporter | None = self.run.host.child("reporter")
-        unfinished = [] if reporter is None else reporter.flattening()
-        if not unfinished:
-            return None
-        return "; ".join(
-            f"open in {one.scope}: {' '.join(map(str, one.tickets)) or 'nothing seen, not yet twice'}" for one in unfinished
-        )
 
     def stop(self, reason: str) -> list[str]:
         """End in order; returns children that did not end in time."""

@@ -118,11 +118,10 @@ def _serve(system: LiveSystem) -> int:
     mode = "is on: evenkeel start" if system.config.trading.enabled else "is off in the configuration"
     logger.info("account {} serves {}; trading {}", system.config.account.name, " ".join(system.specs), mode)
     while not system.ended.wait(0.2):
-        system.heed_stop()
         if system.source.ended:
-            system.end("the end of the recorded quotes")
+            system.ask_stop("the end of the recorded quotes")
         if system.journal_failure is not None and system.is_flat_or_protected():
-            system.end(f"a failed journal: {system.journal_failure}")
+            system.ask_stop(f"a failed journal: {system.journal_failure}")
     logger.info("stopping in order: {}", system.stop_asked_by)
     late = system.stop(f"stopped by {system.stop_asked_by}")
     for name in late:

@@ -277,7 +277,7 @@ def _demo(scratch: Path, seconds: float) -> int:
         config,
         folder,
         inside(synthetic),
-        on_fatal=lambda reason: system.end(reason),
+        on_fatal=lambda reason: system.ask_stop(reason),
     )
     try:
         return _shown(system, seconds)
@@ -324,7 +324,7 @@ def _interrupts_end(system: LiveSystem) -> tuple[str, ...]:
     """Let the signals that ask a process to end do so in order; their names, by which they ask."""
 
     def asked(number: int, frame: FrameType | None) -> None:
-        system.end(signal.Signals(number).name)
+        system.ask_stop(signal.Signals(number).name)
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32":

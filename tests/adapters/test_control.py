@@ -79,12 +79,8 @@ class Desk:
             kill_epoch=self.kill_epoch,
             view=lambda what: f'"{what}"'.encode(),
             wake=self.woken.set,
-            on_stop=self.stop,
+            on_stop=self.stopped_by.append,
         )
-
-    def stop(self, by: str) -> str:
-        self.stopped_by.append(by)
-        return "stopping when flat"
 
     def ask(self, request: Any) -> ControlReply:
         return ask(self.folder / "c" / ENDPOINT_NAME, request, WAIT_MS / 1000)
@@ -241,8 +237,8 @@ def test_questions_are_answered_from_the_view_and_never_published(running: Desk)
     assert running.publish() == []
 
 
-def test_stop_ends_the_process_in_order_says_when_and_is_published(running: Desk) -> None:
-    assert running.ask(Stop(command_id="s-1", by="me")) == Done("s-1", "stopping when flat")
+def test_stop_ends_the_process_in_order_and_is_published(running: Desk) -> None:
+    assert running.ask(Stop(command_id="s-1", by="me")) == Done("s-1", "stopping in order")
     assert running.stopped_by == ["me"]
     assert running.publish() == [StopRun("s-1", "me")]
 
