@@ -237,7 +237,7 @@ def children(
         _actor("broker_gateway", lambda: BrokerGateway(config.broker_gateway, guards)),
     ]
     if needs_protection(world):
-        specs.append(_actor("protection", lambda: Protection(config, symbols)))
+        specs.append(_actor("protection", lambda: Protection(config, guards)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     specs += [_position(symbol, config) for symbol in symbols]

@@ -12,7 +12,7 @@ import msgspec
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import Outcome, PositionsRead
 from evenkeel.messages.market import ArmWatches
-from evenkeel.messages.operator import Mode, ModeChanged, TradingRearmed
+from evenkeel.messages.operator import LowerMode, Mode, ModeChanged, TradingRearmed
 from evenkeel.messages.position import (
     CloseFailed,
     CloseFailure,
@@ -54,6 +54,7 @@ from evenkeel.rules.scopes import covers
 NAME: Final = "protection"
 LOOK_TIMER: Final = "look"
 REPAIRS_MAX: Final = 2
+CRASHES_THAT_FREEZE: Final = 3
 KEEP_LEVELS: Final = ("market_feed", "clock")
 """What they drop, a level or the timer of a retry, is in no symbol's name: every symbol that is held is taken over."""
 CARRY_CLOSES: Final = ("broker_gateway", "terminal")
@@ -80,12 +81,13 @@ Heard = OfSupervision | OfPositions | OfCloses | OfStops | TradingRearmed | Time
 
 
 class Protection:
-    """`symbols` are those that have a position actor. Times are the run's clock."""
+    """`guards` are the children without which nothing may be opened, position actors among them. Times are the run's clock."""
 
-    def __init__(self, config: Config, symbols: Collection[str]) -> None:
+    def __init__(self, config: Config, guards: Collection[str]) -> None:
         self.state = ProtectionState()
         self._config = config
-        self._symbols = symbols
+        self._guards = guards
+        self._symbols = [_symbol_of(name) for name in guards if _symbol_of(name)]
         self._needs_broker_stop = config.catastrophe_stop.at_broker == "on"
         self._grace_ms = round(config.protection.grace_s * 1000)
         self._answer_ms = round(config.protection.close_answer_s * 1000)
@@ -287,12 +289,12 @@ class Protection:
                 self.state.down, self.state.look_utc_ms = [], 0
                 return ()
             case ChildDown():
-                symbol = _symbol_of(message.child)
+                symbol, said = _symbol_of(message.child), self._freeze(message)
                 if symbol and symbol not in down:
                     down.append(symbol)
                 if symbol and message.crashes >= CRASHES_BEFORE_HOLD:
-                    return self._take_over(symbol, f"its actor crashed {message.crashes} times", now_utc_ms)
-                return ()
+                    said += self._take_over(symbol, f"its actor crashed {message.crashes} times", now_utc_ms)
+                return said
             case ChildServing():
                 symbol = _symbol_of(message.child)
                 if symbol in down:
@@ -302,6 +304,13 @@ class Protection:
                 return self._parked(message, now_utc_ms)
             case _:
                 assert_never(message)
+
+    def _freeze(self, down: ChildDown) -> list[Message]:
+        """A guard that dies again and again: nobody knows what else is wrong."""
+        is_frozen = self.state.mode in (Mode.FREEZE, Mode.FLATTEN)
+        if down.child not in self._guards or down.crashes < CRASHES_THAT_FREEZE or is_frozen:
+            return []
+        return [LowerMode(Mode.FREEZE, NAME, f"{down.child} crashed {down.crashes} times")]
 
     def _parked(self, parked: MessageParked, now_utc_ms: int) -> Sequence[Message]:
         """What was in the message is lost to its receiver: a level reached or armed, a timer, a close."""
@@ -364,8 +373,8 @@ class Protection:
         if due_utc_ms is None or now_utc_ms < due_utc_ms:
             return ()
         if ward.close is not None:
-            said = [] if ward.close.refused else self._alarm(ward, Gap.CLOSE_UNANSWERED)
-            return [*said, *self._ask_again(ward, now_utc_ms)]
+            is_unanswered, again = not ward.close.refused, self._ask_again(ward, now_utc_ms)
+            return [*self._alarm(ward, Gap.CLOSE_UNANSWERED), *again] if again and is_unanswered else again
         gap = self._gap(ward)
         assert gap is not None, "something is due"
         wanted_points, alarm = self._wanted_points(ward, gap), self._alarm(ward, gap)

@@ -11,6 +11,7 @@ import msgspec
 from builders import MONDAY_UTC_MS, Killed, Scene, config_of, scene, specs_of
 
 from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind, FaultScript
+from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.messages.broker_gateway import CallTerminal, DealDone, DealEntry, ReadTerminal
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied, SignalRaised
 from evenkeel.messages.market import DailyRange, Direction
@@ -72,6 +73,10 @@ class Stage:
     def bought(self) -> int:
         """How many positions were ever opened at the broker by us."""
         return sum(done.deal.entry is DealEntry.IN and done.deal.magic > 0 for done in self.said(DealDone))
+
+    @property
+    def terminal(self) -> SimulatedTerminal:
+        return self.scene.terminal
 
     @property
     def tickets(self) -> list[int]:

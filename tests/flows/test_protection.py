@@ -2,34 +2,38 @@
 
 from typing import Any
 
-from builders import terminal_of, world_of
-from stage import SELL, SPECS, Stage, denial, fault, held, mined
+from builders import STARTED, config_of, terminal_of, world_of
+from runtime_builders import WatchedJournal
+from stage import DAILY, SELL, SPECS, Stage, denial, fault, held, mined
 
 from evenkeel.adapters.simulated.faults import Call, FaultKind
 from evenkeel.config.load import load, packaged
-from evenkeel.messages.broker_gateway import CallTerminal, CloseRequest, StopRequest
-from evenkeel.messages.entry import DenialReason
-from evenkeel.messages.market import ArmWatches, PricesReached
-from evenkeel.messages.operator import RearmTrading, StartTrading
+from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, CloseRequest, StopRequest
+from evenkeel.messages.entry import DenialReason, Lineage, SignalRaised
+from evenkeel.messages.market import ArmWatches, Direction, PricesReached
+from evenkeel.messages.operator import Mode, ModeChanged, RearmTrading, StartTrading
 from evenkeel.messages.position import ClosedBy, ClosePosition, ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.protection import (
     Gap,
     PositionProtected,
     PositionUnprotected,
+    StopsSet,
     SymbolGivenBack,
     SymbolTakenOver,
 )
 from evenkeel.messages.system import ChildDown, ChildServing, MessageParked, TimerDue
-from evenkeel.runtime.clock import ManualClock
-from evenkeel.supervisor import children, guard_names
+from evenkeel.runtime.clock import ManualClock, SystemClock
+from evenkeel.runtime.publisher import SUPERVISOR, Publisher
+from evenkeel.runtime.threaded import ThreadedHost
+from evenkeel.supervisor import CODEC, children, guard_names, route_table
 
 APP_STOP, APP_TARGET, WIDE_STOP = 109_960, 110_110, 109_660
 """Of a position bought at 110010."""
 
 
-def levels(stage: Stage) -> list[tuple[int, int]]:
+def levels(stage: Any) -> list[tuple[int, int]]:
     """Stop and target of each position as the broker holds them."""
-    return [(position.stop_points, position.target_points) for position in stage.scene.terminal.positions() or ()]
+    return [(position.stop_points, position.target_points) for position in stage.terminal.positions() or ()]
 
 
 def remove_stop(stage: Stage, ticket: int) -> None:
@@ -202,6 +206,15 @@ def test_levels_that_the_feed_never_armed_go_to_the_broker() -> None:
 # A guard
 
 
+def test_a_guard_that_dies_three_times_freezes_the_account_until_a_person_rearms() -> None:
+    stage, ticket = held()
+    for crashes in (1, 2, 3):
+        stage.tell(ChildDown("risk_limit", crashes, crashes, "boom"))
+    assert stage.last(ModeChanged) == ModeChanged(Mode.FREEZE, 0, "protection", "risk_limit crashed 3 times")
+    stage.tell(StartTrading("s", "me"))
+    assert (stage.last(ModeChanged).mode, stage.tickets) == (Mode.FREEZE, [ticket])
+
+
 def test_without_protection_nothing_is_opened_and_exits_go_on() -> None:
     stage, _ = held()
     stage.tell(ChildDown("protection", 1, 1, "boom"))
@@ -225,3 +238,53 @@ def test_a_replay_without_a_stop_at_the_broker_has_no_protection_and_a_live_run_
     live = world._replace(source=object())  # type: ignore[arg-type]
     assert "protection" in guard_names(live)
     assert {spec.name for spec in children(live)} >= set(guard_names(live))
+
+
+# On threads
+
+
+class Live:
+    """The same children on the threaded host, with one long position of EURUSD."""
+
+    def __init__(self) -> None:
+        config = config_of(circuit_breaker__enabled=False, strategy={}, broker_gateway__reading_gap_s=0.02)
+        self.terminal = terminal_of(config, SPECS, daily=DAILY)
+        self.journal, self.fatal = WatchedJournal(), list[str]()
+        clock = SystemClock()
+        specs = children(world_of(config, SPECS, self.terminal, clock))
+        publisher = Publisher(routes=route_table(specs), codec=CODEC, clock=clock, journal=self.journal)
+        self.host = ThreadedHost(specs, publisher=publisher, on_fatal=self.fatal.append)
+        self.terminal.on_quote("EURUSD", clock.now_utc_ms(), 110_000, 110_010)
+        self.host.say(SUPERVISOR, [STARTED])
+        self.host.boot()
+        self.host.say("person", [StartTrading("s", "me")])
+        self.until(BrokerAgreed)
+        quote = self.terminal.quote("EURUSD")
+        assert quote is not None
+        self.host.say("person", [SignalRaised("EURUSD", 1, Direction.BUY, quote, 0, 10, Lineage("person", ""))])
+        self.until(ArmWatches)
+
+    def said(self, kind: Any) -> list[Any]:
+        messages = (CODEC.decode(bytes(record.body)) for record in self.journal.records())
+        return [message for message in messages if isinstance(message, kind)]
+
+    def until(self, kind: Any, count: int = 1) -> None:
+        assert self.journal.wait_for(lambda: len(self.said(kind)) >= count), f"no {kind.__name__}"
+
+    def crash(self, name: str) -> None:
+        served = len(self.said(ChildServing))
+        self.host.crash(name)
+        self.until(ChildServing, served + 1)
+
+
+def test_the_second_crash_of_an_actor_s_thread_gives_its_levels_to_the_broker() -> None:
+    live = Live()
+    live.crash("position/EURUSD")
+    assert levels(live) == [(WIDE_STOP, 0)]
+    live.crash("position/EURUSD")
+    live.until(StopsSet)
+    assert levels(live) == [(APP_STOP, APP_TARGET)]
+    live.host.say("person", [RearmTrading("a", "me")])
+    live.until(StopsSet, 2)
+    assert levels(live) == [(WIDE_STOP, 0)]
+    assert live.host.stop(first=(), deadline_s=5) == []
