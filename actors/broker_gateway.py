@@ -187,17 +187,16 @@ class BrokerGateway:
         return [CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)]
 
     def _set_stops(self, order: SetStops) -> Sequence[Message]:
-        """From now on these are the levels that belong there."""
-        position = self.state.book.positions.get(order.ticket)
-        if position is None:
+        """Once the broker has taken them, these are the levels that belong there."""
+        if order.ticket not in self.state.book.positions:
             return [StopsRefused(order.ticket, order.symbol, Outcome.VOID, 0, "not known here")]
-        position.broker_stop_points = order.stop_points
-        return [self._call_stops(order.ticket, order.symbol, order.spec_id, order.stop_points, order.target_points)]
+        levels = order.stop_points, order.target_points
+        return [self._call_stops(StopIntent(order.ticket, order.symbol, order.spec_id, *levels, is_asked=True))]
 
-    def _call_stops(self, ticket: int, symbol: str, spec_id: int, stop_points: int, target_points: int) -> CallTerminal:
+    def _call_stops(self, intent: StopIntent) -> CallTerminal:
         intent_id, magic = self._next_intent()
-        self.state.book.stops[intent_id] = StopIntent(ticket, symbol, spec_id, stop_points, target_points)
-        request = StopRequest(symbol, ticket, stop_points, target_points)
+        self.state.book.stops[intent_id] = intent
+        request = StopRequest(intent.symbol, intent.ticket, intent.stop_points, intent.target_points)
         return CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)
 
     def _next_intent(self) -> tuple[int, int]:
@@ -260,15 +259,18 @@ class BrokerGateway:
                 return self._read_now(now_utc_ms)
 
     def _stop_answered(self, intent: StopIntent, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
-        """A stop that could not be set is set again by the next reading; twice in a row, the position is closed."""
+        """A repair that failed is made again by the next reading; twice in a row, the position is closed. Who asked for other
+        levels decides for himself."""
         position, named = self.state.book.positions.get(intent.ticket), (intent.ticket, intent.symbol)
         if position is None:
             return ()
         if answer.outcome is Outcome.ACCEPTED:
-            position.stop_failures = 0
+            position.stop_failures, position.broker_stop_points = 0, intent.stop_points
             return [StopsSet(*named, intent.spec_id, intent.stop_points, intent.target_points)]
-        position.stop_failures += 1
         refused = StopsRefused(*named, answer.outcome, answer.code, answer.detail)
+        if intent.is_asked:
+            return [refused]
+        position.stop_failures += 1
         said: list[Message] = [refused, self._look_again(now_utc_ms)]
         if position.stop_failures >= STOP_FAILURES_MAX:
             said.append(ReducePosition(intent.ticket, intent.symbol, 0, ExitReason.UNPROTECTED))
@@ -333,8 +335,8 @@ class BrokerGateway:
             return []
         if any(stop.ticket == seen.ticket for stop in book.stops.values()):
             return []
-        wanted_points = position.broker_stop_points
-        return [self._call_stops(seen.ticket, seen.symbol, seen.spec_id, wanted_points, seen.target_points)]
+        levels = position.broker_stop_points, seen.target_points
+        return [self._call_stops(StopIntent(seen.ticket, seen.symbol, seen.spec_id, *levels))]
 
     def _conclude(self, seen: dict[int, BrokerPosition]) -> list[Message]:
         """Unknown opens and foreign positions that two readings do not show do not exist; closes whose position two

@@ -28,24 +28,25 @@ from evenkeel.messages.position import (
 from evenkeel.messages.protection import (
     Gap,
     PositionProtected,
-    PositionUnprotected,
-    SetStops,
     StopsRefused,
     StopsSet,
     SymbolGivenBack,
     SymbolTakenOver,
 )
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, SetTimer, TimerDue
-from evenkeel.rules.catastrophe_stop import app_stop_multiple_points
 from evenkeel.rules.exits import is_served, retry_delay_ms
 from evenkeel.rules.guard_table import CRASHES_BEFORE_HOLD
+from evenkeel.rules.order_intents import INVALID_STOPS
 from evenkeel.rules.protection import (
     AskedClose,
     Ward,
+    alarm,
     arm,
     armed_levels,
     gap_of,
+    is_within,
     move_entry,
+    stops_for,
     ward_of,
     wide_stop_points,
 )
@@ -54,6 +55,8 @@ from evenkeel.rules.scopes import covers
 NAME: Final = "protection"
 LOOK_TIMER: Final = "look"
 REPAIRS_MAX: Final = 2
+"""So often a position without any stop gets one; then it is closed. One that has a wide stop gets its own ever more slowly."""
+REPAIR_MS_MAX: Final = 600_000
 CRASHES_THAT_FREEZE: Final = 3
 KEEP_LEVELS: Final = ("market_feed", "clock")
 """What they drop, a level or the timer of a retry, is in no symbol's name: every symbol that is held is taken over."""
@@ -88,6 +91,7 @@ class Protection:
         self._config = config
         self._guards = guards
         self._symbols = [_symbol_of(name) for name in guards if _symbol_of(name)]
+        self._stop_config = config.catastrophe_stop
         self._needs_broker_stop = config.catastrophe_stop.at_broker == "on"
         self._grace_ms = round(config.protection.grace_s * 1000)
         self._answer_ms = round(config.protection.close_answer_s * 1000)
@@ -246,8 +250,9 @@ class Protection:
                 ward.broker_stop_points = message.stop_points
                 return ()
             case StopsRefused():
-                is_final = message.outcome is Outcome.REJECTED and ward.symbol in self.state.taken_over
-                return [self._close(ward, ExitReason.UNPROTECTED, now_utc_ms)] if is_final and ward.close is None else ()
+                is_beyond = message.outcome is Outcome.REJECTED and message.code == INVALID_STOPS
+                is_final = is_beyond and ward.close is None and self._gap(ward) is not None
+                return [self._close(ward, ExitReason.UNPROTECTED, now_utc_ms)] if is_final else ()
             case _:
                 assert_never(message)
 
@@ -259,26 +264,10 @@ class Protection:
         """Where the stop at the broker is to be; 0: nobody knows."""
         if gap is Gap.LEVELS_NOT_ARMED or ward.symbol in self.state.taken_over:
             return ward.stop_points
-        return ward.bound_points or self._wide_points(ward)
+        return wide_stop_points(self._stop_config, ward)
 
-    def _wide_points(self, ward: Ward) -> int:
-        """For a position that came without one: what its own stop alone demands, for no market is at hand here."""
-        if not ward.stop_points:
-            return 0
-        own_points = abs(ward.entry_points - ward.stop_points)
-        return wide_stop_points(ward, app_stop_multiple_points(self._config.catastrophe_stop, own_points))
-
-    def _set_stops(self, ward: Ward, stop_points: int) -> SetStops:
-        """The app's target goes with the app's own stop, none with a wider one."""
-        target_points = ward.target_points if stop_points == ward.stop_points else 0
-        return SetStops(ward.ticket, ward.symbol, ward.spec_id, stop_points, target_points)
-
-    def _alarm(self, ward: Ward, gap: Gap) -> list[Message]:
-        if ward.is_alarmed:
-            return []
-        ward.is_alarmed = True
-        wanted_points = self._wanted_points(ward, gap)
-        return [PositionUnprotected(ward.ticket, ward.symbol, ward.spec_id, gap, ward.broker_stop_points, wanted_points)]
+    def _alarm(self, ward: Ward, gap: Gap) -> Sequence[Message]:
+        return alarm(ward, gap, self._wanted_points(ward, gap))
 
     # -- symbols --------------------------------------------------------------------------------------------------------
 
@@ -345,7 +334,7 @@ class Protection:
         if not ward.stop_points:
             return [self._close(ward, ExitReason.UNPROTECTED, now_utc_ms)]
         ward.since_utc_ms, ward.repairs = now_utc_ms, 1
-        return [self._set_stops(ward, ward.stop_points)]
+        return [stops_for(ward, ward.stop_points)]
 
     def _rearmed(self) -> Sequence[Message]:
         """A person has looked. A symbol whose actor does not serve goes back when it does."""
@@ -358,12 +347,9 @@ class Protection:
         """The wide stop again where the app's levels are armed; where they are not, the broker keeps them."""
         del self.state.taken_over[symbol]
         self.state.returning = [name for name in self.state.returning if name != symbol]
-        said: list[Message] = [SymbolGivenBack(symbol)]
-        for ward in self._wards(symbol):
-            if ward.is_armed and ward.close is None:
-                wide_points = ward.bound_points or self._wide_points(ward)
-                said.append(self._set_stops(ward, wide_points if self._needs_broker_stop else 0))
-        return said
+        armed = [ward for ward in self._wards(symbol) if ward.is_armed and ward.close is None]
+        wide = wide_stop_points if self._needs_broker_stop else lambda *_: 0
+        return [SymbolGivenBack(symbol), *(stops_for(ward, wide(self._stop_config, ward)) for ward in armed)]
 
     # -- what is due ----------------------------------------------------------------------------------------------------
 
@@ -377,13 +363,13 @@ class Protection:
             return [*self._alarm(ward, Gap.CLOSE_UNANSWERED), *again] if again and is_unanswered else again
         gap = self._gap(ward)
         assert gap is not None, "something is due"
-        wanted_points, alarm = self._wanted_points(ward, gap), self._alarm(ward, gap)
+        wanted_points, said = self._wanted_points(ward, gap), self._alarm(ward, gap)
         ward.since_utc_ms, ward.repairs = now_utc_ms, ward.repairs + 1
         if not wanted_points and ward.broker_stop_points:
-            return alarm  # the broker's stop is all that is known of it
-        if not wanted_points or ward.repairs > REPAIRS_MAX:
-            return [*alarm, self._close(ward, ExitReason.UNPROTECTED, now_utc_ms)]
-        return [*alarm, self._set_stops(ward, wanted_points)]
+            return said  # the broker's stop is all that is known of it
+        if not wanted_points or (ward.repairs > REPAIRS_MAX and not is_within(ward, ward.bound_points)):
+            return [*said, self._close(ward, ExitReason.UNPROTECTED, now_utc_ms)]
+        return [*said, stops_for(ward, wanted_points)]
 
     def _ask_again(self, ward: Ward, now_utc_ms: int) -> list[Message]:
         """What the mode does not serve waits on."""
@@ -405,15 +391,17 @@ class Protection:
                     yield PositionProtected(ward.ticket, ward.symbol)
                 continue
             ward.since_utc_ms = now_utc_ms if ward.since_utc_ms is None else ward.since_utc_ms
-            wide_points = self._wide_points(ward)
+            wide_points = wide_stop_points(self._stop_config, ward)
             if gap is Gap.NO_BROKER_STOP and not ward.bound_points and wide_points:  # it never had one: nobody else sets it
                 ward.bound_points, ward.since_utc_ms, ward.repairs = wide_points, now_utc_ms, 1
-                yield self._set_stops(ward, wide_points)
+                yield stops_for(ward, wide_points)
 
     def _due_utc_ms(self, ward: Ward) -> int | None:
         if ward.close is not None:
             return ward.close.due_utc_ms
-        return None if ward.since_utc_ms is None else ward.since_utc_ms + self._grace_ms
+        if ward.since_utc_ms is None:
+            return None
+        return ward.since_utc_ms + retry_delay_ms(max(1, ward.repairs), self._grace_ms, REPAIR_MS_MAX)
 
     def _plan(self, now_utc_ms: int) -> Sequence[Message]:
         """One timer for the earliest of all."""

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from evenkeel.config.schema import CatastropheStopConfig
 from evenkeel.messages.market import Direction, Watch
 from evenkeel.messages.position import ExitReason, PositionOpened
-from evenkeel.messages.protection import Gap
+from evenkeel.messages.protection import Gap, PositionUnprotected, SetStops
+from evenkeel.rules.catastrophe_stop import app_stop_multiple_points
 from evenkeel.rules.exits import sign
 
 
@@ -87,9 +89,27 @@ def is_within(ward: Ward, bound_points: int) -> bool:
     return sign(ward.direction) * (ward.broker_stop_points - bound_points) >= 0
 
 
-def wide_stop_points(ward: Ward, distance_points: int) -> int:
-    """A stop so far from the entry that it ends nothing before the app does."""
+def wide_stop_points(config: CatastropheStopConfig, ward: Ward) -> int:
+    """Its bound, or for a position that came without one what its own stop alone demands, for no market is at hand here; 0:
+    nobody knows."""
+    if ward.bound_points or not ward.stop_points:
+        return ward.bound_points
+    distance_points = app_stop_multiple_points(config, abs(ward.entry_points - ward.stop_points))
     return ward.entry_points - sign(ward.direction) * distance_points
+
+
+def stops_for(ward: Ward, stop_points: int) -> SetStops:
+    """The app's target goes with the app's own stop, none with a wider one."""
+    target_points = ward.target_points if stop_points == ward.stop_points else 0
+    return SetStops(ward.ticket, ward.symbol, ward.spec_id, stop_points, target_points)
+
+
+def alarm(ward: Ward, gap: Gap, wanted_points: int) -> list[PositionUnprotected]:
+    """Once, until it is over."""
+    if ward.is_alarmed:
+        return []
+    ward.is_alarmed = True
+    return [PositionUnprotected(ward.ticket, ward.symbol, ward.spec_id, gap, ward.broker_stop_points, wanted_points)]
 
 
 def arm(ward: Ward, levels: dict[str, int]) -> None:

@@ -418,6 +418,13 @@ def test_stops_that_somebody_wants_set_are_sent_kept_and_answered(held):
     assert again.request.stop_points == 109_960
 
 
+def test_stops_that_the_broker_does_not_take_leave_those_that_belonged_there(held):
+    (call,) = held.hear(SetStops(1001, "EURUSD", 1, 109_960, 110_110))
+    (refused,) = held.answer(Outcome.REJECTED, call.intent_id, code=10018)
+    assert refused == StopsRefused(1001, "EURUSD", Outcome.REJECTED, 10018, "")
+    assert held.read(seen()) == []
+
+
 def test_stops_of_what_is_not_ours_are_not_touched(desk):
     (refused,) = desk.hear(SetStops(1001, "EURUSD", 1, 109_960, 0))
     assert isinstance(refused, StopsRefused)

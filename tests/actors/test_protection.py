@@ -113,16 +113,28 @@ def test_levels_that_are_not_armed_within_the_grace_are_given_to_the_broker_with
     assert post.hear(StopsSet(1001, "EURUSD", 1, 109_960, 110_110)) == [PositionProtected(1001, "EURUSD")]
 
 
-def test_after_two_repairs_that_did_not_help_the_position_is_closed():
-    post = Post()
-    post.hear(opened())
-    said = post.wait(3 * GRACE_MS)
-    assert said == [
-        alarm(Gap.LEVELS_NOT_ARMED, wanted_points=109_960),
-        OWN_STOPS,
-        OWN_STOPS,
-        close(ExitReason.UNPROTECTED),
-    ]
+def test_without_any_stop_the_position_is_closed_after_two_repairs_that_did_not_help(post):
+    post.hear(PositionsRead(0, (seen(stop_points=0),), 0))
+    assert post.wait(4 * GRACE_MS) == [WIDE_STOP, WIDE_STOP, close(ExitReason.UNPROTECTED)]
+
+
+def test_with_a_wide_stop_at_the_broker_the_app_s_own_is_tried_ever_more_slowly(post):
+    """A market that is closed takes no stop; that is no reason to end a position."""
+    post.hear(DOWN)
+    asked = []
+    for _ in range(9):
+        post.hear(StopsRefused(1001, "EURUSD", Outcome.REJECTED, 10018, "market closed"))
+        before_utc_ms = post.now_utc_ms
+        said = post.wait(post.due_utc_ms - post.now_utc_ms)
+        assert said[-1] == OWN_STOPS
+        asked.append((post.now_utc_ms - before_utc_ms) // 1000)
+    assert asked == [5, 10, 20, 40, 80, 160, 320, 600, 600]
+
+
+def test_a_stop_that_is_beyond_the_price_ends_the_position_at_once(post):
+    post.hear(PositionsRead(0, (seen(stop_points=0),), 0))
+    refused_stop = StopsRefused(1001, "EURUSD", Outcome.REJECTED, 10016, "invalid stops")
+    assert post.hear(refused_stop) == [close(ExitReason.UNPROTECTED)]
 
 
 def test_a_stop_that_a_reading_shows_to_be_gone_is_an_alarm_at_once_and_repaired_when_the_gateway_does_not(post):

@@ -185,11 +185,19 @@ def test_a_stop_that_was_removed_is_an_alarm_until_it_is_there_again() -> None:
 
 
 def test_a_position_that_cannot_be_protected_is_closed_although_its_actor_is_dead() -> None:
-    refusals = [fault(FaultKind.REJECT, Call.SET_STOPS, nth) for nth in range(1, 30)]
-    stage, ticket = held(*refusals)
+    stage, ticket = held(fault(FaultKind.REJECT, Call.SET_STOPS, code=10016))
     stage.tell(ChildDown("position/EURUSD", 1, 1, "boom"), ChildDown("position/EURUSD", 2, 2, "boom"))
     assert (stage.tickets, stage.last(PositionClosed).reason) == ([], ExitReason.UNPROTECTED)
     assert stage.last(PositionClosed).ticket == ticket
+
+
+def test_a_market_that_is_closed_ends_nothing_that_was_taken_over_and_gets_the_levels_when_it_opens() -> None:
+    stage, ticket = held(*[fault(FaultKind.REJECT, Call.SET_STOPS, nth, code=10018) for nth in range(1, 7)])
+    stage.tell(ChildDown("position/EURUSD", 1, 1, "boom"), ChildDown("position/EURUSD", 2, 2, "boom"))
+    stage.wait(160)
+    assert (levels(stage), len(stage.calls(StopRequest))) == ([(WIDE_STOP, 0)], 6)
+    stage.wait(600)
+    assert (levels(stage), stage.tickets) == ([(APP_STOP, APP_TARGET)], [ticket])
 
 
 def test_levels_that_the_feed_never_armed_go_to_the_broker() -> None:

@@ -4,9 +4,20 @@ import msgspec
 import pytest
 from orders import opened
 
+from evenkeel.config.schema import CatastropheStopConfig
 from evenkeel.messages.market import Direction, Side, Watch
 from evenkeel.messages.protection import Gap
-from evenkeel.rules.protection import Ward, arm, armed_levels, gap_of, move_entry, ward_of, wide_stop_points
+from evenkeel.rules.protection import (
+    Ward,
+    alarm,
+    arm,
+    armed_levels,
+    gap_of,
+    move_entry,
+    stops_for,
+    ward_of,
+    wide_stop_points,
+)
 
 LEVELS = {"stop": 109_960, "target": 110_110, "emergency": 109_900}
 
@@ -84,6 +95,24 @@ def test_the_price_of_the_deal_moves_levels_that_are_not_armed_yet():
     assert armed.stop_points == 109_960
 
 
-def test_a_wide_stop_lies_below_a_long_and_above_a_short_position():
-    assert wide_stop_points(ward(), 100) == 109_910
-    assert wide_stop_points(ward(direction=Direction.SELL), 100) == 110_110
+@pytest.mark.parametrize(
+    "changed, points",
+    [
+        ({}, 109_660),
+        ({"bound_points": 0}, 109_910),
+        ({"bound_points": 0, "direction": Direction.SELL, "stop_points": 110_060}, 110_110),
+        ({"bound_points": 0, "stop_points": 0}, 0),
+    ],
+)
+def test_a_wide_stop_is_the_bound_or_twice_the_app_s_own_distance(changed, points):
+    assert wide_stop_points(CatastropheStopConfig(), ward(**changed)) == points
+
+
+def test_the_app_s_target_goes_with_its_own_stop_alone():
+    assert stops_for(ward(), 109_960).target_points == 110_110
+    assert stops_for(ward(), 109_660).target_points == 0
+
+
+def test_an_alarm_is_given_once():
+    held = ward()
+    assert [len(alarm(held, Gap.NO_BROKER_STOP, 109_660)) for _ in range(3)] == [1, 0, 0]
