@@ -195,7 +195,7 @@ class LiveSystem:
         logger.critical("the journal is closed: {}; nothing new is opened, exits go on", reason)
 
 
-def _with_real_expiry(config: Config, speed: float) -> Config:
+def with_real_waits(config: Config, speed: float) -> Config:
     """What waits for an answer waits as long in real time as it says: the expiry of intents, protection. The run's clock is
     market time: unscaled, the milliseconds from decision to order would be seconds on it, and an accelerated market must
     expire nothing."""
@@ -251,7 +251,7 @@ def inside(
             clock=clock if isinstance(clock, MarketClock) else None,
             monotonic_ns=clock.monotonic_ns,
         )
-        expiring = config if chosen.is_live else _with_real_expiry(config, chosen.speed)
+        expiring = config if chosen.is_live else with_real_waits(config, chosen.speed)
         return Outside(expiring, specs, terminal, clock, source)
 
     return outside

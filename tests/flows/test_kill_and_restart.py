@@ -16,6 +16,7 @@ from evenkeel.adapters.lmdb_journal import read_folder, verify
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.commands.live import with_real_waits
 from evenkeel.config.load import load
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, DealDone, DealEntry, OpenRequest
@@ -30,6 +31,7 @@ from evenkeel.runtime.routes import RouteTable
 from evenkeel.runtime.shell import Kind, Shell
 from evenkeel.supervisor import CODEC, World, children
 
+SPEED = 300
 CONFIG = """
 profile = "demo"
 [account]
@@ -87,7 +89,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     processes: list[subprocess.Popen[str]] = []
 
     def start() -> Run:
-        arguments = [*evenkeel, "run", "--config", str(config), "--speed", "300"]
+        arguments = [*evenkeel, "run", "--config", str(config), "--speed", str(SPEED)]
         process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return Run(process)
@@ -220,7 +222,7 @@ def test_what_the_threaded_host_recorded_is_what_each_actor_says_again(house: Ho
     second.process.wait(timeout=30)
 
     records = list(read_folder(house.folder.journal))
-    specs = [spec for spec in children(world_of(house.config)) if spec.kind is Kind.ACTOR]
+    specs = [spec for spec in children(world_of(with_real_waits(house.config, SPEED))) if spec.kind is Kind.ACTOR]
     publisher = Publisher(routes=RouteTable({}, children=[], said=[]), codec=CODEC, clock=ManualClock(), journal=None)
     ledgers = ledgers_from(records, {}, specs, CODEC)
     for spec in specs:
