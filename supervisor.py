@@ -12,6 +12,7 @@ from evenkeel.actors.broker_gateway import BrokerGateway
 from evenkeel.actors.circuit_breaker import CircuitBreaker
 from evenkeel.actors.operator import Operator
 from evenkeel.actors.position import Position
+from evenkeel.actors.protection import Protection
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
@@ -31,6 +32,7 @@ from evenkeel.messages import (
     market,
     operator,
     position,
+    protection,
     risk_limit,
     storage,
     system,
@@ -58,12 +60,20 @@ INTAKE: Final = ("control", "market_feed")
 
 ROUTES: Final[Routes] = {
     # the runtime
-    system.RunStarted: ["operator", "broker_gateway", "trading_calendar", "circuit_breaker?", "attendance?", "reporter?"],
+    system.RunStarted: [
+        "operator",
+        "broker_gateway",
+        "protection?",
+        "trading_calendar",
+        "circuit_breaker?",
+        "attendance?",
+        "reporter?",
+    ],
     system.RunConfigured: [],
     system.RunStopped: ["reporter?"],
-    system.ChildDown: ["broker_gateway", "reporter?"],
-    system.ChildServing: ["broker_gateway", "reporter?"],
-    system.MessageParked: ["broker_gateway", "reporter?"],
+    system.ChildDown: ["broker_gateway", "protection?", "reporter?"],
+    system.ChildServing: ["broker_gateway", "protection?", "reporter?"],
+    system.MessageParked: ["broker_gateway", "protection?", "reporter?"],
     system.LettersDead: ["reporter?"],
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
@@ -72,7 +82,7 @@ ROUTES: Final[Routes] = {
     # the market
     market.SymbolSpecified: ["position/*", "risk_limit", "market_feed", "strategy/*", "reporter?"],
     market.DailyBarsRead: ["risk_limit"],
-    market.ArmWatches: ["market_feed"],
+    market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
     market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*"],
@@ -91,19 +101,27 @@ ROUTES: Final[Routes] = {
     broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "reporter?"],
     risk_limit.LimitReached: ["reporter?"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
-    position.PositionPriced: ["position/{symbol}", "risk_limit", "reporter?"],
-    position.PositionReduced: ["position/{symbol}", "risk_limit", "reporter?"],
-    position.PositionClosed: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
-    position.ClosePosition: ["broker_gateway"],
-    position.ReducePosition: ["position/{symbol}"],
-    position.CloseFailed: ["position/{symbol}", "risk_limit", "reporter?"],
+    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", "reporter?"],
+    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
+    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
+    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", "reporter?"],
+    position.ClosePosition: ["broker_gateway", "protection?"],
+    position.ReducePosition: ["position/{symbol}", "protection?"],
+    position.CloseScope: ["position/*", "protection?"],
+    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
+    protection.SetStops: ["broker_gateway"],
+    protection.StopsSet: ["protection?"],
+    protection.StopsRefused: ["protection?", "reporter?"],
+    protection.PositionUnprotected: ["reporter?"],
+    protection.PositionProtected: ["reporter?"],
+    protection.SymbolTakenOver: ["reporter?"],
+    protection.SymbolGivenBack: ["reporter?"],
     # the broker
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
     broker_gateway.DealDone: ["broker_gateway", "risk_limit"],
     broker_gateway.ReadTerminal: ["terminal"],
-    broker_gateway.PositionsRead: ["broker_gateway"],
+    broker_gateway.PositionsRead: ["broker_gateway", "protection?", "operator"],
     broker_gateway.AccountRead: ["risk_limit", "reporter?"],
     broker_gateway.BrokerAgreed: ["operator", "reporter?"],
     broker_gateway.BrokerDisagreed: ["operator", "reporter?"],
@@ -113,18 +131,21 @@ ROUTES: Final[Routes] = {
     operator.StartTrading: ["operator", "attendance?"],
     operator.PauseTrading: ["operator", "attendance?"],
     operator.ResumeTrading: ["operator", "attendance?"],
+    operator.RestrictTrading: ["operator", "attendance?"],
     operator.KillTrading: ["operator", "attendance?"],
     operator.RearmTrading: ["operator", "attendance?"],
     operator.CloseTicket: ["operator", "attendance?"],
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
-    operator.ModeChanged: ["broker_gateway", "position/*", "terminal", "control?", "reporter?"],
-    operator.TradingRearmed: ["broker_gateway", "risk_limit", "wall_clock?", "storage?", "reporter?"],
+    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "reporter?"],
+    operator.TradingRearmed: ["broker_gateway", "risk_limit", "protection?", "wall_clock?", "storage?", "reporter?"],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
     operator.HoldPlaced: ["broker_gateway", "reporter?"],
     operator.HoldEnded: ["broker_gateway", "reporter?"],
+    operator.FlattenProgressed: ["reporter?"],
+    operator.ScopeFlattened: ["reporter?"],
     # the disk
     storage.StorageStrained: ["reporter?"],
     storage.StorageEased: ["reporter?"],
@@ -239,7 +260,10 @@ def children(
     strategies by their children's names: in a replay those that know what they will say.
     """
     more, stand_ins = more_edges or {}, stand_ins or {}
-    specs = [_edge("clock", lambda: Timers(world.clock)), *actors(world.config, world.symbols)]
+    specs = [
+        _edge("clock", lambda: Timers(world.clock)),
+        *actors(world.config, world.symbols, is_live=world.source is not None),
+    ]
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
     if isinstance(world.clock, SteadyClock):
         steady, hold_ms = world.clock, standstill_hold_ms(world.config)
@@ -252,15 +276,20 @@ def children(
     return specs
 
 
-def actors(config: Config, symbols: tuple[str, ...]) -> list[ChildSpec]:
-    """The children that decide, which need no world: a recorded run can be decided again by them alone."""
+def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) -> list[ChildSpec]:
+    """The children that decide, which need no world: a recorded run can be decided again by them alone.
+
+    In a replay nobody else closes or moves anything: `protection` is there for the stop at the broker alone.
+    """
     guards = guard_names(config, symbols)
     specs = [
-        _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
+        _actor("operator", lambda: operator_of(config, symbols)),
         _actor("trading_calendar", lambda: TradingCalendar(config.trading_calendar)),
         _actor("risk_limit", lambda: RiskLimit(config)),
         _actor("broker_gateway", lambda: BrokerGateway(config.broker_gateway, guards)),
     ]
+    if is_live or config.catastrophe_stop.at_broker == "on":
+        specs.append(_actor("protection", lambda: Protection(config, guards)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     absent_hours = config.attendance.absent_hours_max
@@ -276,10 +305,19 @@ def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
         "risk_limit",
         "operator",
         "trading_calendar",
+        "protection",
         *breaker,
         "wall_clock",
         "storage",
         *(f"position/{symbol}" for symbol in symbols),
+    )
+
+
+def operator_of(config: Config, symbols: tuple[str, ...]) -> Operator:
+    return Operator(
+        trading_enabled=config.trading.enabled,
+        scopes=(*symbols, *(f"strategy/{name}" for name in config.strategy)),
+        reading_gap_ms=round(config.broker_gateway.reading_gap_s * 1000),
     )
 
 

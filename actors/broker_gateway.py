@@ -28,8 +28,9 @@ from evenkeel.messages.broker_gateway import (
     TerminalAnswered,
 )
 from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
-from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, TradingRearmed
+from evenkeel.messages.operator import CommandDone, HoldEnded, HoldPlaced, ModeChanged, TradingRearmed
 from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition, ExitReason, ReducePosition
+from evenkeel.messages.protection import SetStops, StopsRefused, StopsSet
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, SetTimer, TimerDue
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import broker_book, guard_table
@@ -75,6 +76,7 @@ Heard = (
     RunStarted
     | OpenPosition
     | ClosePosition
+    | SetStops
     | TerminalAnswered
     | DealDone
     | PositionsRead
@@ -104,6 +106,8 @@ class BrokerGateway:
                 return self._open(message, now_utc_ms)
             case ClosePosition():
                 return self._close(message)
+            case SetStops():
+                return self._set_stops(message)
             case TerminalAnswered():
                 return self._answered(message, now_utc_ms)
             case DealDone():
@@ -134,6 +138,9 @@ class BrokerGateway:
                 guards.epoch = message.epoch
             case HoldPlaced():
                 guard_table.place(guards, message)
+                if message.command_id:
+                    detail = f"no new risk in {message.scope}: {message.reason}"
+                    return [CommandDone(message.command_id, detail)]
             case HoldEnded():
                 guard_table.end(guards, message.who, message.scope)
             case ChildServing():
@@ -170,7 +177,7 @@ class BrokerGateway:
     def refusals(self, order: OpenPosition, now_utc_ms: int) -> Iterator[Refusal]:
         """All that stands against `order` now, the one that is answered with first. Changes nothing."""
         book = self.state.book
-        yield from guard_table.entry_refusals(self.state.guards, order.symbol, now_utc_ms)
+        yield from guard_table.entry_refusals(self.state.guards, order.symbol, now_utc_ms, strategy=order.lineage.strategy)
         yield from lock_refusals(order, book.opens.values(), book.foreign.values(), now_utc_ms)
 
     def _close(self, order: ClosePosition) -> Sequence[Message]:
@@ -182,6 +189,19 @@ class BrokerGateway:
         position.asked = order.reason
         request = CloseRequest(order.symbol, order.ticket, position.direction, order.remaining_steps)
         return [CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)]
+
+    def _set_stops(self, order: SetStops) -> Sequence[Message]:
+        """Once the broker has taken them, these are the levels that belong there."""
+        if order.ticket not in self.state.book.positions:
+            return [StopsRefused(order.ticket, order.symbol, Outcome.VOID, 0, "not known here")]
+        levels = order.stop_points, order.target_points
+        return [self._call_stops(StopIntent(order.ticket, order.symbol, order.spec_id, *levels, is_asked=True))]
+
+    def _call_stops(self, intent: StopIntent) -> CallTerminal:
+        intent_id, magic = self._next_intent()
+        self.state.book.stops[intent_id] = intent
+        request = StopRequest(intent.symbol, intent.ticket, intent.stop_points, intent.target_points)
+        return CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)
 
     def _next_intent(self) -> tuple[int, int]:
         self.state.intents += 1
@@ -243,15 +263,19 @@ class BrokerGateway:
                 return self._read_now(now_utc_ms)
 
     def _stop_answered(self, intent: StopIntent, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
-        """A stop that could not be set is set again by the next reading; twice in a row, the position is closed."""
-        position = self.state.book.positions.get(intent.ticket)
+        """A repair that failed is made again by the next reading; twice in a row, the position is closed. Who asked for other
+        levels decides for himself."""
+        position, named = self.state.book.positions.get(intent.ticket), (intent.ticket, intent.symbol)
         if position is None:
             return ()
         if answer.outcome is Outcome.ACCEPTED:
-            position.stop_failures = 0
-            return ()
+            position.stop_failures, position.broker_stop_points = 0, intent.stop_points
+            return [StopsSet(*named, intent.spec_id, intent.stop_points, intent.target_points)]
+        refused = StopsRefused(*named, answer.outcome, answer.code, answer.detail)
+        if intent.is_asked:
+            return [refused]
         position.stop_failures += 1
-        said: list[Message] = [self._look_again(now_utc_ms)]
+        said: list[Message] = [refused, self._look_again(now_utc_ms)]
         if position.stop_failures >= STOP_FAILURES_MAX:
             said.append(ReducePosition(intent.ticket, intent.symbol, 0, ExitReason.UNPROTECTED))
         return said
@@ -315,10 +339,8 @@ class BrokerGateway:
             return []
         if any(stop.ticket == seen.ticket for stop in book.stops.values()):
             return []
-        intent_id, magic = self._next_intent()
-        book.stops[intent_id] = StopIntent(seen.ticket, seen.symbol)
-        request = StopRequest(seen.symbol, seen.ticket, position.broker_stop_points, seen.target_points)
-        return [CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)]
+        levels = position.broker_stop_points, seen.target_points
+        return [self._call_stops(StopIntent(seen.ticket, seen.symbol, seen.spec_id, *levels))]
 
     def _conclude(self, seen: dict[int, BrokerPosition]) -> list[Message]:
         """Unknown opens and foreign positions that two readings do not show do not exist; closes whose position two

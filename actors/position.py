@@ -10,11 +10,12 @@ from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.entry import DenialReason, EntryProposed, Lineage, OrderDenied, SignalRaised
 from evenkeel.messages.market import ArmWatches, Direction, DisarmWatches, PricesReached, Quote, SymbolSpec, SymbolSpecified
-from evenkeel.messages.operator import Mode, ModeChanged
+from evenkeel.messages.operator import ACCOUNT, Mode, ModeChanged
 from evenkeel.messages.position import (
     CloseFailed,
     CloseFailure,
     ClosePosition,
+    CloseScope,
     ExitReason,
     PositionClosed,
     PositionOpened,
@@ -29,10 +30,12 @@ from evenkeel.rules.exits import (
     cost_cents_per_lot,
     emergency_distance,
     exit_reason,
+    is_served,
     levels_for,
     retry_delay_ms,
     watches_for,
 )
+from evenkeel.rules.scopes import covers
 from evenkeel.rules.session import session_refusal
 from evenkeel.rules.symbols import points_per_pip
 
@@ -53,6 +56,7 @@ class ManagedPosition(msgspec.Struct):
     """A position and its plan; distances were frozen at entry, levels follow the deal's price and commission.
 
     `armed` and `asked` count the armings of its levels and the asks for a close: a later one supersedes the earlier ones.
+    `shelved` is an exit that the mode did not serve: it is asked for when a milder one does.
     """
 
     ticket: int
@@ -67,6 +71,7 @@ class ManagedPosition(msgspec.Struct):
     armed: int = 0
     asked: int = 0
     closing: Closing | None = None
+    shelved: ExitReason | None = None
 
 
 class PositionState(msgspec.Struct):
@@ -94,6 +99,7 @@ Heard = (
     | OfTheBroker
     | CloseFailed
     | ReducePosition
+    | CloseScope
     | PricesReached
     | TimerDue
     | ModeChanged
@@ -133,6 +139,8 @@ class Position:
                 return self._close_failed(message, now_utc_ms)
             case ReducePosition():
                 return self._close(message.ticket, message.reason, remaining_steps=message.remaining_steps)
+            case CloseScope():
+                return self._close_scope(message.scope, message.reason)
             case PricesReached():
                 return self._reached(message)
             case TimerDue():
@@ -324,6 +332,9 @@ class Position:
         position = self.state.positions.get(ticket)
         if position is None or remaining_steps >= position.volume_steps:
             return []
+        if not is_served(self.state.mode, reason):
+            position.shelved = reason
+            return []
         closing = position.closing
         if closing is None or remaining_steps < closing.remaining_steps:
             position.closing = Closing(reason, remaining_steps)
@@ -358,6 +369,9 @@ class Position:
         position = self.state.positions.get(int(number))
         if position is None or position.closing is None or not position.closing.waiting:
             return ()
+        if not is_served(self.state.mode, position.closing.reason):
+            position.shelved, position.closing = position.closing.reason, None
+            return ()
         return [self._ask(position)]
 
     def _reduced(self, reduced: PositionReduced) -> Sequence[Message]:
@@ -381,6 +395,19 @@ class Position:
 
     def _mode(self, changed: ModeChanged) -> Sequence[Message]:
         self.state.mode = changed.mode
-        if changed.mode is not Mode.FLATTEN:
-            return ()
-        return [message for ticket in list(self.state.positions) for message in self._close(ticket, ExitReason.FLATTEN)]
+        if changed.mode is Mode.FLATTEN:
+            return self._close_scope(ACCOUNT, ExitReason.FLATTEN)
+        said: list[Message] = []
+        for position in self.state.positions.values():
+            if position.shelved is not None and is_served(changed.mode, position.shelved):
+                reason, position.shelved = position.shelved, None
+                said += self._close(position.ticket, reason)
+        return said
+
+    def _close_scope(self, scope: str, reason: ExitReason) -> Sequence[Message]:
+        tickets = [
+            position.ticket
+            for position in self.state.positions.values()
+            if covers(scope, symbol=self._symbol, strategy=position.lineage.strategy)
+        ]
+        return [message for ticket in tickets for message in self._close(ticket, reason)]

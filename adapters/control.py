@@ -33,6 +33,7 @@ from evenkeel.messages.operator import (
     ModeChanged,
     PauseTrading,
     RearmTrading,
+    RestrictTrading,
     ResumeTrading,
     StartTrading,
     StopRun,
@@ -43,7 +44,7 @@ from evenkeel.runtime.edge import At
 OUTCOMES_KEPT: Final = 1024
 LOOK_AT_EPOCH_S: Final = 0.1
 What = Literal["status", "positions", "limits"]
-Said = StartTrading | PauseTrading | ResumeTrading | KillTrading | RearmTrading | CloseTicket | StopRun
+Said = StartTrading | PauseTrading | ResumeTrading | RestrictTrading | KillTrading | RearmTrading | CloseTicket | StopRun
 Heard = CommandAccepted | CommandDone | CommandRefused | ModeChanged
 
 
@@ -98,7 +99,7 @@ class ControlEdge:
                     self.state.outcomes.setdefault(message.command_id, ("accepted", ""))
                 case StopRun():
                     self._outcome(message.command_id, "done", "stopping in order")
-                case StartTrading() | PauseTrading() | ResumeTrading() | RearmTrading() | CloseTicket():
+                case StartTrading() | PauseTrading() | ResumeTrading() | RestrictTrading() | RearmTrading() | CloseTicket():
                     self.state.outcomes.setdefault(message.command_id, ("accepted", ""))
                 case _:
                     assert_never(message)
@@ -147,16 +148,22 @@ class ControlEdge:
         known = self._reply(command.command_id)
         if known is not None:
             return known  # asked before this process was started
-        if isinstance(command, channel.Kill) and command.epoch > self._kill_epoch.read().epoch:
+        if isinstance(command, channel.Kill) and not self._is_on_disk(command):
             return Refused(command.command_id, f"epoch {command.epoch} is not on disk: raise it there first")
         if isinstance(command, channel.Rearm) and self._kill_epoch.read() == UNREADABLE:
             return Refused(command.command_id, "the kill epoch on disk cannot be read: kill again to mend it")
-        if isinstance(command, channel.Kill | channel.Pause):
+        if isinstance(command, channel.Kill | channel.Pause | channel.Restrict):
             self._gate.shut(command.command_id)
         self._take(command)
         with self._changed:
             self._changed.wait_for(lambda: self._is_over(command.command_id), command.wait_ms / 1000)
         return self._reply(command.command_id) or Accepted(command.command_id)
+
+    def _is_on_disk(self, kill: channel.Kill) -> bool:
+        """A kill of a smaller scope has no epoch: the gate is shut until its hold stands."""
+        if kill.scope != channel.ACCOUNT:
+            return kill.epoch == 0
+        return 0 < kill.epoch <= self._kill_epoch.read().epoch
 
     def _take(self, command: Command) -> None:
         self._in_hand.add(command.command_id)
@@ -191,11 +198,13 @@ def _said(command: Command) -> Said:
         case channel.Start():
             return StartTrading(*who)
         case channel.Pause():
-            return PauseTrading(*who)
+            return PauseTrading(*who, command.scope, command.for_ms)
         case channel.Resume():
-            return ResumeTrading(*who)
+            return ResumeTrading(*who, command.scope)
+        case channel.Restrict():
+            return RestrictTrading(*who, Mode(command.mode), command.scope)
         case channel.Kill():
-            return KillTrading(*who, command.epoch, command.flatten)
+            return KillTrading(*who, command.epoch, command.flatten, command.scope)
         case channel.Rearm():
             return RearmTrading(*who)
         case channel.Close():

@@ -31,12 +31,16 @@ from evenkeel.adapters.frame_server import Endpoint, FrameServer
 
 COMMANDS_REMEMBERED_MAX: Final = 1024
 WAIT_MS_MAX: Final = 30_000
+ACCOUNT: Final = "account"
 HANDLER_S: Final = WAIT_MS_MAX / 1000 + 5.0
 
 CommandId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9-]{1,64}\Z")]
 By = Annotated[str, Meta(pattern=r"\A[\w .:@/\\+-]{1,64}\Z")]
 WaitMs = Annotated[int, Meta(ge=0, le=WAIT_MS_MAX)]
-Epoch = Annotated[int, Meta(ge=1, le=2**53)]
+Scope = Annotated[str, Meta(pattern=r"\A(strategy/)?[A-Za-z0-9][A-Za-z0-9_.#-]{0,31}\Z")]
+"""`ACCOUNT`, a symbol, or strategy/NAME."""
+PauseMs = Annotated[int, Meta(ge=0, le=7 * 24 * 3_600_000)]
+Epoch = Annotated[int, Meta(ge=0, le=2**53)]
 Ticket = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
@@ -76,19 +80,32 @@ class Start(_Command, frozen=True):
     """Turn trading on."""
 
 
-class Pause(_Command, frozen=True):
-    """No new entries until `Resume`."""
+class Pause(_Command, frozen=True, kw_only=True):
+    """No new entries in `scope` until `Resume`, or for so long where `for_ms` is not 0."""
+
+    scope: Scope = ACCOUNT
+    for_ms: PauseMs = 0
 
 
-class Resume(_Command, frozen=True):
+class Resume(_Command, frozen=True, kw_only=True):
     """End a pause."""
+
+    scope: Scope = ACCOUNT
+
+
+class Restrict(_Command, frozen=True, kw_only=True):
+    """Make the mode stricter; only "flatten" may be about a smaller scope."""
+
+    mode: Literal["close_only", "freeze", "flatten"]
+    scope: Scope = ACCOUNT
 
 
 class Kill(_Command, frozen=True, kw_only=True):
-    """The kill epoch on disk was raised to `epoch`."""
+    """The kill epoch on disk was raised to `epoch`; 0 where the scope is smaller than the account."""
 
     epoch: Epoch
     flatten: bool
+    scope: Scope = ACCOUNT
 
 
 class Rearm(_Command, frozen=True):
@@ -121,7 +138,7 @@ class Follow(_Words, frozen=True):
     command_id: CommandId
 
 
-Command = Start | Pause | Resume | Kill | Rearm | Close | Stop
+Command = Start | Pause | Resume | Restrict | Kill | Rearm | Close | Stop
 HandledRequest = Command | Ask | Follow
 ControlRequest = Ping | HandledRequest
 

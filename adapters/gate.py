@@ -49,8 +49,11 @@ class Gate:
         """No open passes until the command has been answered, by which time `mode` says what it came to."""
         self._shut_by.add(command_id)
 
-    def answered(self, command_id: str) -> None:
+    def answered(self, command_id: str) -> bool:
+        """The command's end was heard; true when it had shut the gate."""
+        had_shut = command_id in self._shut_by
         self._shut_by.discard(command_id)
+        return had_shut
 
     def refusal(self, call: CallTerminal, request: OpenRequest, kill_epoch: int) -> DenialReason | None:
         """Why this open must not be sent; None: it may, once. `kill_epoch` is the one on disk now."""

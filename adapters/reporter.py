@@ -23,8 +23,24 @@ from evenkeel.messages.broker_gateway import (
 )
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpecified
-from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, StopRun, TradingRearmed
+from evenkeel.messages.operator import (
+    FlattenProgressed,
+    HoldEnded,
+    HoldPlaced,
+    ModeChanged,
+    ScopeFlattened,
+    StopRun,
+    TradingRearmed,
+)
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.protection import (
+    Gap,
+    PositionProtected,
+    PositionUnprotected,
+    StopsRefused,
+    SymbolGivenBack,
+    SymbolTakenOver,
+)
 from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import (
@@ -39,7 +55,7 @@ from evenkeel.messages.system import (
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import storage
 from evenkeel.rules.view import Event, View
-from evenkeel.rules.view_state import Heard, OfOrders, OfRun, OfStorage, ViewState, fold, view_of
+from evenkeel.rules.view_state import Heard, OfFlattening, OfOrders, OfProtection, OfRun, OfStorage, ViewState, fold, view_of
 from evenkeel.rules.words import amount_text, lots_text, money_text, price_text
 from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.edge import At
@@ -185,6 +201,10 @@ def told(state: ViewState, message: Heard) -> str | None:
             return f"limit {message.limit}: {measured} against {bound}: {message.effect}"
         case ModeChanged() | TradingRearmed() | HoldPlaced() | HoldEnded() | BrokerAgreed() | BrokerDisagreed():
             return _guard_told(message)
+        case PositionUnprotected() | PositionProtected() | SymbolTakenOver() | SymbolGivenBack() | StopsRefused():
+            return _protection_told(state, message)
+        case FlattenProgressed() | ScopeFlattened():
+            return _flattening_told(message)
         case _:
             return _run_told(message)
 
@@ -262,6 +282,40 @@ def _storage_told(message: OfStorage) -> str:
             return f"{message.reason.value}: there is no trouble with it any more"
         case BackupTaken():
             return f"backup {message.folder}: everything up to record {message.last_seq}, {message.bytes / 1e6:.1f} MB, checked"
+
+
+def _protection_told(state: ViewState, message: OfProtection) -> str:
+    match message:
+        case PositionUnprotected():
+            at_broker = price_text(message.broker_stop_points, state.specs.get(message.symbol))
+            lacking = {
+                Gap.NO_BROKER_STOP: "the broker holds no stop for it",
+                Gap.BROKER_STOP_FAR: f"its stop at the broker, {at_broker}, is too far away",
+                Gap.LEVELS_NOT_ARMED: "nobody waits for its stop",
+                Gap.CLOSE_UNANSWERED: "nobody answered its close",
+            }
+            return f"position {message.ticket} in {message.symbol} is not protected: {lacking[message.gap]}"
+        case PositionProtected():
+            return f"position {message.ticket} in {message.symbol} is protected again"
+        case SymbolTakenOver():
+            return f"{message.symbol} is taken over, its stops and targets go to the broker: {message.reason}"
+        case SymbolGivenBack():
+            return f"{message.symbol} is given back"
+        case StopsRefused():
+            why = f"{message.code} {message.detail}" if message.code else message.detail
+            return f"stops of position {message.ticket} in {message.symbol} are not set: {message.outcome.value}: {why}"
+        case _:
+            assert_never(message)
+
+
+def _flattening_told(message: OfFlattening) -> str:
+    foreign = f"; not ours, stays: {' '.join(map(str, message.foreign))}" if message.foreign else ""
+    match message:
+        case FlattenProgressed():
+            left = f"still open: {' '.join(map(str, message.tickets))}" if message.tickets else "nothing of ours is seen open"
+            return f"flattening {message.scope}: {left}{foreign}"
+        case ScopeFlattened():
+            return f"{message.scope} is flat: the broker has shown nothing of ours, twice{foreign}"
         case _:
             assert_never(message)
 
@@ -294,13 +348,13 @@ def _run_told(message: OfRun) -> str:
 def _level(message: Heard) -> str:
     """How urgent; everything that is not in the list is INFO."""
     match message:
-        case MessageParked() | OrderOutcomeUnknown():
+        case MessageParked() | OrderOutcomeUnknown() | PositionUnprotected() | SymbolTakenOver():
             return "ERROR"
         case StorageStrained():
             return "ERROR" if message.stops_entries else "WARNING"
         case ChildDown() | LettersDead() | HoldPlaced() | BrokerDisagreed() | OrderRejected() | CloseFailed():
             return "WARNING"
-        case QuotesStale() | FeedGap() | ForeignPositionSeen() | LimitReached():
+        case QuotesStale() | FeedGap() | ForeignPositionSeen() | LimitReached() | FlattenProgressed() | StopsRefused():
             return "WARNING"
         case OrderDenied() if message.by.startswith("position/"):
             return "DEBUG"  # a taken slot or a cooldown is everyday life

@@ -112,6 +112,7 @@ class TerminalEdge:
         self._waiting: list[_Waiting] = []
         self._reductions: deque[tuple[CallTerminal, At]] = deque()
         self._reduced_ns: deque[int] | None = None if closes_per_s is None else deque(maxlen=closes_per_s)
+        self._was_shut = False
 
     @property
     def poll_s(self) -> float | None:
@@ -142,7 +143,7 @@ class TerminalEdge:
             case ModeChanged(mode=mode):
                 self._gate.mode = mode
             case CommandDone(command_id=command_id) | CommandRefused(command_id=command_id):
-                self._gate.answered(command_id)
+                self._was_shut = self._gate.answered(command_id)
             case _:
                 pass  # a question; nothing to keep
 
@@ -152,7 +153,9 @@ class TerminalEdge:
                 return self._call(message, at)
             case ReadTerminal():
                 return self._reading(message.reading_id)
-            case ModeChanged() | CommandDone() | CommandRefused() | OrderOutcomeResolved():
+            case CommandDone() | CommandRefused():
+                return self._void_waiting() if self._was_shut else ()
+            case ModeChanged() | OrderOutcomeResolved():
                 return ()
             case _:
                 assert_never(message)
@@ -226,6 +229,11 @@ class TerminalEdge:
             else:
                 self._waiting.append(open_)
         return said + sent
+
+    def _void_waiting(self) -> list[Message]:
+        """What waits while a command shuts the gate was decided without knowing of the command."""
+        waiting, self._waiting = self._waiting, []
+        return [self._void(open_.call, DenialReason.MODE) for open_ in waiting]
 
     def _send_open(self, open_: _Waiting) -> list[Message]:
         refusal = self._gate.refusal(open_.call, open_.request, self._kill_epoch())

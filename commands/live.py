@@ -28,10 +28,9 @@ from evenkeel.adapters.storage import Storage
 from evenkeel.adapters.view import ViewWriter
 from evenkeel.commands.segment import note_journal, run_started
 from evenkeel.config.load import identity
-from evenkeel.config.schema import Config
+from evenkeel.config.schema import Config, ProtectionConfig
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
-from evenkeel.messages.operator import HoldPlaced, Mode
-from evenkeel.rules.guard_table import ACCOUNT
+from evenkeel.messages.operator import ACCOUNT, HoldPlaced, Mode
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.rules.trading_calendar import trading_day
 from evenkeel.runtime.clock import Clock, MarketClock, SteadyClock, SystemClock
@@ -274,14 +273,16 @@ class LiveSystem:
         logger.critical("the journal is closed: {}; nothing new is opened, exits go on", reason)
 
 
-def _with_real_expiry(config: Config, speed: float) -> Config:
-    """The expiry of intents as long in real time as it says. The run's clock is market time: unscaled, the milliseconds
-    from decision to order would be seconds on it, and an accelerated market must expire nothing."""
-    expiry_s = config.limits.intent_expiry_s
-    if expiry_s == "off":
-        return config
-    limits = msgspec.structs.replace(config.limits, intent_expiry_s=expiry_s * max(1.0, speed))
-    return msgspec.structs.replace(config, limits=limits)
+def with_real_waits(config: Config, speed: float) -> Config:
+    """What waits for an answer waits as long in real time as it says: the expiry of intents, protection. The run's clock is
+    market time: unscaled, the milliseconds from decision to order would be seconds on it, and an accelerated market must
+    expire nothing."""
+    faster, expiry_s, protection = max(1.0, speed), config.limits.intent_expiry_s, config.protection
+    limits = config.limits
+    if expiry_s != "off":
+        limits = msgspec.structs.replace(limits, intent_expiry_s=expiry_s * faster)
+    protection = ProtectionConfig(grace_s=protection.grace_s * faster, close_answer_s=protection.close_answer_s * faster)
+    return msgspec.structs.replace(config, limits=limits, protection=protection)
 
 
 def symbols_of(config: Config) -> tuple[str, ...]:
@@ -332,7 +333,7 @@ def inside(
             clock=clock if isinstance(clock, MarketClock) else None,
             monotonic_ns=clock.monotonic_ns,
         )
-        expiring = config if chosen.is_live else _with_real_expiry(config, chosen.speed)
+        expiring = config if chosen.is_live else with_real_waits(config, chosen.speed)
         return Outside(expiring, specs, terminal, clock, source)
 
     return outside

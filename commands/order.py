@@ -1,4 +1,7 @@
-"""The commands that change something: start, pause, resume, close, kill, rearm, stop. Each is journaled with who sent it."""
+"""The commands that change something: start, pause, resume, close, close-only, freeze, flatten, kill, rearm, stop.
+
+Each is journaled with who sent it. Some may be about one symbol or strategy alone.
+"""
 
 import argparse
 import getpass
@@ -21,13 +24,20 @@ from evenkeel.commands import exit_codes
 WAIT_MS: Final = 3_000
 ANSWER_S: Final = 5.0
 KILL_PORT_S: Final = 1.0
-_SIMPLE: Final[dict[str, type[channel.Start | channel.Pause | channel.Resume | channel.Rearm | channel.Stop]]] = {
+_KINDS: Final[dict[str, type[channel.Command]]] = {
     "start": channel.Start,
     "pause": channel.Pause,
     "resume": channel.Resume,
+    "close": channel.Close,
+    "close-only": channel.Restrict,
+    "freeze": channel.Restrict,
+    "flatten": channel.Restrict,
+    "kill": channel.Kill,
     "rearm": channel.Rearm,
     "stop": channel.Stop,
 }
+PAUSE_MINUTES_MAX: Final = 7 * 24 * 60
+_SCOPED: Final = ("pause", "resume", "flatten", "kill")
 
 
 class Outcome(msgspec.Struct):
@@ -54,14 +64,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("ticket", type=int, help="the position's ticket")
     if command == "kill":
         parser.add_argument("--flatten", action="store_true", help="close every position of ours as well")
+    if command == "pause":
+        parser.add_argument("--for", dest="minutes", type=float, help="minutes after which it ends by itself, at most a week")
+    if command in _SCOPED:
+        scope = parser.add_mutually_exclusive_group()
+        scope.add_argument("--symbol", help="this symbol alone")
+        scope.add_argument("--strategy", help="this strategy alone, by its name in the configuration")
 
 
 def run(arguments: argparse.Namespace) -> int:
     command_id = arguments.command_id or uuid.uuid4().hex
     try:
         folder = StateFolder(state_root(), arguments.account)
-        if arguments.command == "kill":
+        if arguments.command == "kill" and _scope(arguments) == channel.ACCOUNT:
             outcome, status = _kill(folder, command_id, flatten=arguments.flatten)
+        elif arguments.command == "kill":
+            outcome, status = _kill_scope(folder, _request(arguments, command_id))
         else:
             outcome, status = _asked(folder.endpoint, arguments.command, _request(arguments, command_id))
     except (StateError, OSError, ValueError) as error:
@@ -76,11 +94,36 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _request(arguments: argparse.Namespace, command_id: str) -> channel.Command:
     """Raises ValueError for what the channel would not take."""
-    if arguments.command == "close":
-        made: channel.Command = channel.Close(command_id=command_id, by=_who(), wait_ms=WAIT_MS, ticket=arguments.ticket)
-    else:
-        made = _SIMPLE[arguments.command](command_id=command_id, by=_who(), wait_ms=WAIT_MS)
-    return msgspec.convert(msgspec.to_builtins(made), type=type(made))
+    told: dict[str, object] = {"command_id": command_id, "by": _who(), "wait_ms": WAIT_MS}
+    command = arguments.command
+    if command in _SCOPED:
+        told["scope"] = _scope(arguments)
+    match command:
+        case "close":
+            told["ticket"] = arguments.ticket
+        case "pause" if arguments.minutes is not None:
+            if not 0 < arguments.minutes <= PAUSE_MINUTES_MAX:
+                raise ValueError(f"--for {arguments.minutes:g}: more than 0 and at most {PAUSE_MINUTES_MAX} minutes")
+            told["for_ms"] = max(1, round(arguments.minutes * 60_000))
+        case "close-only" | "freeze" | "flatten":
+            told["mode"] = command.replace("-", "_")
+        case "kill":
+            told |= {"epoch": 0, "flatten": arguments.flatten}
+    return msgspec.convert(told, _KINDS[command])
+
+
+def _kill_scope(folder: StateFolder, request: channel.Command) -> tuple[Outcome, int]:
+    """Of one symbol or strategy: the supervisor alone can tell it apart, so it has to answer."""
+    outcome, status = _asked(folder.endpoint, "kill", request)
+    if outcome.end not in ("done", "refused"):
+        outcome.detail += "; a kill of the whole account needs no supervisor: evenkeel kill"
+    return outcome, status
+
+
+def _scope(arguments: argparse.Namespace) -> str:
+    if arguments.strategy is not None:
+        return f"strategy/{arguments.strategy}"
+    return channel.ACCOUNT if arguments.symbol is None else str(arguments.symbol)
 
 
 def _kill(folder: StateFolder, command_id: str, *, flatten: bool) -> tuple[Outcome, int]:

@@ -65,6 +65,17 @@ class _Hold(msgspec.Struct):
     until_utc_ms: int
 
 
+class _Flattening(msgspec.Struct):
+    scope: str
+    tickets: list[int]
+
+
+class _Unprotected(msgspec.Struct):
+    ticket: int
+    symbol: str
+    gap: str
+
+
 class _Child(msgspec.Struct):
     name: str
     serving: bool
@@ -85,6 +96,9 @@ class Glance(msgspec.Struct):
     holds: list[_Hold]
     children: list[_Child]
     stale: list[str]
+    flattening: list[_Flattening] = []
+    unprotected: list[_Unprotected] = []
+    taken_over: list[str] = []
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +168,11 @@ def _lines(glance: Glance) -> list[str]:
     lines.append(f"positions  {len(glance.positions)}" + (f", {len(glance.foreign)} not ours" if glance.foreign else ""))
     if glance.unknown_orders:
         lines.append(f"unknown    {len(glance.unknown_orders)} orders of which nobody knows whether they were executed")
+    for one in glance.flattening:
+        left = f"still open: {' '.join(map(str, one.tickets))}" if one.tickets else "nothing is seen open, not yet twice"
+        lines.append(f"flattening {one.scope}, {left}")
+    lines += [f"in danger  position {one.ticket} in {one.symbol}: {one.gap.replace('_', ' ')}" for one in glance.unprotected]
+    lines += [f"taken over {symbol}: the broker holds its stops until a rearm" for symbol in glance.taken_over]
     for hold in glance.holds:
         until = f"until {utc_text(hold.until_utc_ms)}" if hold.until_utc_ms else "until rearm"
         lines.append(f"hold       {hold.scope} {until}: {hold.who}: {hold.reason}")

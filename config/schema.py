@@ -206,6 +206,13 @@ class CircuitBreakerConfig(_Table, frozen=True):
     sample_s: Seconds = 5.0
 
 
+class ProtectionConfig(_Table, frozen=True):
+    """What watches over open positions. A close without an end is asked for again after `close_answer_s`."""
+
+    grace_s: Seconds = 5.0
+    close_answer_s: Seconds = 60.0
+
+
 class BrokerGatewayConfig(_Table, frozen=True):
     """Reconciliation. `reading_gap_s` lies between two readings that must agree; `late_fill` says what becomes of one."""
 
@@ -328,6 +335,7 @@ class Config(_Table, frozen=True):
     attendance: AttendanceConfig = AttendanceConfig()
     trading_calendar: TradingCalendarConfig = TradingCalendarConfig()
     circuit_breaker: CircuitBreakerConfig = CircuitBreakerConfig()
+    protection: ProtectionConfig = ProtectionConfig()
     broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
     journal: JournalConfig = JournalConfig()
     strategy: dict[Name, SomeStrategyConfig] = {}

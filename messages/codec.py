@@ -14,6 +14,7 @@ from evenkeel.messages import (
     market,
     operator,
     position,
+    protection,
     retired,
     risk_limit,
     storage,
@@ -22,7 +23,19 @@ from evenkeel.messages import (
 )
 from evenkeel.messages.system import Message, Observation
 
-_TOPICS: Final = (system, market, entry, position, broker_gateway, operator, risk_limit, trading_calendar, storage, retired)
+_TOPICS: Final = (
+    system,
+    market,
+    entry,
+    position,
+    protection,
+    broker_gateway,
+    operator,
+    risk_limit,
+    trading_calendar,
+    storage,
+    retired,
+)
 
 
 def _said_in(topic: ModuleType) -> list[type[Message]]:

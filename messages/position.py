@@ -97,6 +97,14 @@ class ReducePosition(Message, frozen=True):
     reason: ExitReason
 
 
+class CloseScope(Message, frozen=True):
+    """Everything of ours in `scope` (the account, a symbol, "strategy/NAME") is to be closed. Answered for each position as
+    `ReducePosition` is."""
+
+    scope: str
+    reason: ExitReason
+
+
 class CloseFailed(Message, frozen=True):
     ticket: int
     symbol: str

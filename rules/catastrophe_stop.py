@@ -23,7 +23,7 @@ def catastrophe_distance_points(
     """Distance from the fill: the widest of app stop, broker's stops level plus usual worst spread, and daily range."""
     worst_spread_points = max(WORST_SPREAD_MULTIPLE * spread_median_points, spec.typical_spread_points)
     return max(
-        _times_up(stop_distance_points, config.app_stop_multiple),
+        app_stop_multiple_points(config, stop_distance_points),
         spec.stops_level_points + worst_spread_points,
         _times_up(daily_atr_points, config.daily_atr_ratio),
     )
@@ -32,6 +32,11 @@ def catastrophe_distance_points(
 def catastrophe_distance_points_min(config: CatastropheStopConfig, stop_distance_points: int) -> int:
     """Nearer than this the broker would take the exits out of our hands."""
     return _times_up(stop_distance_points, config.app_stop_multiple_min)
+
+
+def app_stop_multiple_points(config: CatastropheStopConfig, stop_distance_points: int) -> int:
+    """What the app's stop alone demands, where neither spread nor daily range is at hand."""
+    return _times_up(stop_distance_points, config.app_stop_multiple)
 
 
 def daily_atr_points(days: Sequence[DailyRange], count: int) -> int | None:

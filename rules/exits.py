@@ -5,10 +5,15 @@
 
 from fractions import Fraction
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from evenkeel.messages.market import Direction, Quote, Side, SymbolSpec, Watch
+from evenkeel.messages.operator import Mode
 from evenkeel.messages.position import ExitReason
+
+DISCRETIONARY: Final = frozenset({ExitReason.TIME})
+"""Exits that nothing forces: FREEZE keeps the position instead. Stop, target, emergency, protection and persons are served
+in every mode."""
 
 
 class Levels(NamedTuple):
@@ -98,6 +103,11 @@ def watches_for(ticket: int, generation: int, direction: Direction, levels: Leve
         for reason, rising, level in wanted
         if level is not None
     )
+
+
+def is_served(mode: Mode, reason: ExitReason) -> bool:
+    """Whether a close for `reason` goes to the broker in `mode`. Under FLATTEN everything does: it is to be closed anyhow."""
+    return mode is not Mode.FREEZE or reason not in DISCRETIONARY
 
 
 def retry_delay_ms(attempts: int, first_ms: int, last_ms: int) -> int:

@@ -9,11 +9,11 @@ from typing import Final
 import msgspec
 
 from evenkeel.messages.entry import DenialReason
-from evenkeel.messages.operator import HoldPlaced, Mode
+from evenkeel.messages.operator import ACCOUNT, HoldPlaced, Mode
 from evenkeel.messages.system import ChildDown, MessageParked
 from evenkeel.rules.entries import Refusal
+from evenkeel.rules.scopes import covers
 
-ACCOUNT: Final = "account"
 SUPERVISION: Final = "supervision"
 CRASHES_BEFORE_HOLD: Final = 2
 
@@ -51,13 +51,13 @@ def mark_serving(table: GuardTable, child: str) -> None:
         table.down.remove(child)
 
 
-def entry_refusal(table: GuardTable, symbol: str, now_utc_ms: int) -> Refusal | None:
-    """Why no new risk in `symbol` now; None: nothing stands against it."""
-    return next(entry_refusals(table, symbol, now_utc_ms), None)
+def entry_refusal(table: GuardTable, symbol: str, now_utc_ms: int, *, strategy: str = "") -> Refusal | None:
+    """Why `strategy` may take no new risk in `symbol` now; None: nothing stands against it. "" is no strategy."""
+    return next(entry_refusals(table, symbol, now_utc_ms, strategy=strategy), None)
 
 
-def entry_refusals(table: GuardTable, symbol: str, now_utc_ms: int) -> Iterator[Refusal]:
-    """All that stands against new risk in `symbol` now, the gravest first."""
+def entry_refusals(table: GuardTable, symbol: str, now_utc_ms: int, *, strategy: str = "") -> Iterator[Refusal]:
+    """All that stands against new risk of `strategy` in `symbol` now, the gravest first."""
     if table.mode is not Mode.RUN:
         yield Refusal(DenialReason.MODE, detail=table.mode.value)
     if not table.agreed:
@@ -66,7 +66,8 @@ def entry_refusals(table: GuardTable, symbol: str, now_utc_ms: int) -> Iterator[
         if not child.startswith("position/") or child == f"position/{symbol}":
             yield Refusal(DenialReason.GUARD_DOWN, detail=child)
     for hold in table.holds.values():
-        if hold.scope in (ACCOUNT, symbol) and (hold.until_utc_ms == 0 or now_utc_ms < hold.until_utc_ms):
+        is_over = 0 < hold.until_utc_ms <= now_utc_ms
+        if covers(hold.scope, symbol=symbol, strategy=strategy) and not is_over:
             left_ms = hold.until_utc_ms - now_utc_ms if hold.until_utc_ms else 0
             yield Refusal(DenialReason.HOLD, left_ms, 0, "ms", f"{hold.who}: {hold.reason}")
 

@@ -13,6 +13,8 @@ from evenkeel.messages.position import ClosePosition
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.exits import sign
 
+INVALID_STOPS: Final = 10016
+"""Return code of levels that the broker does not take: beyond the price, or too near to it."""
 POSITION_GONE: Final = 10036
 """Return code of a close whose position does not exist any more (metatrader5 2.5): the deal will tell who closed it."""
 
@@ -40,8 +42,14 @@ class CloseIntent(msgspec.Struct):
 
 
 class StopIntent(msgspec.Struct):
+    """The levels that the broker is to hold; `is_asked` by somebody who hears what came of it, else a repair of our own."""
+
     ticket: int
     symbol: str
+    spec_id: int = 0
+    stop_points: int = 0
+    target_points: int = 0
+    is_asked: bool = False
 
 
 def lock_refusal(

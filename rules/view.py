@@ -79,6 +79,22 @@ class ForeignView(_Shown, frozen=True):
     entry: str | None
 
 
+class FlattenView(_Shown, frozen=True):
+    """What is being closed until the broker shows none of it: tickets of ours that are left, foreign ones that stay."""
+
+    scope: str
+    tickets: tuple[int, ...]
+    foreign: tuple[int, ...]
+
+
+class UnprotectedView(_Shown, frozen=True):
+    """A position whose protection lacks something: see messages.protection.Gap."""
+
+    ticket: int
+    symbol: str
+    gap: str
+
+
 class UnknownOrder(_Shown, frozen=True):
     """An order of which nobody knows whether it was executed."""
 
@@ -146,6 +162,9 @@ class View(_Shown, frozen=True, kw_only=True):
     today: Today
     limits: tuple[LimitView, ...]
     events: tuple[Event, ...]
+    flattening: tuple[FlattenView, ...] = ()
+    unprotected: tuple[UnprotectedView, ...] = ()
+    taken_over: tuple[str, ...] = ()
 
 
 def decimal_of(amount: int, digits: int) -> str:

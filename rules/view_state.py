@@ -18,8 +18,25 @@ from evenkeel.messages.broker_gateway import (
 )
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
-from evenkeel.messages.operator import HoldEnded, HoldPlaced, ModeChanged, StopRun, TradingRearmed
+from evenkeel.messages.operator import (
+    ACCOUNT,
+    FlattenProgressed,
+    HoldEnded,
+    HoldPlaced,
+    Mode,
+    ModeChanged,
+    ScopeFlattened,
+    StopRun,
+    TradingRearmed,
+)
 from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.protection import (
+    PositionProtected,
+    PositionUnprotected,
+    StopsRefused,
+    SymbolGivenBack,
+    SymbolTakenOver,
+)
 from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, MessageParked, RunStarted, RunStopped
@@ -36,6 +53,7 @@ from evenkeel.rules.view import (
     AccountView,
     ChildView,
     Event,
+    FlattenView,
     ForeignView,
     HoldView,
     LimitView,
@@ -44,6 +62,7 @@ from evenkeel.rules.view import (
     Shown,
     Today,
     UnknownOrder,
+    UnprotectedView,
     View,
     decimal_of,
     lots_of,
@@ -56,9 +75,11 @@ OfMarket = SymbolSpecified | QuotesStale | QuotesResumed | FeedGap
 OfGuards = ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed | BrokerDisagreed | AccountRead | LimitReached
 OfOrders = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved
 OfPositions = PositionOpened | PositionPriced | PositionReduced | PositionClosed | CloseFailed
+OfProtection = PositionUnprotected | PositionProtected | SymbolTakenOver | SymbolGivenBack | StopsRefused
+OfFlattening = FlattenProgressed | ScopeFlattened
 OfOthers = ForeignPositionSeen | ForeignPositionGone
 OfStorage = StorageStrained | StorageEased | BackupTaken
-Heard = OfRun | OfMarket | OfGuards | OfOrders | OfPositions | OfOthers | OfStorage
+Heard = OfRun | OfMarket | OfGuards | OfOrders | OfPositions | OfProtection | OfFlattening | OfOthers | OfStorage
 
 
 class Held(msgspec.Struct):
@@ -69,7 +90,8 @@ class Held(msgspec.Struct):
 
 
 class ViewState(msgspec.Struct):
-    """Positions by ticket, orders of unknown outcome by proposal, restarts by child.
+    """Positions by ticket, orders of unknown outcome by proposal, restarts by child, `unprotected` by ticket, `flattening` by
+    scope, `taken_over` in the order in which it happened.
 
     `started_utc_ms` and `events` are the reporter's to set: a fold knows neither times nor words.
     """
@@ -91,6 +113,9 @@ class ViewState(msgspec.Struct):
     losses_in_a_row: int = 0
     today: Today = Today()
     events: list[Event] = []
+    flattening: dict[str, FlattenProgressed] = {}
+    unprotected: dict[int, PositionUnprotected] = {}
+    taken_over: list[str] = []
 
 
 def fold(state: ViewState, message: Heard) -> None:
@@ -137,9 +162,15 @@ def fold(state: ViewState, message: Heard) -> None:
             state.foreign.pop(message.ticket, None)
         case ModeChanged():
             guards.mode, guards.epoch = message.mode, message.epoch
+            if message.mode is not Mode.FLATTEN:
+                state.flattening.pop(ACCOUNT, None)
         case TradingRearmed():
             guard_table.rearm(guards)
-            state.marks, state.losses_in_a_row = rearmed(state.marks), 0
+            state.marks, state.losses_in_a_row, state.flattening = rearmed(state.marks), 0, {}
+        case FlattenProgressed() | ScopeFlattened():
+            _flattening(state, message)
+        case PositionUnprotected() | PositionProtected() | SymbolTakenOver() | SymbolGivenBack() | StopsRefused():
+            _protection(state, message)
         case HoldPlaced():
             guard_table.place(guards, message)
         case HoldEnded():
@@ -185,6 +216,9 @@ def view_of(
         today=state.today,
         limits=tuple(_limits(state, config.limits, now_utc_ms)),
         events=tuple(state.events),
+        flattening=tuple(_shown(FlattenView, one) for one in state.flattening.values()),
+        unprotected=tuple(_shown(UnprotectedView, one) for one in state.unprotected.values()),
+        taken_over=tuple(state.taken_over),
     )
 
 
@@ -224,9 +258,30 @@ def _changed(held: Held, message: PositionPriced | PositionReduced | CloseFailed
             assert_never(message)
 
 
+def _flattening(state: ViewState, message: OfFlattening) -> None:
+    others = {scope: said for scope, said in state.flattening.items() if scope != message.scope}
+    state.flattening = {**others, message.scope: message} if isinstance(message, FlattenProgressed) else others
+
+
+def _protection(state: ViewState, message: OfProtection) -> None:
+    match message:
+        case PositionUnprotected():
+            state.unprotected[message.ticket] = message
+        case PositionProtected():
+            state.unprotected.pop(message.ticket, None)
+        case SymbolTakenOver() | SymbolGivenBack():
+            others = [symbol for symbol in state.taken_over if symbol != message.symbol]
+            state.taken_over = [*others, message.symbol] if isinstance(message, SymbolTakenOver) else others
+        case StopsRefused():
+            pass  # an event; whether anything is lacking is told apart
+        case _:
+            assert_never(message)
+
+
 def _closed(state: ViewState, closed: PositionClosed) -> None:
     state.held.pop(closed.ticket, None)
     state.losses_in_a_row = state.losses_in_a_row + 1 if closed.net_cents < 0 else 0
+    state.unprotected.pop(closed.ticket, None)
     today = state.today
     state.today = msgspec.structs.replace(
         today,

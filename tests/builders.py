@@ -18,7 +18,8 @@ from evenkeel.messages.market import SymbolSpec
 from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
-from evenkeel.runtime.clock import ManualClock
+from evenkeel.runtime.clock import Clock, ManualClock
+from evenkeel.runtime.fold import ledgers_from
 from evenkeel.runtime.journal import MemoryJournal, Record, decode_record
 from evenkeel.runtime.publisher import NO_ROW, SUPERVISOR, Publisher
 from evenkeel.runtime.shell import ChildSpec, Kind
@@ -94,13 +95,35 @@ def scene(
     faults: FaultScript | None = None,
     sabotage: Callable[[ChildSpec], ChildSpec] = lambda spec: spec,
     start: bool = True,
+    after: Scene | None = None,
     host_of: type[SteppedHost] = SteppedHost,
     restart_after_ms: int | None = None,
 ) -> Scene:
-    """Boot every child over an empty account; `sabotage` may replace how a child is made."""
-    clock = ManualClock(MONDAY_UTC_MS - 60_000)
+    """Boot every child over an empty account, or over that of a scene whose process has died, where its journal ends;
+    `sabotage` may replace how a child is made."""
+    clock = after.host.clock if after else ManualClock(MONDAY_UTC_MS - 60_000)
+    terminal = after.terminal if after else terminal_of(config, specs, faults=faults, daily=daily)
+    world = world_of(config, specs, terminal, clock)
+    childs = [sabotage(spec) for spec in children(world)]
+    journal = after.journal if after else MemoryJournal()
+    last_seq = len(journal.bodies)
+    publisher = Publisher(routes=route_table(childs), codec=CODEC, clock=clock, journal=journal, last_seq=last_seq)
+    ledgers = ledgers_from(after.records(), {}, childs, CODEC) if after else None
+    host = host_of(childs, publisher=publisher, clock=clock, ledgers=ledgers, restart_after_ms=restart_after_ms)
+    again = msgspec.structs.replace(STARTED, continued=True, crashed=True)
+    publisher.publish(SUPERVISOR, 0, [again if after else STARTED])
+    host.boot()
+    if start:
+        host.say("person", [StartTrading("start-1", "test")])
+    return Scene(host, terminal, journal, EveryTick(host, terminal))
+
+
+def terminal_of(
+    config: Config, specs: dict[str, SymbolSpec], *, faults: FaultScript | None = None, daily: Any = None
+) -> SimulatedTerminal:
+    """An account of 10,000.00 USD at 1:100."""
     rules = {symbol: profit_rule(symbol, config) for symbol in specs}
-    terminal = SimulatedTerminal(
+    return SimulatedTerminal(
         specs,
         start_balance_cents=1_000_000,
         currency="USD",
@@ -110,16 +133,10 @@ def scene(
         faults=faults,
         daily=daily or {},
     )
-    world = World(config, specs, terminal, clock, QuoteBoard(), Gate(), terminal.ticks, lambda: 0)
-    childs = [sabotage(spec) for spec in children(world)]
-    journal = MemoryJournal()
-    publisher = Publisher(routes=route_table(childs), codec=CODEC, clock=clock, journal=journal)
-    host = host_of(childs, publisher=publisher, clock=clock, restart_after_ms=restart_after_ms)
-    publisher.publish(SUPERVISOR, 0, [STARTED])
-    host.boot()
-    if start:
-        host.say("person", [StartTrading("start-1", "test")])
-    return Scene(host, terminal, journal, EveryTick(host, terminal))
+
+
+def world_of(config: Config, specs: dict[str, SymbolSpec], terminal: SimulatedTerminal, clock: Clock) -> World:
+    return World(config, specs, terminal, clock, QuoteBoard(), Gate(), terminal.ticks, lambda: 0)
 
 
 class LiveLikeHost(SteppedHost):

@@ -16,6 +16,7 @@ from evenkeel.messages.codec import decode
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.system import Message
 
+SPEED = 300
 CONFIG = """
 profile = "demo"
 [account]
@@ -73,7 +74,7 @@ def houses(tmp_path: Path, text: str = CONFIG) -> Iterator[House]:
     processes: list[subprocess.Popen[str]] = []
 
     def start() -> Run:
-        arguments = [*evenkeel, "run", "--config", str(config), "--speed", "300"]
+        arguments = [*evenkeel, "run", "--config", str(config), "--speed", str(SPEED)]
         process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return Run(process)

@@ -27,7 +27,7 @@ from evenkeel.messages.broker_gateway import (
 )
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied
 from evenkeel.messages.market import Direction
-from evenkeel.messages.operator import HoldEnded, HoldPlaced, Mode, ModeChanged, TradingRearmed
+from evenkeel.messages.operator import CommandDone, HoldEnded, HoldPlaced, Mode, ModeChanged, TradingRearmed
 from evenkeel.messages.position import (
     ClosedBy,
     CloseFailed,
@@ -39,6 +39,7 @@ from evenkeel.messages.position import (
     PositionReduced,
     ReducePosition,
 )
+from evenkeel.messages.protection import SetStops, StopsRefused, StopsSet
 from evenkeel.messages.system import ChildDown, ChildServing, MessageParked, RunStarted, SetTimer, TimerDue
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.magic import magic_for
@@ -393,8 +394,11 @@ def test_a_stop_that_was_removed_or_moved_is_set_again_with_the_person_s_target(
 
 
 def fail_stop(held: Desk, intent_id: int, outcome: Outcome = Outcome.REJECTED) -> list[Any]:
+    """What is said besides that it is not set."""
     assert kinds(held.read(seen(stop_points=0))) == [CallTerminal]
-    return held.answer(outcome, intent_id)
+    refused, *more = held.answer(outcome, intent_id, code=10016)
+    assert refused == StopsRefused(1001, "EURUSD", outcome, 10016, "")
+    return more
 
 
 def test_a_stop_that_could_not_be_set_is_looked_after_although_nothing_changes_at_the_broker(held):
@@ -413,6 +417,27 @@ def test_a_stop_that_a_reading_shows_in_its_place_has_not_failed(held):
     assert fail_stop(held, 3, Outcome.UNKNOWN) == []
 
 
+def test_stops_that_somebody_wants_set_are_sent_kept_and_answered(held):
+    (call,) = held.hear(SetStops(1001, "EURUSD", 1, 109_960, 110_110))
+    assert call.request == StopRequest("EURUSD", 1001, 109_960, 110_110)
+    assert held.answer(Outcome.ACCEPTED, call.intent_id) == [StopsSet(1001, "EURUSD", 1, 109_960, 110_110)]
+    assert held.read(seen(stop_points=109_960, target_points=110_110)) == []
+    (again,) = held.read(seen())
+    assert again.request.stop_points == 109_960
+
+
+def test_stops_that_the_broker_does_not_take_leave_those_that_belonged_there(held):
+    (call,) = held.hear(SetStops(1001, "EURUSD", 1, 109_960, 110_110))
+    (refused,) = held.answer(Outcome.REJECTED, call.intent_id, code=10018)
+    assert refused == StopsRefused(1001, "EURUSD", Outcome.REJECTED, 10018, "")
+    assert held.read(seen()) == []
+
+
+def test_stops_of_what_is_not_ours_are_not_touched(desk):
+    (refused,) = desk.hear(SetStops(1001, "EURUSD", 1, 109_960, 0))
+    assert isinstance(refused, StopsRefused)
+
+
 def test_a_position_without_a_stop_at_the_broker_by_name_is_left_alone(sent):
     sent.gateway.state.book.opens[1].order = order(catastrophe_distance_points=0)
     sent.fill()
@@ -420,6 +445,19 @@ def test_a_position_without_a_stop_at_the_broker_by_name_is_left_alone(sent):
 
 
 # Guards
+
+
+def test_a_hold_that_carries_out_a_command_answers_it_when_it_stands(desk):
+    (done,) = desk.hear(HoldPlaced("person", "EURUSD", "paused by me", 0, "p-1"))
+    assert done == CommandDone("p-1", "no new risk in EURUSD: paused by me")
+    assert denial(desk.hear(order()))[0] is DenialReason.HOLD
+
+
+def test_a_hold_of_a_strategy_stops_its_orders_alone(desk):
+    desk.hear(HoldPlaced("person", "strategy/trend", "paused by me", 0))
+    assert denial(desk.hear(order()))[0] is DenialReason.HOLD
+    other = msgspec.structs.replace(order().lineage, strategy="other")
+    assert kinds(desk.hear(order(lineage=other))) == [CallTerminal]
 
 
 def test_a_guard_that_is_down_refuses_until_it_serves(desk):

@@ -14,6 +14,7 @@ from evenkeel.messages.position import (
     CloseFailed,
     CloseFailure,
     ClosePosition,
+    CloseScope,
     ExitReason,
     PositionPriced,
     PositionReduced,
@@ -338,3 +339,37 @@ def test_a_snapshot_forgets_nothing(held):
     assert again.actor.state == held.actor.state
     assert again.due("retry/1001") == held.due("retry/1001")
     assert again.signal() == held.signal()
+
+
+# Modes
+
+
+def mode(mode: Mode) -> ModeChanged:
+    return ModeChanged(mode, 0, "me", "asked for")
+
+
+def test_a_freeze_shelves_the_time_stop_until_it_ends(held):
+    held.hear(mode(Mode.FREEZE))
+    assert held.due("time/1001") == []
+    assert held.hear(mode(Mode.CLOSE_ONLY)) == [close(1, ExitReason.TIME)]
+
+
+def test_a_freeze_shelves_a_time_stop_that_was_refused(held):
+    held.due("time/1001")
+    held.failed(1)
+    held.hear(mode(Mode.FREEZE))
+    assert held.due("retry/1001") == []
+    assert held.hear(mode(Mode.RUN)) == [close(2, ExitReason.TIME)]
+
+
+def test_a_stop_is_served_in_a_freeze_although_the_time_stop_is_shelved(held):
+    held.hear(mode(Mode.FREEZE))
+    held.due("time/1001")
+    (said,) = held.reached(109_950, "1001/stop/1")
+    assert said.reason is ExitReason.STOP
+
+
+def test_a_scope_is_closed_where_it_covers_the_position(held):
+    assert held.hear(CloseScope("GBPUSD", ExitReason.FLATTEN)) == []
+    assert held.hear(CloseScope("strategy/other", ExitReason.FLATTEN)) == []
+    assert held.hear(CloseScope("strategy/trend", ExitReason.FLATTEN)) == [close(1, ExitReason.FLATTEN)]

@@ -24,6 +24,7 @@ from evenkeel.adapters.control_channel import (
     Pause,
     Rearm,
     Refused,
+    Restrict,
     Resume,
     Start,
     Stop,
@@ -39,6 +40,7 @@ from evenkeel.messages.operator import (
     CommandAccepted,
     CommandDone,
     CommandRefused,
+    HoldPlaced,
     KillTrading,
     Mode,
     ModeChanged,
@@ -55,12 +57,16 @@ WAIT_MS = 20_000
 REQUEST = request_for(order())
 
 
+def operator() -> Operator:
+    return Operator(trading_enabled=True, scopes=("EURUSD",), reading_gap_ms=2_000)
+
+
 class Desk:
     """One control edge after another, as a host would run them; `publish` is the host's part."""
 
     def __init__(self, folder: Path, form: str) -> None:
         self.folder, self.form = folder, form
-        self.gate, self.kill_epoch, self.operator = Gate(), KillEpoch(folder / "kill-epoch"), Operator(trading_enabled=True)
+        self.gate, self.kill_epoch, self.operator = Gate(), KillEpoch(folder / "kill-epoch"), operator()
         self.woken, self.stopped_by = threading.Event(), list[str]()
         self.published: list[Message] = []
         self.pool = ThreadPoolExecutor(4)
@@ -237,6 +243,39 @@ def test_stop_ends_the_process_in_order_and_is_published(running: Desk) -> None:
     assert running.ask(Stop(command_id="s-1", by="me")) == Done("s-1", "stopping in order")
     assert running.stopped_by == ["me"]
     assert running.publish() == [StopRun("s-1", "me")]
+
+
+# Scopes
+
+
+def test_a_pause_of_a_symbol_shuts_the_gate_until_its_hold_stands(running: Desk) -> None:
+    running.asked(Pause(command_id="p-1", by="me", scope="EURUSD", for_ms=60_000))
+    assert running.refusal() is DenialReason.MODE
+    running.publish()
+    assert running.published[-1] == HoldPlaced("person", "EURUSD", "paused by me", 60_000, "p-1")
+    assert running.refusal() is DenialReason.MODE
+    running.hear(CommandDone("p-1", "no new risk in EURUSD"))
+    assert running.refusal() is None
+
+
+def test_a_kill_of_a_symbol_needs_no_epoch(running: Desk) -> None:
+    running.asked(Kill(command_id="k-1", by="me", epoch=0, flatten=False, scope="EURUSD"))
+    running.publish()
+    assert KillTrading("k-1", "me", 0, False, "EURUSD") in running.published
+    assert running.operator.state.mode is Mode.RUN
+
+
+def test_a_kill_of_the_account_without_an_epoch_is_refused(running: Desk) -> None:
+    assert isinstance(running.ask(Kill(command_id="k-1", by="me", epoch=0, flatten=False)), Refused)
+
+
+@pytest.mark.parametrize("mode", ["close_only", "freeze", "flatten"])
+def test_a_stricter_mode_shuts_the_gate_at_once_and_stays(running: Desk, mode: Any) -> None:
+    asked = running.asked(Restrict(command_id="m-1", by="me", mode=mode, wait_ms=WAIT_MS))
+    assert running.refusal() is DenialReason.MODE
+    running.publish()
+    assert asked.result(WAIT_MS / 1000) == Done("m-1", f"mode {mode}, epoch 0, 0 positions open")
+    assert running.refusal() is DenialReason.MODE
 
 
 # Kill

@@ -9,11 +9,12 @@ from loguru import logger
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.reporter import EVENT_CHARACTERS_MAX, EVENTS_KEPT, Reporter, What
 from evenkeel.config.schema import DEMO, Config
-from evenkeel.messages.broker_gateway import AccountRead, BrokerDisagreed, OrderOutcomeUnknown
+from evenkeel.messages.broker_gateway import AccountRead, BrokerDisagreed, OrderOutcomeUnknown, Outcome
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec, SymbolSpecified
-from evenkeel.messages.operator import HoldPlaced
+from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, ScopeFlattened
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
+from evenkeel.messages.protection import Gap, PositionProtected, PositionUnprotected, StopsRefused, SymbolTakenOver
 from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, RunStopped
 from evenkeel.rules.view import View
@@ -172,11 +173,37 @@ def refused(
         (BrokerDisagreed("position 7 is unknown here"), "WARNING"),
         (MessageParked("risk_limit", 12, "BarClosed", "ValueError: x"), "ERROR"),
         (OrderOutcomeUnknown("EURUSD-1", "EURUSD", Direction.BUY, 3, "the reply was lost", LINEAGE), "ERROR"),
+        (PositionUnprotected(1001, "EURUSD", 1, Gap.NO_BROKER_STOP, 0, 109_900), "ERROR"),
+        (SymbolTakenOver("EURUSD", "its actor crashed 2 times"), "ERROR"),
+        (FlattenProgressed("account", (1001,), ()), "WARNING"),
+        (ScopeFlattened("account", ()), "INFO"),
     ],
 )
 def test_trouble_is_louder_than_everyday_life(log: list[LogLine], message: Message, level: str) -> None:
     Desk().hear(message)
     assert [line.level for line in log] == [level]
+
+
+@pytest.mark.parametrize(
+    "message, words",
+    [
+        (
+            PositionUnprotected(1001, "EURUSD", 1, Gap.BROKER_STOP_FAR, 109_000, 109_900),
+            "position 1001 in EURUSD is not protected: its stop at the broker, 1.09000, is too far away",
+        ),
+        (PositionProtected(1001, "EURUSD"), "position 1001 in EURUSD is protected again"),
+        (
+            StopsRefused(1001, "EURUSD", Outcome.REJECTED, 10016, "invalid stops"),
+            "stops of position 1001 in EURUSD are not set: rejected: 10016 invalid stops",
+        ),
+        (FlattenProgressed("account", (1001, 1002), (7,)), "flattening account: still open: 1001 1002; not ours, stays: 7"),
+        (FlattenProgressed("EURUSD", (), ()), "flattening EURUSD: nothing of ours is seen open"),
+        (ScopeFlattened("account", ()), "account is flat: the broker has shown nothing of ours, twice"),
+    ],
+)
+def test_danger_and_flattening_are_told_in_one_line(log: list[LogLine], message: Message, words: str) -> None:
+    Desk().hear(SymbolSpecified(EURUSD), message)
+    assert log[0].text == words
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,21 @@ def test_a_shut_gate_opens_again_when_its_command_has_ended(room):
     assert outcomes(room.hear(open_call(2)))[0][0] is Outcome.ACCEPTED
 
 
+def test_what_waits_while_a_command_shuts_the_gate_does_not_leave_after_its_end(room):
+    room.hear(open_call(), seq=101)
+    room.gate.shut("pause-1")
+    assert outcomes(room.hear(CommandDone("pause-1", ""))) == [(Outcome.VOID, "mode")]
+    room.journal.durable_seq = 101
+    assert room.poll() == []
+
+
+def test_what_waits_is_not_touched_by_the_end_of_another_command(room):
+    room.hear(open_call(), seq=101)
+    assert room.hear(CommandDone("close-1", "")) == []
+    room.journal.durable_seq = 101
+    assert outcomes(room.poll()) == [(Outcome.ACCEPTED, "request executed")]
+
+
 def test_the_same_intent_twice_is_sent_once(room):
     room.hear(open_call())
     assert outcomes(room.hear(open_call())) == [(Outcome.VOID, "repeated")]

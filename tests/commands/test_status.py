@@ -18,7 +18,8 @@ from evenkeel.adapters.view import FILE_NAME, ViewWriter
 from evenkeel.commands import exit_codes, status
 from evenkeel.config.schema import PERSONAL, Config
 from evenkeel.messages.broker_gateway import AccountRead, BrokerAgreed
-from evenkeel.messages.operator import HoldPlaced, Mode, ModeChanged
+from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, Mode, ModeChanged
+from evenkeel.messages.protection import Gap, PositionUnprotected, SymbolTakenOver
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.view_state import Heard, ViewState, fold, view_of
 from evenkeel.runtime.clock import SystemClock
@@ -103,6 +104,25 @@ def test_a_running_supervisor_answers(folder: StateFolder, capsys: pytest.Captur
         "down       strategy/ma_cross",
     ]
     assert age.endswith(" s old")
+
+
+def test_what_is_being_flattened_what_is_in_danger_and_what_was_taken_over_is_said(
+    folder: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trouble = (
+        FlattenProgressed("EURUSD", (1001, 1002), ()),
+        PositionUnprotected(1001, "EURUSD", 1, Gap.NO_BROKER_STOP, 0, 109_660),
+        SymbolTakenOver("EURUSD", "its actor crashed 2 times"),
+        HoldPlaced("person", "strategy/trend", "paused by me", 0),
+    )
+    leave(folder, view(*TRADING, *trouble))
+    asked()
+    assert capsys.readouterr().out.splitlines()[5:9] == [
+        "flattening EURUSD, still open: 1001 1002",
+        "in danger  position 1001 in EURUSD: no broker stop",
+        "taken over EURUSD: the broker holds its stops until a rearm",
+        "hold       strategy/trend until rearm: person: paused by me",
+    ]
 
 
 def test_without_a_supervisor_the_last_view_is_shown_with_its_age(

@@ -17,6 +17,7 @@ ACTORS = (
     "trading_calendar",
     "risk_limit",
     "broker_gateway",
+    "protection",
     "circuit_breaker",
     "position/EURUSD",
     "position/GBPUSD",

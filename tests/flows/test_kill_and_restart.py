@@ -8,13 +8,14 @@ import random
 import signal
 
 from builders import specs_of
-from house import House, is_open, still_open
+from house import SPEED, House, is_open, still_open
 
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.lmdb_journal import read_folder, verify
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.commands import exit_codes
+from evenkeel.commands.live import with_real_waits
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, DealDone, DealEntry
 from evenkeel.messages.operator import Mode, ModeChanged
@@ -161,7 +162,7 @@ def test_what_the_threaded_host_recorded_is_what_each_actor_says_again(house: Ho
     second.process.wait(timeout=30)
 
     records = list(read_folder(house.folder.journal))
-    specs = [spec for spec in children(world_of(house.config)) if spec.kind is Kind.ACTOR]
+    specs = [spec for spec in children(world_of(with_real_waits(house.config, SPEED))) if spec.kind is Kind.ACTOR]
     publisher = Publisher(routes=RouteTable({}, children=[], said=[]), codec=CODEC, clock=ManualClock(), journal=None)
     ledgers = ledgers_from(records, {}, specs, CODEC)
     for spec in specs:

@@ -25,7 +25,15 @@ from evenkeel.messages.market import (
     SymbolSpec,
     SymbolSpecified,
 )
-from evenkeel.messages.operator import HoldEnded, HoldPlaced, Mode, ModeChanged, TradingRearmed
+from evenkeel.messages.operator import (
+    FlattenProgressed,
+    HoldEnded,
+    HoldPlaced,
+    Mode,
+    ModeChanged,
+    ScopeFlattened,
+    TradingRearmed,
+)
 from evenkeel.messages.position import (
     ClosedBy,
     CloseFailed,
@@ -36,6 +44,7 @@ from evenkeel.messages.position import (
     PositionPriced,
     PositionReduced,
 )
+from evenkeel.messages.protection import Gap, PositionProtected, PositionUnprotected, SymbolGivenBack, SymbolTakenOver
 from evenkeel.messages.system import ChildServing, Message, RunStarted
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.view import LimitView, View, decimal_of, lots_of
@@ -225,6 +234,26 @@ def test_holds_end_by_time_by_word_or_by_a_person() -> None:
     assert [hold.who for hold in view_after(timed, lasting, now_utc_ms=100).holds] == ["supervision"]
     assert view_after(timed, HoldEnded("circuit_breaker", "EURUSD")).holds == ()
     assert view_after(lasting, TradingRearmed("test", 1)).holds == ()
+
+
+def test_what_is_flattened_is_shown_until_it_is_flat_or_a_person_rearms() -> None:
+    account = FlattenProgressed("account", (1001, 1002), (7,))
+    said = (FlattenProgressed("EURUSD", (1001,), ()), account, ScopeFlattened("EURUSD", ()))
+    assert [(one.scope, one.tickets, one.foreign) for one in view_after(*said).flattening] == [("account", (1001, 1002), (7,))]
+    assert view_after(*said, TradingRearmed("me", 1)).flattening == ()
+
+
+def test_an_unprotected_position_is_shown_until_it_is_protected_or_closed() -> None:
+    alarms = [PositionUnprotected(ticket, "EURUSD", 1, Gap.NO_BROKER_STOP, 0, 109_660) for ticket in (1001, 1002)]
+    said = (*alarms, PositionProtected(1001, "EURUSD"))
+    assert [one.ticket for one in view_after(*said).unprotected] == [1002]
+    assert view_after(*said, closed(1002)).unprotected == ()
+
+
+def test_a_symbol_that_is_taken_over_is_shown_until_it_is_given_back() -> None:
+    taken = SymbolTakenOver("EURUSD", "boom")
+    assert view_after(taken).taken_over == ("EURUSD",)
+    assert view_after(taken, SymbolGivenBack("EURUSD")).taken_over == ()
 
 
 def test_restarts_count_since_the_process_started() -> None:
