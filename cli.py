@@ -30,6 +30,7 @@ COMMANDS: Final = (
     Command("pause", "order", "no new entries until resume"),
     Command("resume", "order", "end a pause"),
     Command("close", "order", "close one position"),
+    Command("adopt", "order", "make a position that is not ours one of ours: protected, managed, counted"),
     Command("kill", "order", "stop all new risk now, also when the supervisor hangs"),
     Command("rearm", "order", "end a kill or a tripped limit"),
     Command("stop", "order", "end the supervisor in order"),

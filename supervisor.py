@@ -55,8 +55,8 @@ ROUTES: Final[Routes] = {
     system.TimerDue: ["{owner}"],
     trading_calendar.TradingDayStarted: ["broker_gateway", "risk_limit", "reporter?"],
     # the market
-    market.SymbolSpecified: ["position/*", "risk_limit", "market_feed", "strategy/*", "reporter?"],
-    market.DailyBarsRead: ["risk_limit"],
+    market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", "reporter?"],
+    market.DailyBarsRead: ["risk_limit", "broker_gateway"],
     market.ArmWatches: ["market_feed"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
@@ -86,13 +86,23 @@ ROUTES: Final[Routes] = {
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
     broker_gateway.DealDone: ["broker_gateway", "risk_limit"],
+    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "reporter?"],
     broker_gateway.ReadTerminal: ["terminal"],
     broker_gateway.PositionsRead: ["broker_gateway"],
-    broker_gateway.AccountRead: ["risk_limit", "reporter?"],
+    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "reporter?"],
+    broker_gateway.TerminalUnreadable: ["broker_gateway", "reporter?"],
+    broker_gateway.TerminalReadable: ["broker_gateway", "reporter?"],
     broker_gateway.BrokerAgreed: ["operator", "reporter?"],
     broker_gateway.BrokerDisagreed: ["operator", "reporter?"],
     broker_gateway.ForeignPositionSeen: ["risk_limit", "reporter?"],
     broker_gateway.ForeignPositionGone: ["risk_limit", "reporter?"],
+    broker_gateway.ForeignOrderSeen: ["risk_limit", "reporter?"],
+    broker_gateway.ForeignOrderGone: ["risk_limit", "reporter?"],
+    broker_gateway.WitnessesDisagree: ["reporter?"],
+    broker_gateway.LevelsMoved: ["reporter?"],
+    broker_gateway.MoneyDisagreed: ["reporter?"],
+    broker_gateway.MoneyAgreed: ["reporter?"],
+    broker_gateway.AdoptPosition: ["broker_gateway"],
     # a person
     operator.StartTrading: ["operator"],
     operator.PauseTrading: ["operator"],
@@ -222,7 +232,7 @@ def children(
         _actor("operator", lambda: Operator(trading_enabled=config.trading.enabled)),
         _actor("trading_calendar", lambda: TradingCalendar(config.trading_calendar)),
         _actor("risk_limit", lambda: RiskLimit(config)),
-        _actor("broker_gateway", lambda: BrokerGateway(config.broker_gateway, guards)),
+        _actor("broker_gateway", lambda: BrokerGateway(config, guards)),
     ]
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
@@ -257,6 +267,7 @@ def terminal_edge(world: World) -> TerminalEdge:
         monotonic_ns=world.clock.monotonic_ns,
         quote_age_ms_max=None if age_s == "off" else round(age_s * 1000),
         reading_every_ms=world.reading_every_ms,
+        unreadable_ms=round(world.config.broker_gateway.unreadable_s * 1000),
     )
 
 

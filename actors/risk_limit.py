@@ -7,9 +7,12 @@ import msgspec
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    CashMoved,
     Deal,
     DealDone,
     DealEntry,
+    ForeignOrderGone,
+    ForeignOrderSeen,
     ForeignPositionGone,
     ForeignPositionSeen,
     OrderOutcomeResolved,
@@ -22,8 +25,10 @@ from evenkeel.messages.operator import HoldPlaced, LowerMode, Mode, TradingRearm
 from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, PositionReduced
 from evenkeel.messages.system import Message
 from evenkeel.messages.trading_calendar import TradingDayStarted
+from evenkeel.rules import seen_deals
 from evenkeel.rules.catastrophe_stop import daily_atr_points
 from evenkeel.rules.entries import Refusal
+from evenkeel.rules.money import capital_cents_of
 from evenkeel.rules.risk_limit import (
     DrawdownStep,
     RiskState,
@@ -33,10 +38,12 @@ from evenkeel.rules.risk_limit import (
     day_loss_reached,
     drawdown_reached,
     entry_refusal,
+    expiry_utc_ms,
     hour_end_utc_ms,
     needs_equity,
     rearmed,
     sampled,
+    shifted,
     sized,
     trade_counted,
     trades_in_hour,
@@ -61,7 +68,10 @@ Heard = (
     | PositionClosed
     | ForeignPositionSeen
     | ForeignPositionGone
+    | ForeignOrderSeen
+    | ForeignOrderGone
     | DealDone
+    | CashMoved
 )
 
 
@@ -76,7 +86,7 @@ class RiskLimit:
 
     def handle(self, message: Heard, now_utc_ms: int) -> list[Message]:
         match message:
-            case BarClosed() | DealDone() | AccountRead():
+            case BarClosed() | DealDone() | CashMoved() | AccountRead():
                 return self._money(message)
             case EntryProposed():
                 return self._answer(message, now_utc_ms)
@@ -87,7 +97,7 @@ class RiskLimit:
                 return []  # it may be executed: what is reserved stays reserved
             case PositionOpened() | PositionPriced() | PositionReduced() | PositionClosed():
                 return self._position(message, now_utc_ms)
-            case ForeignPositionSeen() | ForeignPositionGone():
+            case ForeignPositionSeen() | ForeignPositionGone() | ForeignOrderSeen() | ForeignOrderGone():
                 return self._foreign(message)
             case SymbolSpecified() | DailyBarsRead():
                 return self._terms(message)
@@ -151,7 +161,7 @@ class RiskLimit:
             catastrophe_distance_points=order.catastrophe_distance_points,
             deviation_points=limits.slippage_points,
             reserved_cents=order.risk_cents,
-            expires_utc_ms=0 if limits.intent_expiry_s == "off" else now_utc_ms + round(limits.intent_expiry_s * 1000),
+            expires_utc_ms=expiry_utc_ms(limits, proposal, now_utc_ms),
             lineage=proposal.lineage,
             bound_by=order.bound_by,
         )
@@ -197,8 +207,17 @@ class RiskLimit:
                 said.append(self._lower(Mode.CLOSE_ONLY, f"trades_per_day: reached on {days} days in a row"))
         return said
 
-    def _foreign(self, message: ForeignPositionSeen | ForeignPositionGone) -> list[Message]:
+    def _foreign(
+        self, message: ForeignPositionSeen | ForeignPositionGone | ForeignOrderSeen | ForeignOrderGone
+    ) -> list[Message]:
+        """Somebody else's waiting order counts as the exposure that it may become, where its symbol's terms are known."""
+        reservations = self.state.book.reservations
         match message:
+            case ForeignOrderSeen(ticket=ticket, symbol=symbol, volume_steps=volume_steps):
+                if symbol in self.state.book.specs:
+                    reservations[f"order {ticket}"] = Reservation(symbol, volume_steps, risk_cents=0, is_fresh=False)
+            case ForeignOrderGone(ticket=ticket):
+                reservations.pop(f"order {ticket}", None)
             case ForeignPositionSeen():
                 self.state.book.holdings[message.ticket] = foreign_holding_of(message)
             case ForeignPositionGone():
@@ -236,15 +255,20 @@ class RiskLimit:
                 assert_never(message)
         return []
 
-    def _money(self, message: AccountRead | DealDone | BarClosed) -> list[Message]:
-        """An equity sample from each: the broker's own, or the balance and what floats at the last marks."""
+    def _money(self, message: AccountRead | DealDone | CashMoved | BarClosed) -> list[Message]:
+        """An equity sample from each: the broker's own, or the balance with credit and what floats at the last marks."""
         state = self.state
         match message:
             case AccountRead():
-                state.balance_cents = message.balance_cents
+                state.balance_cents = message.balance_cents + message.credit_cents
                 return self._sample(message.equity_cents)
             case DealDone(deal=deal):
                 self._settle(deal)
+                return self._sample_own()
+            case CashMoved(cash=cash):
+                if self._is_new(cash.deal_ticket) and state.balance_cents is not None:
+                    state.balance_cents += cash.amount_cents
+                    state.marks = shifted(state.marks, capital_cents_of(cash))
                 return self._sample_own()
             case BarClosed():
                 is_for_sampling = message.timeframe == "M1" and not message.late
@@ -259,14 +283,20 @@ class RiskLimit:
     def _settle(self, deal: Deal) -> None:
         """What a deal realizes stops floating at once; the position itself shrinks when its owner is told."""
         state = self.state
-        if deal.deal_ticket <= state.deal_ticket:
-            return  # told of before, by a terminal edge that was replaced
-        state.deal_ticket = deal.deal_ticket
+        if not self._is_new(deal.deal_ticket):
+            return
         if state.balance_cents is not None:
             state.balance_cents += deal.profit_cents + deal.commission_cents + deal.swap_cents
         holding = state.book.holdings.get(deal.position_ticket)
         if holding and deal.entry is DealEntry.OUT:
             state.book.holdings[deal.position_ticket] = realized(holding, deal.volume_steps)
+
+    def _is_new(self, ticket: int) -> bool:
+        """Counted now; a replaced terminal edge may tell of a line of the history again."""
+        state = self.state
+        is_new = seen_deals.is_new(ticket, state.deal_ticket, state.recent_deals)
+        state.deal_ticket = seen_deals.keep(ticket, state.deal_ticket, state.recent_deals)
+        return is_new
 
     def _sample(self, equity_cents: int) -> list[Message]:
         self.state.marks = sampled(self.state.marks, equity_cents)

@@ -1,4 +1,4 @@
-"""The commands that change something: start, pause, resume, close, kill, rearm, stop. Each is journaled with who sent it."""
+"""The commands that change something: start, pause, resume, close, adopt, kill, rearm, stop. The journal has who sent each."""
 
 import argparse
 import getpass
@@ -28,6 +28,7 @@ _SIMPLE: Final[dict[str, type[channel.Start | channel.Pause | channel.Resume | c
     "rearm": channel.Rearm,
     "stop": channel.Stop,
 }
+_OF_TICKET: Final[dict[str, type[channel.Close | channel.Adopt]]] = {"close": channel.Close, "adopt": channel.Adopt}
 
 
 class Outcome(msgspec.Struct):
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--id", dest="command_id", help="idempotency key: the same key is carried out once")
-    if command == "close":
+    if command in _OF_TICKET:
         parser.add_argument("ticket", type=int, help="the position's ticket")
     if command == "kill":
         parser.add_argument("--flatten", action="store_true", help="close every position of ours as well")
@@ -76,8 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _request(arguments: argparse.Namespace, command_id: str) -> channel.Command:
     """Raises ValueError for what the channel would not take."""
-    if arguments.command == "close":
-        made: channel.Command = channel.Close(command_id=command_id, by=_who(), wait_ms=WAIT_MS, ticket=arguments.ticket)
+    made: channel.Command
+    if arguments.command in _OF_TICKET:
+        kind = _OF_TICKET[arguments.command]
+        made = kind(command_id=command_id, by=_who(), wait_ms=WAIT_MS, ticket=arguments.ticket)
     else:
         made = _SIMPLE[arguments.command](command_id=command_id, by=_who(), wait_ms=WAIT_MS)
     return msgspec.convert(msgspec.to_builtins(made), type=type(made))

@@ -51,6 +51,7 @@ class DenialReason(StrEnum):
     SLOT_LOCKED = "slot_locked"
     DIRECTION_LOCKED = "direction_locked"
     FOREIGN_OPPOSITE = "foreign_opposite"
+    MAGIC_EXHAUSTED = "magic_exhausted"
     # the last gate
     EXPIRED = "expired"
     EPOCH = "epoch"
@@ -76,7 +77,10 @@ class SignalRaised(Observation, frozen=True):
 
 
 class EntryProposed(Message, frozen=True):
-    """The symbol's slot is free and its own checks pass. Answered by `OpenPosition` or `OrderDenied`."""
+    """The symbol's slot is free and its own checks pass. Answered by `OpenPosition` or `OrderDenied`.
+
+    `expires_utc_ms` is that of the first try when the broker refused one before; 0: this is the first, or nothing expires.
+    """
 
     proposal_id: str
     symbol: str
@@ -87,6 +91,7 @@ class EntryProposed(Message, frozen=True):
     target_distance_points: int
     spread_median_points: int
     lineage: Lineage
+    expires_utc_ms: int = 0
 
 
 class OpenPosition(Message, frozen=True):

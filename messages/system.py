@@ -22,6 +22,7 @@ class RunStarted(Message, frozen=True):
     """A segment opens, or the process came back into it. `continued` is false when build, configuration or account changed.
 
     `crashed` says that the process before this one left no clean stop; `crashes_recent` counts such ends in ten minutes.
+    `restored`: the journal came out of a backup, so what was said after it is forgotten.
     """
 
     build: str
@@ -31,6 +32,7 @@ class RunStarted(Message, frozen=True):
     continued: bool
     crashed: bool
     crashes_recent: int = 0
+    restored: bool = False
 
 
 class RunStopped(Message, frozen=True):

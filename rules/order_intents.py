@@ -17,11 +17,17 @@ POSITION_GONE: Final = 10036
 """Return code of a close whose position does not exist any more (metatrader5 2.5): the deal will tell who closed it."""
 
 
+PRICE_MOVED: Final = frozenset({10004, 10020, 10021})
+"""Requote, price changed, no quotes: rejects that say nothing against the order but its price (metatrader5 2.5)."""
+
+
 class Life(StrEnum):
-    """SENT waits for an answer; ACCEPTED (a close) waits for its deal; UNKNOWN waits for the broker's records."""
+    """SENT waits for an answer; ACCEPTED (a close) waits for its deal; PENDING was taken on and is not done yet; UNKNOWN
+    waits for the broker's records."""
 
     SENT = "sent"
     ACCEPTED = "accepted"
+    PENDING = "pending"
     UNKNOWN = "unknown"
 
 
@@ -30,6 +36,7 @@ class OpenIntent(msgspec.Struct):
     magic: int
     life: Life = Life.SENT
     absent_readings: int = 0
+    asked_utc_ms: int = 0
 
 
 class CloseIntent(msgspec.Struct):
@@ -55,7 +62,8 @@ def lock_refusal(
         held = intent.order
         if held.symbol == order.symbol and held.lineage.slot == order.lineage.slot:
             return Refusal(DenialReason.SLOT_LOCKED, 1, 1, "count", f"{held.proposal_id} is {intent.life.value}")
-        if held.symbol == order.symbol and intent.life is Life.UNKNOWN and held.direction is not order.direction:
+        unsettled = intent.life in (Life.UNKNOWN, Life.PENDING)
+        if held.symbol == order.symbol and unsettled and held.direction is not order.direction:
             return Refusal(DenialReason.DIRECTION_LOCKED, 1, 0, "count", f"{held.proposal_id} is {intent.life.value}")
     for position in foreign:
         if position.symbol == order.symbol and position.direction is not order.direction:

@@ -96,6 +96,16 @@ def rearmed(marks: EquityMarks) -> EquityMarks:
     return EquityMarks(marks.equity_cents, marks.equity_cents, marks.equity_cents)
 
 
+def shifted(marks: EquityMarks, capital_cents: int) -> EquityMarks:
+    """Money that came or went without profit or loss moves all marks alike: no fall from it, and no rise."""
+    base_cents, peak_cents = marks.day_base_cents, marks.peak_cents
+    return EquityMarks(
+        equity_cents=None if marks.equity_cents is None else marks.equity_cents + capital_cents,
+        day_base_cents=None if base_cents is None else base_cents + capital_cents,
+        peak_cents=None if peak_cents is None else peak_cents + capital_cents,
+    )
+
+
 def fall_reached(from_cents: int | None, equity_cents: int | None, limit_pct: float | Off) -> Fall | None:
     """The fall from a mark when it is at or beyond the limit; None when it is not, is off, or nothing was sampled."""
     if limit_pct == "off" or from_cents is None or equity_cents is None:
@@ -175,7 +185,8 @@ class RiskState(msgspec.Struct):
     """All that the limits are measured against.
 
     `day_loss` is the fall that ended entries for this trading day, whatever equity did since. `hold_until_utc_ms` is the
-    end of the longest hold that was said. `deal_ticket` is the newest deal that was counted.
+    end of the longest hold that was said. `deal_ticket` is the newest line of the history that was counted, `recent_deals`
+    the last ones before it. `balance_cents` is with credit.
     """
 
     book: Book = msgspec.field(default_factory=Book)
@@ -188,6 +199,7 @@ class RiskState(msgspec.Struct):
     day_ends_utc_ms: int = 0
     hold_until_utc_ms: int = 0
     deal_ticket: int = 0
+    recent_deals: list[int] = []
 
 
 # May it enter, and how large
@@ -201,6 +213,12 @@ def entry_refusal(limits: LimitsConfig, state: RiskState, proposal: EntryPropose
         or _lost(limits, state, proposal)
         or _too_many(limits, state, proposal, now_utc_ms)
     )
+
+
+def expiry_utc_ms(limits: LimitsConfig, proposal: EntryProposed, now_utc_ms: int) -> int:
+    """Until when the order may leave; another try never lives longer than the first. 0: for ever."""
+    own_utc_ms = 0 if limits.intent_expiry_s == "off" else now_utc_ms + round(limits.intent_expiry_s * 1000)
+    return min(own_utc_ms, proposal.expires_utc_ms) if own_utc_ms and proposal.expires_utc_ms else own_utc_ms
 
 
 def sized(config: Config, state: RiskState, proposal: EntryProposed) -> Sized | Refusal:

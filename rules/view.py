@@ -79,6 +79,16 @@ class ForeignView(_Shown, frozen=True):
     entry: str | None
 
 
+class ForeignOrderView(_Shown, frozen=True):
+    """An order of somebody else that waits at the broker."""
+
+    ticket: int
+    symbol: str
+    direction: Direction
+    volume_lots: str | None
+    price: str | None
+
+
 class UnknownOrder(_Shown, frozen=True):
     """An order of which nobody knows whether it was executed."""
 
@@ -146,6 +156,7 @@ class View(_Shown, frozen=True, kw_only=True):
     today: Today
     limits: tuple[LimitView, ...]
     events: tuple[Event, ...]
+    foreign_orders: tuple[ForeignOrderView, ...] = ()
 
 
 def decimal_of(amount: int, digits: int) -> str:

@@ -10,11 +10,20 @@ from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerAgreed,
     BrokerDisagreed,
+    CashMoved,
+    ForeignOrderGone,
+    ForeignOrderSeen,
     ForeignPositionGone,
     ForeignPositionSeen,
+    LevelsMoved,
+    MoneyAgreed,
+    MoneyDisagreed,
     OrderOutcomeResolved,
     OrderOutcomeUnknown,
     OrderRejected,
+    TerminalReadable,
+    TerminalUnreadable,
+    WitnessesDisagree,
 )
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
@@ -26,6 +35,7 @@ from evenkeel.rules import guard_table
 from evenkeel.rules.entries import distance_points
 from evenkeel.rules.exits import exit_price, sign
 from evenkeel.rules.guard_table import GuardTable
+from evenkeel.rules.money import capital_cents_of
 from evenkeel.rules.risk_limit import (
     EquityMarks,
     TradeCounts,
@@ -33,6 +43,7 @@ from evenkeel.rules.risk_limit import (
     day_counted,
     rearmed,
     sampled,
+    shifted,
     trade_counted,
     trades_in_hour,
 )
@@ -42,6 +53,7 @@ from evenkeel.rules.view import (
     AccountView,
     ChildView,
     Event,
+    ForeignOrderView,
     ForeignView,
     HoldView,
     LimitView,
@@ -62,8 +74,10 @@ OfMarket = SymbolSpecified | QuotesStale | QuotesResumed | FeedGap
 OfGuards = ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed | BrokerDisagreed | AccountRead
 OfOrders = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved
 OfPositions = PositionOpened | PositionPriced | PositionReduced | PositionClosed | CloseFailed
-OfOthers = ForeignPositionSeen | ForeignPositionGone
-Heard = OfRun | OfMarket | OfGuards | OfOrders | OfPositions | OfOthers
+OfOthers = ForeignPositionSeen | ForeignPositionGone | ForeignOrderSeen | ForeignOrderGone | WitnessesDisagree | LevelsMoved
+OfMoney = CashMoved | MoneyDisagreed | MoneyAgreed
+OfTerminal = TerminalUnreadable | TerminalReadable
+Heard = OfRun | OfMarket | OfGuards | OfOrders | OfPositions | OfOthers | OfMoney | OfTerminal
 
 
 class Held(msgspec.Struct):
@@ -86,6 +100,7 @@ class ViewState(msgspec.Struct):
     specs: dict[str, SymbolSpec] = {}
     held: dict[int, Held] = {}
     foreign: dict[int, ForeignPositionSeen] = {}
+    foreign_orders: dict[int, ForeignOrderSeen] = {}
     unknown: dict[str, OrderOutcomeUnknown] = {}
     restarts: dict[str, int] = {}
     stale: list[str] = []
@@ -136,6 +151,12 @@ def fold(state: ViewState, message: Heard) -> None:
             state.foreign[message.ticket] = message
         case ForeignPositionGone():
             state.foreign.pop(message.ticket, None)
+        case ForeignOrderSeen():
+            state.foreign_orders[message.ticket] = message
+        case ForeignOrderGone():
+            state.foreign_orders.pop(message.ticket, None)
+        case CashMoved(cash):
+            state.marks = shifted(state.marks, capital_cents_of(cash))
         case ModeChanged():
             guards.mode, guards.epoch = message.mode, message.epoch
         case TradingRearmed():
@@ -147,6 +168,8 @@ def fold(state: ViewState, message: Heard) -> None:
             guard_table.end(guards, message.who, message.scope)
         case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
             pass  # events, nothing that lasts
+        case WitnessesDisagree() | LevelsMoved() | MoneyDisagreed() | MoneyAgreed() | TerminalUnreadable() | TerminalReadable():
+            pass  # what lasts of them is a hold, or a disagreement with the broker
         case _:
             assert_never(message)
 
@@ -178,6 +201,7 @@ def view_of(
         ),
         positions=tuple(_position_view(state, held, marks, config) for held in state.held.values()),
         foreign=tuple(_foreign_view(state, seen) for seen in state.foreign.values()),
+        foreign_orders=tuple(_foreign_order_view(state, seen) for seen in state.foreign_orders.values()),
         unknown_orders=tuple(_shown(UnknownOrder, order) for order in state.unknown.values()),
         stale=tuple(state.stale),
         account=_shown(AccountView, state.account) if state.account else None,
@@ -288,6 +312,17 @@ def _foreign_view(state: ViewState, seen: ForeignPositionSeen) -> ForeignView:
         direction=seen.direction,
         volume_lots=_lots(seen.volume_steps, spec),
         entry=_price(seen.open_points, spec),
+    )
+
+
+def _foreign_order_view(state: ViewState, seen: ForeignOrderSeen) -> ForeignOrderView:
+    spec = state.specs.get(seen.symbol)
+    return ForeignOrderView(
+        ticket=seen.ticket,
+        symbol=seen.symbol,
+        direction=seen.direction,
+        volume_lots=_lots(seen.volume_steps, spec),
+        price=_price(seen.price_points, spec),
     )
 
 

@@ -22,7 +22,9 @@ from evenkeel.adapters.mt5.translate import Trading, Untranslatable
 from evenkeel.adapters.os import write_durably
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
+    Cash,
     CloseRequest,
     Deal,
     OpenRequest,
@@ -90,7 +92,7 @@ class Mt5Broker:
         self._specs: dict[str, SymbolSpec] = _read_specs(spec_store)
         self._trading: dict[str, Trading] = {}
         self._tickets: dict[int, tuple[int, bool, int]] = {}
-        self._deals_from_utc_ms: int | None = None
+        self._history_from_utc_ms: int | None = None
         self._last_spec_id = max((spec.spec_id for spec in self._specs.values()), default=0)
         self._tried_s: float | None = None
         self._foreign: set[str] = set()
@@ -150,7 +152,7 @@ class Mt5Broker:
             if spec is None or trading is None or spec.spec_id != request.spec_id:
                 return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
             try:
-                sent = translate.open_request(request, magic, spec, trading, f"ek{intent_id or magic % 10**12}")
+                sent = translate.open_request(request, magic, spec, trading)
             except Untranslatable as error:
                 logger.error("{} cannot be traded: {}", request.symbol, error)
                 return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
@@ -243,6 +245,25 @@ class Mt5Broker:
                 logger.error("positions in {} cannot be understood: nothing new is opened", " ".join(sorted(self._foreign)))
             return sorted((held for _, held in found if held is not None), key=lambda one: one.ticket)
 
+    @readable
+    def orders(self) -> Sequence[BrokerOrder] | None:
+        """Those that would open something, in symbols whose terms are known: what closes a position is part of it."""
+        with self._lock:
+            rows = self._package.orders_get()
+            if rows is None or rows is False:
+                self._died()
+                return None
+            if not self._is_linked() or self.check_identity() is not None:
+                return None
+            found: list[BrokerOrder] = []
+            for row in rows:
+                spec = None if row.position_id else self._terms_of(row.symbol)
+                if spec is not None:
+                    found.append(translate.order_of(row, spec))
+                elif not row.position_id and row.symbol in self._specs:
+                    return None
+            return sorted(found, key=lambda one: one.ticket)
+
     def _position(self, row: Any) -> BrokerPosition | None:
         spec = self._terms_of(row.symbol)
         if spec is None:
@@ -253,36 +274,50 @@ class Mt5Broker:
 
     @readable
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
-        """Asked a day beyond now, because the server's clock may be ahead, and a day before the newest deal that was seen."""
+        """Of the symbols that can be traded here; the money of others is cash."""
         with self._lock:
-            now_utc_ms = self._now_utc_ms()
-            if not self._server_time.is_known or self.check_identity() is not None or self.identity is None:
-                return None
-            from_utc_ms = self._deals_from_utc_ms or now_utc_ms - HISTORY_DAYS_FIRST * DAY_MS
-            rows = self._package.history_deals_get(
-                self._server_time.server_s(from_utc_ms), self._server_time.server_s(now_utc_ms + DAY_MS)
-            )
-            if rows is None or rows is False:
-                self._died()
+            rows = self._history(after_ticket)
+            if rows is None or self.identity is None:
                 return None
             found: list[Deal] = []
-            for row in sorted(rows, key=lambda row: row.ticket):
-                if row.ticket <= after_ticket or not row.symbol:
-                    continue
+            for row in filter(translate.is_trade, rows):
                 spec = self._terms_of(row.symbol)
-                if spec is None:
-                    if row.symbol in self._specs:
-                        return None
-                    continue  # in a symbol that nobody here can trade: not ours
-                when_utc_ms = self._server_time.utc_ms(row.time_msc)
-                digits = self.identity.currency_digits
-                deal = translate.deal_of(row, spec, currency_digits=digits, time_utc_ms=when_utc_ms)
-                if deal is not None:
-                    found.append(deal)
-            newest = max((self._server_time.utc_ms(row.time_msc) for row in rows), default=None)
-            if newest is not None:
-                self._deals_from_utc_ms = max(self._deals_from_utc_ms or 0, newest - 2 * DAY_MS)
+                if spec is not None:
+                    when_utc_ms, digits = self._server_time.utc_ms(row.time_msc), self.identity.currency_digits
+                    found.append(translate.deal_of(row, spec, currency_digits=digits, time_utc_ms=when_utc_ms))
+                elif row.symbol in self._specs:
+                    return None
             return found
+
+    @readable
+    def cash(self, after_ticket: int) -> Sequence[Cash] | None:
+        with self._lock:
+            rows = self._history(after_ticket)
+            if rows is None or self.identity is None:
+                return None
+            digits = self.identity.currency_digits
+            return [
+                translate.cash_of(row, currency_digits=digits, time_utc_ms=self._server_time.utc_ms(row.time_msc))
+                for row in rows
+                if not translate.is_trade(row) or (row.symbol not in self._specs and self._terms_of(row.symbol) is None)
+            ]
+
+    def _history(self, after_ticket: int) -> list[Any] | None:
+        """Asked a day beyond now, because the server's clock may be ahead, and two before the newest line that was seen."""
+        now_utc_ms = self._now_utc_ms()
+        if not self._server_time.is_known or self.check_identity() is not None:
+            return None
+        from_utc_ms = self._history_from_utc_ms or now_utc_ms - HISTORY_DAYS_FIRST * DAY_MS
+        rows = self._package.history_deals_get(
+            self._server_time.server_s(from_utc_ms), self._server_time.server_s(now_utc_ms + DAY_MS)
+        )
+        if rows is None or rows is False:
+            self._died()
+            return None
+        newest = max((self._server_time.utc_ms(row.time_msc) for row in rows), default=None)
+        if newest is not None:
+            self._history_from_utc_ms = max(self._history_from_utc_ms or 0, newest - 2 * DAY_MS)
+        return sorted((row for row in rows if row.ticket > after_ticket), key=lambda row: row.ticket)
 
     @readable
     def account(self) -> AccountRead | None:
@@ -300,6 +335,7 @@ class Mt5Broker:
                     currency=info.currency,
                     currency_digits=digits,
                     leverage=info.leverage,
+                    credit_cents=translate.cents(info.credit, digits),
                 )
             except Untranslatable:
                 return None

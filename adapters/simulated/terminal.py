@@ -15,7 +15,7 @@ import msgspec
 
 from evenkeel.adapters.broker import Answer
 from evenkeel.adapters.mt5 import constants as mt5
-from evenkeel.adapters.mt5.translate import DIRECTIONS, REASONS, SIDES
+from evenkeel.adapters.mt5.translate import CASH_KINDS, DIRECTIONS, REASONS, SIDES, outcome_of
 from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind, FaultScript
 from evenkeel.adapters.simulated.server import records
 from evenkeel.adapters.simulated.server.book import Why
@@ -24,7 +24,10 @@ from evenkeel.adapters.simulated.server.spec_money import ProfitCents, SpecMoney
 from evenkeel.adapters.simulated.server.terms import AccountTerms, Assumptions, SymbolTerms
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
+    Cash,
+    CashKind,
     CloseRequest,
     Deal,
     DealEntry,
@@ -35,6 +38,7 @@ from evenkeel.messages.broker_gateway import (
 )
 from evenkeel.messages.market import DailyRange, Direction, Quote, SymbolSpec
 from evenkeel.rules.bands import Band
+from evenkeel.rules.magic import comment_for
 
 _ANY_POINTS: Final = 1 << 62
 _OPPOSITE: Final = {mt5.POSITION_TYPE_BUY: mt5.ORDER_TYPE_SELL, mt5.POSITION_TYPE_SELL: mt5.ORDER_TYPE_BUY}
@@ -134,6 +138,13 @@ class SimulatedTerminal:
                 return tuple(map(self._shown, self._book.positions.values()))
             return None if fault.kind is FaultKind.UNREADABLE else ()
 
+    def orders(self) -> Sequence[BrokerOrder] | None:
+        with self._lock:
+            if self._fault(Call.ORDERS) is not None:
+                return None
+            waiting = (order for order in self._book.orders.values() if not order.position_id)
+            return tuple(map(self._waiting, waiting))
+
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
         with self._lock:
             if self._fault(Call.DEALS) is not None:
@@ -142,6 +153,15 @@ class SimulatedTerminal:
                 self._history_shown_ticket = self._book.kept.last_deal_ticket
             deals = self._book.deals_between(after_ticket, self._history_shown_ticket)
             return tuple(self._told(deal) for deal in deals if deal.symbol)
+
+    def cash(self, after_ticket: int) -> Sequence[Cash] | None:
+        with self._lock:
+            lines = self._book.deals_between(after_ticket, self._book.kept.last_deal_ticket)
+            return tuple(
+                Cash(line.ticket, CASH_KINDS.get(line.type, CashKind.OTHER), line.net_cents, line.comment, line.time_utc_ms)
+                for line in lines
+                if not line.symbol
+            )
 
     def account(self) -> AccountRead | None:
         with self._lock:
@@ -155,6 +175,7 @@ class SimulatedTerminal:
                 currency=terms.currency,
                 currency_digits=terms.currency_digits,
                 leverage=terms.leverage,
+                credit_cents=state.credit_cents,
             )
 
     def symbol(self, name: str) -> SymbolSpec | None:
@@ -214,11 +235,32 @@ class SimulatedTerminal:
         """Everything that the server has written down."""
         return self._book.kept
 
-    def person_closes(self, ticket: int) -> None:
-        """A person closes `ticket` by hand at the current quote. Raises KeyError when it is gone."""
+    def person_closes(self, ticket: int, volume_steps: int | None = None) -> None:
+        """A person closes `ticket`, or that much of it, by hand at the current quote. Raises KeyError when it is gone."""
         with self._lock:
-            self._server.close_at_market(self._book.positions[ticket], Why(reason=mt5.DEAL_REASON_CLIENT))
+            held = self._book.positions[ticket]
+            self._book.leave(held, volume_steps or held.volume_steps, Why(reason=mt5.DEAL_REASON_CLIENT))
+            self._server.arm()
             self._arm()
+
+    def person_sets_levels(self, ticket: int, stop_points: int, target_points: int = 0) -> None:
+        """A person drags the stop and the target of `ticket` at the broker; 0 removes. Raises KeyError when it is gone."""
+        with self._lock:
+            self._book.set_levels(self._book.positions[ticket], stop_points, target_points)
+            self._server.arm()
+            self._arm()
+
+    def person_moves_cash(self, kind: int, cents: int, comment: str = "by hand") -> int:
+        """A person deposits or withdraws, or the broker charges: `kind` is a deal type of the package. Its ticket."""
+        with self._lock:
+            return self._book.operate(kind, cents, comment)
+
+    def marks_rewritten(self, ticket: int, *, magic: int | None = None, comment: str | None = None) -> None:
+        """The broker loses or rewrites what marks a position as somebody's. Raises KeyError when it is gone."""
+        with self._lock:
+            held = self._book.positions[ticket]
+            held.magic = held.magic if magic is None else magic
+            held.comment = held.comment if comment is None else comment
 
     def _send(
         self, call: Call, symbol: str, execute: Callable[[], Answer], *, late: Callable[[], Answer] | None = None
@@ -272,6 +314,7 @@ class SimulatedTerminal:
             deviation=request.deviation_points,
             type=SIDES[request.direction],
             magic=magic,
+            comment=comment_for(magic),
         )
         return _answer(self._server.send(sent))
 
@@ -285,6 +328,7 @@ class SimulatedTerminal:
             type=mt5.ORDER_TYPE_SELL if position is None else _OPPOSITE[position.type],
             magic=magic,
             position=request.ticket,
+            comment=comment_for(magic),
         )
         return _answer(self._server.send(sent), ticket=request.ticket)
 
@@ -324,6 +368,20 @@ class SimulatedTerminal:
             target_points=position.tp_points,
             magic=position.magic,
             opened_utc_ms=position.time_utc_ms,
+            comment=position.comment,
+            reason=REASONS.get(position.reason, DealReason.OTHER),
+        )
+
+    def _waiting(self, order: records.Order) -> BrokerOrder:
+        return BrokerOrder(
+            ticket=order.ticket,
+            symbol=order.symbol,
+            spec_id=self._specs[order.symbol].spec_id,
+            direction=Direction.BUY if order.is_buy else Direction.SELL,
+            volume_steps=order.volume_left_steps,
+            price_points=order.price_points,
+            magic=order.magic,
+            comment=order.comment,
         )
 
     def _told(self, deal: records.Deal) -> Deal:
@@ -342,6 +400,7 @@ class SimulatedTerminal:
             magic=deal.magic,
             reason=REASONS.get(deal.reason, DealReason.OTHER),
             time_utc_ms=deal.time_utc_ms,
+            comment=deal.comment,
         )
 
 
@@ -366,4 +425,5 @@ def _answer(result: records.Result, *, ticket: int = 0) -> Answer:
 
 
 def _refused(code: int, detail: str) -> Answer:
-    return Answer(Outcome.REJECTED, code=code, detail=detail)
+    """As definite as the code is."""
+    return Answer(outcome_of(code), code=code, detail=detail)

@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from builders import config_of
 from orders import INSTALLATION, deal_in, deal_out, opened, order, seen
 
 from evenkeel.actors.broker_gateway import BrokerGateway
-from evenkeel.config.schema import BrokerGatewayConfig
 from evenkeel.messages.broker_gateway import (
     BrokerAgreed,
     BrokerDisagreed,
@@ -16,6 +16,7 @@ from evenkeel.messages.broker_gateway import (
     DealDone,
     DealReason,
     ForeignPositionGone,
+    LevelsMoved,
     OrderOutcomeResolved,
     OrderOutcomeUnknown,
     OrderRejected,
@@ -53,7 +54,7 @@ class Desk:
     """The gateway, and a clock that moves by hand."""
 
     def __init__(self) -> None:
-        self.gateway = BrokerGateway(BrokerGatewayConfig(), GUARDS)
+        self.gateway = BrokerGateway(config_of(), GUARDS)
         self.now_utc_ms = 1_000_000
 
     def hear(self, message: Any, after_ms: int = 0) -> list[Any]:
@@ -379,13 +380,14 @@ def test_a_foreign_position_is_never_touched(desk):
 
 @pytest.mark.parametrize("stop_points", [0, 109_000])
 def test_a_stop_that_was_removed_or_moved_is_set_again_with_the_person_s_target(held, stop_points):
-    (call,) = held.read(seen(stop_points=stop_points, target_points=110_500))
+    moved, call = held.read(seen(stop_points=stop_points, target_points=110_500))
+    assert moved == LevelsMoved(1001, "EURUSD", 1, stop_points, 110_500, kept=False)
     assert call.request == StopRequest("EURUSD", 1001, 109_660, 110_500)
     assert held.read(seen(stop_points=stop_points)) == []  # one at a time
 
 
 def fail_stop(held: Desk, intent_id: int, outcome: Outcome = Outcome.REJECTED) -> list[Any]:
-    assert kinds(held.read(seen(stop_points=0))) == [CallTerminal]
+    assert kinds(held.read(seen(stop_points=0)))[-1:] == [CallTerminal]
     return held.answer(outcome, intent_id)
 
 

@@ -13,8 +13,10 @@ from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.terminal import TerminalEdge
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
     CallTerminal,
+    Cash,
     CloseRequest,
     Deal,
     DealDone,
@@ -48,7 +50,9 @@ class ObedientBroker:
         self.sent: list[tuple[Any, ...]] = []
         self.answer = FILLED
         self.held: Sequence[BrokerPosition] | None = ()
+        self.waiting: Sequence[BrokerOrder] | None = ()
         self.history: list[Deal] | None = []
+        self.lines: list[Cash] = []
         self.spec: SymbolSpec | None = SPEC
         self.money: AccountRead | None = ACCOUNT
 
@@ -66,6 +70,12 @@ class ObedientBroker:
 
     def positions(self) -> Sequence[BrokerPosition] | None:
         return self.held
+
+    def orders(self) -> Sequence[BrokerOrder] | None:
+        return self.waiting
+
+    def cash(self, after_ticket: int) -> Sequence[Cash] | None:
+        return [line for line in self.lines if line.deal_ticket > after_ticket]
 
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
         return None if self.history is None else [deal for deal in self.history if deal.deal_ticket > after_ticket]
@@ -122,6 +132,7 @@ class Room:
             monotonic_ns=lambda: self.now_ns,
             quote_age_ms_max=5_000,
             reading_every_ms=5_000,
+            unreadable_ms=10_000,
         )
 
     def quote(self) -> None:
