@@ -74,6 +74,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "reporter?"],
     broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "reporter?"],
     broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "reporter?"],
+    broker_gateway.IntentSettled: ["terminal"],
     # a position's life
     position.PositionOpened: ["position/{symbol}", "risk_limit", "operator", "reporter?"],
     position.PositionPriced: ["position/{symbol}", "risk_limit", "reporter?"],

@@ -23,7 +23,7 @@ from evenkeel.messages.position import (
     ReducePosition,
 )
 from evenkeel.messages.system import CancelTimer, Message, SetTimer, TimerDue
-from evenkeel.rules.entries import Refusal, cooldown_refusal, distance_points, spread_refusal
+from evenkeel.rules.entries import Refusal, cooldown_refusal, distance_points, may_try_again, spread_refusal
 from evenkeel.rules.exits import (
     Levels,
     cost_cents_per_lot,
@@ -68,8 +68,17 @@ class ManagedPosition(msgspec.Struct):
     closing: Closing | None = None
 
 
+class Attempt(msgspec.Struct):
+    """A proposal in flight: `number` counts those for one signal, `expires_utc_ms` is that of the first (0: never)."""
+
+    number: int
+    expires_utc_ms: int
+    spread_median_points: int
+
+
 class PositionState(msgspec.Struct):
-    """`pending` is the proposal in flight by slot: from the proposal until it is refused, opened or known not to exist.
+    """`pending` is the proposal in flight by slot: from the proposal until it is refused, opened or known not to exist;
+    `attempts` which try it is.
 
     `early` came before the symbol's terms, without which nothing can be planned: it waits for them.
     """
@@ -78,6 +87,7 @@ class PositionState(msgspec.Struct):
     mode: Mode = Mode.CLOSE_ONLY
     proposals: int = 0
     pending: dict[int, str] = {}
+    attempts: dict[int, Attempt] = {}
     positions: dict[int, ManagedPosition] = {}
     cooldown_until_utc_ms: int = 0
     early: list[OfTheBroker] = []
@@ -115,9 +125,12 @@ class Position:
                 return self._specified(message.spec, now_utc_ms)
             case SignalRaised():
                 return self._signal(message, now_utc_ms)
-            case OrderDenied() | OrderRejected() | OrderOutcomeResolved():
+            case OrderDenied() | OrderOutcomeResolved():
                 self._free(message.lineage.slot, message.proposal_id)
                 return ()
+            case OrderRejected():
+                attempt = self._free(message.lineage.slot, message.proposal_id)
+                return () if attempt is None else self._try_again(message, attempt, now_utc_ms)
             case OrderOutcomeUnknown():
                 return ()  # the slot stays taken until somebody knows
             case PositionOpened():
@@ -156,29 +169,43 @@ class Position:
         refusal = refusal or spread_refusal(entry, signal.quote, signal.spread_median_points)
         if spec is None or spec.spec_id != signal.spec_id:
             refusal = Refusal(DenialReason.SPEC_UNKNOWN)
+        expiry_s = self._config.limits.intent_expiry_s
+        expires_utc_ms = 0 if expiry_s == "off" else now_utc_ms + round(expiry_s * 1000)
+        attempt = Attempt(1, expires_utc_ms, signal.spread_median_points)
+        return [self._proposed(signal.lineage, signal.direction, signal.quote, attempt, refusal)]
+
+    def _try_again(self, rejected: OrderRejected, attempt: Attempt, now_utc_ms: int) -> Sequence[Message]:
+        """The broker had nothing against the order but its price: a new proposal at the price of now."""
+        if rejected.quote is None or not may_try_again(rejected.code, attempt.number, attempt.expires_utc_ms, now_utc_ms):
+            return ()
+        attempt.number += 1
+        refusal = spread_refusal(self._config.entry, rejected.quote, attempt.spread_median_points)
+        return [self._proposed(rejected.lineage, rejected.direction, rejected.quote, attempt, refusal)]
+
+    def _proposed(
+        self, lineage: Lineage, direction: Direction, quote: Quote, attempt: Attempt, refusal: Refusal | None
+    ) -> EntryProposed | OrderDenied:
+        spec, entry = self.state.spec, self._config.entry
         self.state.proposals += 1
         proposal_id = f"{self._symbol}-{self.state.proposals}"
-        lineage = msgspec.structs.replace(
-            signal.lineage, proposal_id=proposal_id, chain_id=signal.lineage.chain_id or proposal_id
-        )
+        lineage = msgspec.structs.replace(lineage, proposal_id=proposal_id, chain_id=lineage.chain_id or proposal_id)
         if refusal is not None or spec is None:
             assert refusal is not None
-            return [OrderDenied(proposal_id, self._symbol, signal.direction, self.name, *refusal[:4], lineage, refusal.detail)]
-        self.state.pending[lineage.slot] = proposal_id
+            return OrderDenied(proposal_id, self._symbol, direction, self.name, *refusal[:4], lineage, refusal.detail)
+        self.state.pending[lineage.slot], self.state.attempts[lineage.slot] = proposal_id, attempt
         pip = points_per_pip(spec, self._config)
-        return [
-            EntryProposed(
-                proposal_id=proposal_id,
-                symbol=self._symbol,
-                spec_id=spec.spec_id,
-                direction=signal.direction,
-                quote=signal.quote,
-                stop_distance_points=distance_points(entry.stop_pips, pip),
-                target_distance_points=0 if entry.target_pips == "off" else distance_points(entry.target_pips, pip),
-                spread_median_points=signal.spread_median_points,
-                lineage=lineage,
-            )
-        ]
+        return EntryProposed(
+            proposal_id=proposal_id,
+            symbol=self._symbol,
+            spec_id=spec.spec_id,
+            direction=direction,
+            quote=quote,
+            stop_distance_points=distance_points(entry.stop_pips, pip),
+            target_distance_points=0 if entry.target_pips == "off" else distance_points(entry.target_pips, pip),
+            spread_median_points=attempt.spread_median_points,
+            lineage=lineage,
+            expires_utc_ms=attempt.expires_utc_ms if attempt.number > 1 else 0,
+        )
 
     def _slot_refusal(self, slot: int) -> Refusal | None:
         held = [position for position in self.state.positions.values() if position.lineage.slot == slot]
@@ -188,9 +215,12 @@ class Position:
             return Refusal(DenialReason.SLOT_TAKEN, 1, 1, "count")
         return None
 
-    def _free(self, slot: int, proposal_id: str) -> None:
-        if self.state.pending.get(slot) == proposal_id:
-            del self.state.pending[slot]
+    def _free(self, slot: int, proposal_id: str) -> Attempt | None:
+        """The proposal is over; which try it was, None when it was not the one in flight."""
+        if self.state.pending.get(slot) != proposal_id:
+            return None
+        del self.state.pending[slot]
+        return self.state.attempts.pop(slot, None)
 
     def _opened(self, opened: PositionOpened) -> Sequence[Message]:
         self._free(opened.lineage.slot, opened.lineage.proposal_id)

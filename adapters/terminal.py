@@ -23,6 +23,7 @@ from evenkeel.messages.broker_gateway import (
     CloseRequest,
     Deal,
     DealDone,
+    IntentSettled,
     OpenRequest,
     OrderOutcomeResolved,
     Outcome,
@@ -38,7 +39,8 @@ from evenkeel.messages.market import DailyBarsRead, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, CommandRefused, ModeChanged
 from evenkeel.messages.system import Message
 from evenkeel.rules import seen_deals
-from evenkeel.rules.order_intents import POSITION_GONE, PRICE_MOVED
+from evenkeel.rules.entries import PRICE_MOVED
+from evenkeel.rules.order_intents import POSITION_GONE
 from evenkeel.runtime.edge import At
 
 UNDURABLE_AFTER_MS: Final = 250
@@ -83,7 +85,7 @@ class _Waiting(msgspec.Struct):
     expires_ms: int | None
 
 
-Heard = CallTerminal | ReadTerminal | ModeChanged | CommandDone | CommandRefused | OrderOutcomeResolved
+Heard = CallTerminal | ReadTerminal | ModeChanged | CommandDone | CommandRefused | OrderOutcomeResolved | IntentSettled
 
 
 class TerminalEdge:
@@ -149,7 +151,7 @@ class TerminalEdge:
                 state.account = message
             case SymbolSpecified(spec):
                 state.specs[spec.symbol] = message
-            case OrderOutcomeResolved(intent_id=intent_id):
+            case OrderOutcomeResolved(intent_id=intent_id) | IntentSettled(intent_id=intent_id):
                 state.unknown.pop(intent_id, None)
                 self._gate.resolve(intent_id)
             case ModeChanged(mode=mode):
@@ -166,7 +168,7 @@ class TerminalEdge:
             case ReadTerminal():
                 account = self._account(asked=True) if message.with_account else []
                 return [*self._reading(message.reading_id), *account]
-            case ModeChanged() | CommandDone() | CommandRefused() | OrderOutcomeResolved():
+            case ModeChanged() | CommandDone() | CommandRefused() | OrderOutcomeResolved() | IntentSettled():
                 return ()
             case _:
                 assert_never(message)

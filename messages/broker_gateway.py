@@ -276,6 +276,12 @@ class OrderOutcomeResolved(Message, frozen=True):
     lineage: Lineage
 
 
+class IntentSettled(Message, frozen=True):
+    """An open without a definite answer was filled, as other witnesses than its magic say: its slot at the gate is free."""
+
+    intent_id: int
+
+
 class BrokerAgreed(Message, frozen=True):
     """Two equal complete readings match what we believe: entries may be opened again."""
 

@@ -17,6 +17,7 @@ from evenkeel.messages.broker_gateway import (
     ForeignOrderSeen,
     ForeignPositionGone,
     ForeignPositionSeen,
+    IntentSettled,
     WitnessesDisagree,
 )
 from evenkeel.messages.entry import Lineage
@@ -105,7 +106,7 @@ def appear(book: BrokerBook, seen: BrokerPosition, installation: int, plan: Call
     if found.disputed:
         return [_foreign_seen(book, seen), *_dispute(book, seen, found)]
     if found.intent is not None:
-        return fill(
+        said = fill(
             book,
             found.intent,
             ticket=seen.ticket,
@@ -113,6 +114,8 @@ def appear(book: BrokerBook, seen: BrokerPosition, installation: int, plan: Call
             volume_steps=seen.volume_steps,
             opened_utc_ms=seen.opened_utc_ms,
         )
+        settled = [IntentSettled(number_of(found.intent.magic))] if seen.magic != found.intent.magic else []
+        return [*said, *settled]
     return adopt(book, seen, plan(seen)) if found.ours else [_foreign_seen(book, seen)]
 
 

@@ -17,10 +17,6 @@ POSITION_GONE: Final = 10036
 """Return code of a close whose position does not exist any more (metatrader5 2.5): the deal will tell who closed it."""
 
 
-PRICE_MOVED: Final = frozenset({10004, 10020, 10021})
-"""Requote, price changed, no quotes: rejects that say nothing against the order but its price (metatrader5 2.5)."""
-
-
 class Life(StrEnum):
     """SENT waits for an answer; ACCEPTED (a close) waits for its deal; PENDING was taken on and is not done yet; UNKNOWN
     waits for the broker's records."""

@@ -213,9 +213,7 @@ class Mt5Broker:
         if result is None:
             code, text = self._package.last_error()
             self._died()
-            if code in (mt5.RES_E_INVALID_PARAMS, mt5.RES_E_AUTO_TRADING_DISABLED):  # refused before anything was sent
-                return Answer(Outcome.REJECTED, code=code, detail=text)
-            return Answer(Outcome.UNKNOWN, code=code, detail=text)
+            return Answer(translate.outcome_of_error(code), code=code, detail=text)
         outcome = translate.outcome_of(result.retcode)
         if outcome is not Outcome.ACCEPTED:
             return Answer(outcome, code=result.retcode, detail=result.comment)

@@ -66,6 +66,8 @@ REJECTED: Final = frozenset(
     }
 )
 """Definite: certainly not executed (reliability.md 5.1). Whatever is in none of these sets is UNKNOWN."""
+REFUSED_BEFORE_SENDING: Final = frozenset({mt5.RES_E_INVALID_PARAMS, mt5.RES_E_AUTO_TRADING_DISABLED})
+"""Last errors of an order_send without a result that say that nothing left: definite as well. Every other is UNKNOWN."""
 
 REASONS: Final = {
     mt5.DEAL_REASON_CLIENT: DealReason.CLIENT,
@@ -150,6 +152,11 @@ def outcome_of(retcode: int) -> Outcome:
     if retcode == mt5.TRADE_RETCODE_PLACED:
         return Outcome.PENDING
     return Outcome.REJECTED if retcode in REJECTED else Outcome.UNKNOWN
+
+
+def outcome_of_error(last_error: int) -> Outcome:
+    """Of an order_send that returned nothing."""
+    return Outcome.REJECTED if last_error in REFUSED_BEFORE_SENDING else Outcome.UNKNOWN
 
 
 def filling_of(trading: Trading) -> int:

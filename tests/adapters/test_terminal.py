@@ -17,9 +17,12 @@ from evenkeel.messages.broker_gateway import (
     BrokerPosition,
     CallTerminal,
     Cash,
+    CashKind,
+    CashMoved,
     CloseRequest,
     Deal,
     DealDone,
+    IntentSettled,
     OpenRequest,
     OrderOutcomeResolved,
     Outcome,
@@ -27,6 +30,8 @@ from evenkeel.messages.broker_gateway import (
     ReadTerminal,
     StopRequest,
     TerminalAnswered,
+    TerminalReadable,
+    TerminalUnreadable,
 )
 from evenkeel.messages.market import DailyBarsRead, DailyRange, Direction, Quote, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, Mode, ModeChanged
@@ -40,6 +45,7 @@ REQUEST = request_for(order())
 CLOSE = CloseRequest("EURUSD", 1001, Direction.BUY, 0)
 ACCOUNT = AccountRead(1_000_000, 1_000_000, 0, "USD", 2, 100)
 FILLED = Answer(Outcome.ACCEPTED, 1001, 110_010, 10, 10009, "request executed")
+WAITING = BrokerOrder(3003, "EURUSD", 1, Direction.BUY, 5, 109_000, 0, "")
 LOST = Answer(Outcome.UNKNOWN, detail="the reply was lost")
 
 
@@ -87,7 +93,7 @@ class ObedientBroker:
         return self.spec
 
     def quote(self, symbol: str) -> Quote | None:
-        return None
+        return Quote(0, 110_020, 110_030)
 
     def ticks(self, symbol: str, from_utc_ms: int) -> Sequence[Quote] | None:
         return None
@@ -307,6 +313,7 @@ def test_a_repeat_that_is_refused_settles_nothing(unknown):
         PositionsRead(1, (seen(),), 0),
         DealDone(deal_in()),
         OrderOutcomeResolved("EURUSD-1", "EURUSD", Direction.BUY, 1, order().lineage),
+        IntentSettled(1),
     ],
 )
 def test_a_reading_a_deal_or_the_gateway_s_conclusion_frees_it(unknown, settling):
@@ -427,11 +434,70 @@ def test_deals_come_before_the_positions_that_they_explain(room):
     assert room.hear(ReadTerminal(1)) == [DealDone(deal_in()), PositionsRead(1, (seen(),), 5001)]
 
 
-@pytest.mark.parametrize("unreadable", ["held", "history"])
+@pytest.mark.parametrize("unreadable", ["held", "history", "waiting"])
 def test_what_cannot_be_read_says_nothing_at_all(room, unreadable):
     room.broker.history, room.broker.held = [deal_in()], [seen()]
     setattr(room.broker, unreadable, None)
     assert room.hear(ReadTerminal(1)) == []
+
+
+def test_a_deal_that_the_history_shows_late_is_told_by_the_next_reading_once(room):
+    room.broker.history = [deal_in(deal_ticket=5009)]
+    room.hear(ReadTerminal(1))
+    late = deal_in(deal_ticket=5007)
+    room.broker.history = [late, *room.broker.history]
+    assert room.hear(ReadTerminal(2)) == [DealDone(late), PositionsRead(2, (), 5009)]
+    assert room.hear(ReadTerminal(3)) == [PositionsRead(3, (), 5009)]
+
+
+def test_what_is_no_trade_is_told_as_cash_in_the_order_of_the_history(room):
+    charge = Cash(5004, CashKind.CHARGE, -20_00, "data feed", 0)
+    room.broker.history, room.broker.lines = [deal_in(deal_ticket=5003), deal_in(deal_ticket=5005)], [charge]
+    said = room.hear(ReadTerminal(1))
+    assert [type(message) for message in said] == [DealDone, CashMoved, DealDone, PositionsRead]
+    assert said[1] == CashMoved(charge)
+
+
+def test_a_reading_tells_of_orders_that_wait_at_the_broker(room):
+    room.broker.waiting = [WAITING]
+    assert room.poll(after_ms=5_000) == [PositionsRead(0, (), 0, (WAITING,))]
+    assert room.poll(after_ms=5_000) == []
+
+
+def test_a_reading_that_shows_nothing_new_is_said_once_a_minute_all_the_same(room):
+    assert [room.poll(after_ms=5_000) for _ in range(12)] == [[]] * 11 + [[PositionsRead(0, (), 0)]]
+
+
+def test_a_short_silence_of_the_terminal_is_nothing_to_say(room):
+    room.broker.held = None
+    assert room.poll(after_ms=5_000) + room.poll(after_ms=5_000) == []
+    room.broker.held = ()
+    assert room.poll(after_ms=5_000) == []
+
+
+def test_a_long_silence_of_the_terminal_is_said_once_and_its_end_before_the_first_reading(room):
+    room.broker.held = None
+    assert [room.poll(after_ms=5_000) for _ in range(5)] == [[], [], [TerminalUnreadable(10_000)], [], []]
+    room.broker.held = [seen()]
+    assert room.poll(after_ms=5_000) == [TerminalReadable(25_000), PositionsRead(0, (seen(),), 0)]
+    assert room.poll(after_ms=5_000) == []
+
+
+def test_the_account_is_told_with_a_reading_when_it_is_asked_for(room):
+    assert room.hear(ReadTerminal(1, with_account=True)) == [PositionsRead(1, (), 0), ACCOUNT]
+
+
+def test_the_account_is_told_again_after_each_line_of_the_history(room):
+    room.broker.lines = [Cash(5004, CashKind.CREDIT, 100, "", 0)]
+    assert room.poll(after_ms=5_000) == [CashMoved(room.broker.lines[0])]
+    assert room.poll(after_ms=5_000) == [ACCOUNT]
+
+
+@pytest.mark.parametrize("code, has_quote", [(10004, True), (10020, True), (10021, True), (10006, False), (10018, False)])
+def test_an_open_that_was_refused_for_its_price_comes_back_with_the_price_of_now(room, code, has_quote):
+    room.broker.answer = Answer(Outcome.REJECTED, code=code)
+    (answered,) = room.hear(open_call())
+    assert answered.quote == (Quote(0, 110_020, 110_030) if has_quote else None)
 
 
 def test_it_looks_by_itself_every_five_seconds_and_says_only_changes(room):
