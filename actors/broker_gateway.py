@@ -54,7 +54,7 @@ from evenkeel.rules.order_intents import (
     lock_refusal,
     request_for,
 )
-from evenkeel.rules.readings import READINGS_TO_CONCLUDE, concluded
+from evenkeel.rules.readings import READINGS_TO_CONCLUDE, concluded, lacks_others
 from evenkeel.rules.reconciliation import differences
 
 NAME: Final = "broker_gateway"
@@ -64,8 +64,9 @@ STOP_FAILURES_MAX: Final = 2
 
 class BrokerGatewayState(msgspec.Struct):
     """`intents` counts what was ever sent, so that no magic is used twice. `equal_readings` counts readings that match
-    what we believe, `disagreement` is what does not; `read_utc_ms` is when the last one was counted. `deal_ticket` is the
-    newest line of the history that was counted, `recent_deals` the last ones before it."""
+    what we believe, `disagreement` is what does not; `read_utc_ms` is when the last one was counted, `uncounted` that one
+    since then came too soon to prove what it lacks. `deal_ticket` is the newest line of the history that was counted,
+    `recent_deals` the last ones before it."""
 
     installation: int = 0
     intents: int = 0
@@ -76,6 +77,7 @@ class BrokerGatewayState(msgspec.Struct):
     equal_readings: int = 0
     disagreement: str = ""
     read_utc_ms: int | None = None
+    uncounted: bool = False
     deal_ticket: int = 0
     recent_deals: list[int] = []
     money: MoneyBook = msgspec.field(default_factory=MoneyBook)
@@ -360,7 +362,7 @@ class BrokerGateway:
         agreed yet."""
         book = self.state.book
         lives = [intent.life for intent in book.opens.values()] + [intent.life for intent in book.closes.values()]
-        unsettled = bool(book.foreign_unseen) or any(life is not Life.SENT for life in lives)
+        unsettled = self.state.uncounted or bool(book.foreign_unseen) or any(life is not Life.SENT for life in lives)
         unsettled = unsettled or bool(book.orders_unseen) or money.is_asked(self.state.money)
         unprotected = any(position.stop_failures for position in book.positions.values())
         return not self.state.guards.agreed or unsettled or unprotected
@@ -377,7 +379,7 @@ class BrokerGateway:
         """After a stretch in which nobody could look, agreement is earned anew: much may have happened."""
         if isinstance(message, TerminalReadable):
             return self._read_now(now_utc_ms)
-        return self._agree(["the terminal cannot be read"], 0)
+        return [*self._agree(["the terminal cannot be read"], 0), self._look_again(now_utc_ms)]
 
     def _read(self, reading: PositionsRead, now_utc_ms: int) -> Sequence[Message]:
         """A complete reading. What it shows is believed at once; what it does not show, only when it is shown twice."""
@@ -391,9 +393,11 @@ class BrokerGateway:
                 said += self._held(broker_book.appear(book, seen, state.installation, self._plan))
             said += self._protect(seen)
         if state.read_utc_ms is None or now_utc_ms - state.read_utc_ms >= self._gap_ms:
-            state.read_utc_ms = now_utc_ms
+            state.read_utc_ms, state.uncounted = now_utc_ms, False
             said += self._held(concluded(book, reading))
             said += self._agree([*before, *self._unmanaged()], len(reading.positions))
+        else:
+            state.uncounted = state.uncounted or lacks_others(book, reading)
         if self._must_read():
             said.append(self._look_again(now_utc_ms))
         return said

@@ -18,10 +18,12 @@ CAPITAL: Final = frozenset({CashKind.BALANCE, CashKind.CREDIT, CashKind.CORRECTI
 
 class MoneyBook(msgspec.Struct):
     """`expected_cents` is the balance by the deals, None before the first reading of the account; `measured_cents` the last
-    reading. `unexplained_since_utc_ms`: when they began to differ, None while they do not; `said`: that it was said."""
+    reading, `difference_cents` by how much it was more. `unexplained_since_utc_ms`: since when, None while they agree; `said`:
+    that it was said."""
 
     expected_cents: int | None = None
     measured_cents: int = 0
+    difference_cents: int = 0
     unexplained_since_utc_ms: int | None = None
     said: bool = False
 
@@ -52,7 +54,8 @@ def account_read(book: MoneyBook, account: AccountRead, now_utc_ms: int, gap_ms:
     book.measured_cents = account.balance_cents
     if book.expected_cents is None:
         book.expected_cents = account.balance_cents
-    if book.expected_cents == account.balance_cents:
+    book.difference_cents = account.balance_cents - book.expected_cents
+    if not book.difference_cents:
         was_said, book.said, book.unexplained_since_utc_ms = book.said, False, None
         return [MoneyAgreed(account.balance_cents), HoldEnded(MONEY, ACCOUNT)] if was_said else []
     if book.unexplained_since_utc_ms is None:
@@ -72,5 +75,5 @@ def is_asked(book: MoneyBook) -> bool:
 def accept_measured(book: MoneyBook) -> None:
     """A person has looked: the balance is what it is."""
     if book.expected_cents is not None:
-        book.expected_cents = book.measured_cents
-    book.unexplained_since_utc_ms, book.said = None, False
+        book.expected_cents += book.difference_cents
+    book.difference_cents, book.unexplained_since_utc_ms, book.said = 0, None, False

@@ -23,6 +23,12 @@ def concluded(book: BrokerBook, reading: PositionsRead) -> list[Message]:
     return [*said, *_opens_absent(book, waiting), *_closes_failed(book, seen)]
 
 
+def lacks_others(book: BrokerBook, reading: PositionsRead) -> bool:
+    """A position or order of somebody else that we know of is not in it."""
+    gone = book.foreign.keys() - {position.ticket for position in reading.positions}
+    return bool(gone or book.foreign_orders.keys() - {order.ticket for order in reading.orders})
+
+
 def _opens_absent(book: BrokerBook, waiting: set[int]) -> list[Message]:
     """An unknown open whose order waits at the broker, or whose position is disputed, is not absent."""
     said: list[Message] = []

@@ -52,7 +52,8 @@ class SimulatedTerminal:
     the account survives our process: it is read back from that file, which may raise BookUnreadable. `terms` say more of a
     symbol than its spec does: swaps, sessions.
 
-    Every method may be called from any thread: one lock is held throughout.
+    Every method may be called from any thread: one lock is held throughout. `keeps_magic` and `keeps_comment` say what the
+    server leaves of the marks of an order that opens.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class SimulatedTerminal:
         keep_ticks: int = 20_000,
         terms: Mapping[str, SymbolTerms] = {},
     ) -> None:
+        self.keeps_magic = self.keeps_comment = True
         self._specs, self._daily, self._recorded_ticks = specs, daily, recorded_ticks
         account = AccountTerms(
             currency=currency,
@@ -255,13 +257,6 @@ class SimulatedTerminal:
         with self._lock:
             return self._book.operate(kind, cents, comment)
 
-    def marks_rewritten(self, ticket: int, *, magic: int | None = None, comment: str | None = None) -> None:
-        """The broker loses or rewrites what marks a position as somebody's. Raises KeyError when it is gone."""
-        with self._lock:
-            held = self._book.positions[ticket]
-            held.magic = held.magic if magic is None else magic
-            held.comment = held.comment if comment is None else comment
-
     def _send(
         self, call: Call, symbol: str, execute: Callable[[], Answer], *, late: Callable[[], Answer] | None = None
     ) -> Answer:
@@ -313,8 +308,8 @@ class SimulatedTerminal:
             tp_points=request.target_points,
             deviation=request.deviation_points,
             type=SIDES[request.direction],
-            magic=magic,
-            comment=comment_for(magic),
+            magic=magic if self.keeps_magic else 0,
+            comment=comment_for(magic) if self.keeps_comment else "by bridge 4",
         )
         return _answer(self._server.send(sent))
 

@@ -468,7 +468,8 @@ def test_a_foreign_position_is_never_touched(desk):
 
 
 def test_after_a_stretch_without_readings_agreement_is_earned_anew(held):
-    assert held.hear(TerminalUnreadable(10_000)) == [BrokerDisagreed("the terminal cannot be read")]
+    disagreed, _ = held.hear(TerminalUnreadable(10_000))
+    assert disagreed == BrokerDisagreed("the terminal cannot be read")
     assert denial(held.hear(order(symbol="GBPUSD")))[0] is DenialReason.UNRECONCILED
     assert kinds(held.hear(TerminalReadable(60_000))) == [ReadTerminal, SetTimer]
     assert held.read(seen()) == []
