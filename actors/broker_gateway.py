@@ -137,7 +137,7 @@ class BrokerGateway:
             case TerminalUnreadable() | TerminalReadable():
                 return self._readable(message, now_utc_ms)
             case AdoptPosition():
-                return self._adopt(message)
+                return self._adopt(message, now_utc_ms)
             case SymbolSpecified() | DailyBarsRead():
                 return self._terms(message)
             case TimerDue():
@@ -241,13 +241,15 @@ class BrokerGateway:
         order, book = intent.order, self.state.book
         match answer.outcome:
             case Outcome.ACCEPTED:
-                return broker_book.fill(
-                    book,
-                    intent,
-                    ticket=answer.ticket,
-                    price_points=answer.price_points or request_for(order).price_points,
-                    volume_steps=answer.volume_steps or order.volume_steps,
-                    opened_utc_ms=now_utc_ms,
+                return self._held(
+                    broker_book.fill(
+                        book,
+                        intent,
+                        ticket=answer.ticket,
+                        price_points=answer.price_points or request_for(order).price_points,
+                        volume_steps=answer.volume_steps or order.volume_steps,
+                        opened_utc_ms=now_utc_ms,
+                    )
                 )
             case Outcome.REJECTED:
                 broker_book.lapse(book, answer.intent_id)
@@ -287,7 +289,7 @@ class BrokerGateway:
         if position is None:
             return ()
         if answer.outcome is Outcome.ACCEPTED:
-            position.stop_failures = 0
+            position.stop_failures, position.held_stop_points = 0, position.broker_stop_points
             return ()
         position.stop_failures += 1
         said: list[Message] = [self._look_again(now_utc_ms)]
@@ -323,16 +325,17 @@ class BrokerGateway:
 
     # -- positions that came without an order ---------------------------------------------------------------------------
 
-    def _adopt(self, command: AdoptPosition) -> Sequence[Message]:
-        """A person's word makes a foreign position ours: its symbol's actor manages it from now on."""
+    def _adopt(self, command: AdoptPosition, now_utc_ms: int) -> Sequence[Message]:
+        """A person's word makes a foreign position ours: its symbol's actor manages it from now on, and the reading that is
+        asked for sees to its stop at the broker."""
         book, ticket = self.state.book, command.ticket
         seen = book.foreign.get(ticket)
         refusal = adoption_refusal(ticket, seen, book.positions, book.foreign_orders, self.state.specs, self._guards)
         if refusal is not None or seen is None:
             return [CommandRefused(command.command_id, refusal or "")]
         said = self._held(broker_book.adopt(book, seen, self._plan(seen)))
-        said += self._protect(seen)
-        return [*said, CommandDone(command.command_id, f"position {ticket} in {seen.symbol} is ours now")]
+        done = CommandDone(command.command_id, f"position {ticket} in {seen.symbol} is ours now")
+        return [*said, *self._read_now(now_utc_ms), done]
 
     def _plan(self, seen: BrokerPosition) -> Plan:
         return plan_for(self._config, seen, self.state.specs.get(seen.symbol), self.state.daily_atr_points.get(seen.symbol))
@@ -391,6 +394,8 @@ class BrokerGateway:
         for seen in reading.positions:
             if broker_book.is_news(book, seen):
                 said += self._held(broker_book.appear(book, seen, state.installation, self._plan))
+            elif seen.ticket in book.foreign:
+                book.foreign[seen.ticket] = seen  # its levels are nobody's news, but those of an adopted one are as they are
             said += self._protect(seen)
         if state.read_utc_ms is None or now_utc_ms - state.read_utc_ms >= self._gap_ms:
             state.read_utc_ms, state.uncounted = now_utc_ms, False

@@ -136,6 +136,7 @@ def adopt(book: BrokerBook, seen: BrokerPosition, plan: Plan) -> list[Message]:
         reserved_cents=0,
         opened_utc_ms=seen.opened_utc_ms,
         lineage=Lineage(origin="adopted", strategy=""),
+        held_stop_points=seen.stop_points,
         broker_target_points=seen.target_points,
     )
     return [_opened(position, adopted=True, late=False), *ended]

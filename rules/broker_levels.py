@@ -10,15 +10,15 @@ from evenkeel.rules.reconciliation import Believed
 
 
 def moved(position: Believed, seen: BrokerPosition) -> LevelsMoved | None:
-    """Somebody changed a level since the last reading: take in what is kept, and say so. Once for each change."""
-    kept = not is_unprotected(position, seen)
-    before = (position.person_stop_points or position.broker_stop_points, position.broker_target_points)
-    now = (seen.stop_points, seen.target_points)
-    position.broker_target_points = seen.target_points
-    if kept:
-        position.person_stop_points = seen.stop_points if seen.stop_points != position.broker_stop_points else 0
-    if now == before or (not kept and position.stop_failures):
+    """Take in what the broker holds; what somebody changed since the last reading is said once. A stop that is back where we
+    want it is nothing to say."""
+    before = position.broker_stop_points if position.held_stop_points is None else position.held_stop_points
+    stop_moved = seen.stop_points not in (before, position.broker_stop_points)
+    target_moved = seen.target_points != position.broker_target_points
+    position.held_stop_points, position.broker_target_points = seen.stop_points, seen.target_points
+    if not stop_moved and not target_moved:
         return None
+    kept = not is_unprotected(position, seen)
     return LevelsMoved(seen.ticket, seen.symbol, seen.spec_id, seen.stop_points, seen.target_points, kept)
 
 

@@ -12,8 +12,8 @@ from evenkeel.messages.position import ClosedBy, ExitReason
 
 class Believed(msgspec.Struct):
     """A position of ours as we believe it to be; money accumulates from its deals. `stop_points` and `target_points` are
-    the app's levels at the entry, `broker_stop_points` our level at the broker (0: none by name), which a person may only
-    have moved nearer, to `person_stop_points` (0: it is ours). `broker_target_points` is a person's. `priced_steps` is the
+    the app's levels at the entry, `broker_stop_points` our level at the broker (0: none by name); `held_stop_points` is what
+    the last reading showed there (None: no reading yet), `broker_target_points` a person's target. `priced_steps` is the
     volume of its opening deals, `priced_point_steps` the sum of their price times volume; `asked` why we last asked for
     a close that no deal has fulfilled."""
 
@@ -37,7 +37,7 @@ class Believed(msgspec.Struct):
     profit_cents: int = 0
     commission_cents: int = 0
     swap_cents: int = 0
-    person_stop_points: int = 0
+    held_stop_points: int | None = None
     broker_target_points: int = 0
 
 
@@ -62,7 +62,7 @@ def cause_of_close(deal: Deal, position: Believed, asked: ExitReason | None) -> 
     match deal.reason:
         case DealReason.EXPERT | DealReason.OTHER:
             return (asked, ClosedBy.APP) if asked is not None else (ExitReason.UNEXPLAINED, ClosedBy.BROKER)
-        case DealReason.STOP if position.person_stop_points:
+        case DealReason.STOP if position.held_stop_points not in (None, 0, position.broker_stop_points):
             return ExitReason.PERSON, ClosedBy.PERSON
         case DealReason.STOP:
             at_app_stop = position.broker_stop_points == position.stop_points

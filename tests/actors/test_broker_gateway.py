@@ -549,20 +549,21 @@ def stranger(desk: Desk) -> Desk:
 
 
 def test_a_person_s_word_makes_a_foreign_position_ours_with_a_plan_and_a_stop_at_the_broker(stranger):
-    taken, moved, call, done = stranger.hear(AdoptPosition("a", "me", 2002))
+    taken, look, _, done = stranger.hear(AdoptPosition("a", "me", 2002))
     assert (taken.ticket, taken.adopted, taken.stop_points, taken.broker_stop_points) == (2002, True, 109_960, 109_660)
-    assert moved == LevelsMoved(2002, "EURUSD", 1, 0, 0, kept=False)
-    assert call.request == StopRequest("EURUSD", 2002, 109_660, 0)
+    assert isinstance(look, ReadTerminal)
     assert done == CommandDone("a", "position 2002 in EURUSD is ours now")
+    (call,) = stranger.read(seen(2002, magic=0, stop_points=0))
+    assert call.request == StopRequest("EURUSD", 2002, 109_660, 0)
     assert kinds(stranger.hear(ClosePosition(2002, "EURUSD", 0, ExitReason.OPERATOR, 1))) == [CallTerminal]
     assert kinds(stranger.hear(order(Direction.SELL))) == [CallTerminal]
 
 
 def test_an_adopted_position_keeps_a_stop_that_is_nearer_than_ours(stranger):
-    stranger.read(seen(2003, magic=0, stop_points=109_900))
-    said = stranger.hear(AdoptPosition("a", "me", 2003))
-    assert CallTerminal not in kinds(said)
-    assert LevelsMoved(2003, "EURUSD", 1, 109_900, 0, kept=True) in said
+    near = seen(2002, magic=0, stop_points=109_900)
+    stranger.hear(AdoptPosition("a", "me", 2002))
+    assert stranger.read(near) == [LevelsMoved(2002, "EURUSD", 1, 109_900, 0, kept=True)]
+    assert stranger.read(near) == []
 
 
 def test_what_the_broker_does_not_show_cannot_be_adopted(stranger):

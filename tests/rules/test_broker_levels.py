@@ -36,14 +36,13 @@ def test_a_stop_that_was_tightened_is_kept_and_said_once():
     tight = seen(stop_points=109_900)
     assert broker_levels.moved(position, tight) == LevelsMoved(1001, "EURUSD", 1, 109_900, 0, kept=True)
     assert broker_levels.moved(position, tight) is None
-    assert (position.person_stop_points, position.broker_stop_points) == (109_900, 109_660)
+    assert (position.held_stop_points, position.broker_stop_points) == (109_900, 109_660)
 
 
-def test_a_stop_that_is_moved_back_to_ours_is_ours_again():
+def test_a_stop_that_is_back_where_we_want_it_is_nothing_to_say():
     position = ours()
     broker_levels.moved(position, seen(stop_points=109_900))
-    assert broker_levels.moved(position, seen()) == LevelsMoved(1001, "EURUSD", 1, 109_660, 0, kept=True)
-    assert position.person_stop_points == 0
+    assert broker_levels.moved(position, seen()) is None
 
 
 def test_a_target_is_the_person_s_own_affair():
@@ -58,6 +57,7 @@ def test_a_stop_that_was_widened_is_not_kept():
     broker_levels.moved(position, seen(stop_points=109_900))
     moved = broker_levels.moved(position, seen(stop_points=109_000))
     assert moved == LevelsMoved(1001, "EURUSD", 1, 109_000, 0, kept=False)
+    assert broker_levels.moved(position, seen(stop_points=109_000)) is None
 
 
 def test_levels_that_nobody_touched_are_nothing_to_say():
