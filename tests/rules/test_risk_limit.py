@@ -1,6 +1,9 @@
+import msgspec
 import pytest
 
 from evenkeel.config.schema import DEMO, PERSONAL, PLAIN, PROP, DrawdownConfig
+from evenkeel.messages.entry import EntryProposed, Lineage
+from evenkeel.messages.market import Direction, Quote
 from evenkeel.rules.risk_limit import (
     DrawdownStep,
     EquityMarks,
@@ -9,11 +12,13 @@ from evenkeel.rules.risk_limit import (
     at_day_start,
     day_counted,
     drawdown_reached,
+    expiry_utc_ms,
     fall_reached,
     hour_end_utc_ms,
     needs_equity,
     rearmed,
     sampled,
+    shifted,
     size_ppm,
     trade_counted,
     trades_in_hour,
@@ -35,6 +40,22 @@ def test_the_first_sample_is_base_and_peak():
 
 def test_the_peak_rises_and_the_base_stays():
     assert marks_of(100, 120, 90) == EquityMarks(90, 100, 120)
+
+
+def test_capital_moves_every_mark_alike_and_so_no_fall():
+    assert shifted(marks_of(100, 120, 90), 50) == EquityMarks(140, 150, 170)
+    assert shifted(EquityMarks(), 50) == EquityMarks()
+
+
+@pytest.mark.parametrize(
+    "expiry_s, first_expires_utc_ms, expires_utc_ms", [(3.0, 0, 4_000), (3.0, 2_500, 2_500), (3.0, 9_000, 4_000), ("off", 0, 0)]
+)
+def test_another_try_lives_no_longer_than_the_first(expiry_s, first_expires_utc_ms, expires_utc_ms):
+    limits = msgspec.structs.replace(PERSONAL, intent_expiry_s=expiry_s)
+    proposal = EntryProposed(
+        "p", "EURUSD", 1, Direction.BUY, Quote(0, 1, 2), 50, 0, 10, Lineage("", ""), expires_utc_ms=first_expires_utc_ms
+    )
+    assert expiry_utc_ms(limits, proposal, 1_000) == expires_utc_ms
 
 
 def test_a_day_starts_at_the_last_sample_or_the_first_to_come():

@@ -13,7 +13,7 @@ from evenkeel.adapters.mt5.translate import Trading, Untranslatable
 from evenkeel.adapters.simulated.account_file import COMMON_SYMBOLS, default_account
 from evenkeel.adapters.simulated.api import MetaTrader5Like
 from evenkeel.adapters.simulated.server.terms import AccountTerms, SymbolTerms
-from evenkeel.messages.broker_gateway import CloseRequest, OpenRequest, Outcome, StopRequest
+from evenkeel.messages.broker_gateway import Cash, CashKind, CloseRequest, OpenRequest, Outcome, StopRequest
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec
 from evenkeel.runtime.clock import ManualClock
 
@@ -201,3 +201,42 @@ def test_a_symbol_whose_tick_is_worth_nothing_is_refused() -> None:
     unexchanged = msgspec.structs.replace(COMMON_SYMBOLS["EURUSD"], name="EURXXX", currency_profit="XXX")
     with pytest.raises(Untranslatable, match="nothing can be sized"):
         spec_of(info_of(AccountTerms(), unexchanged))
+
+
+class Line:
+    """A row of the history as the package shows it."""
+
+    def __init__(self, **fields: object) -> None:
+        self.ticket, self.symbol, self.comment, self.type = 5, "", "by hand", mt5.DEAL_TYPE_BALANCE
+        self.profit = self.commission = self.swap = self.fee = 0.0
+        self.__dict__.update(fields)
+
+
+CASH_KINDS = {
+    (2, "", CashKind.BALANCE),
+    (3, "", CashKind.CREDIT),
+    (4, "", CashKind.CHARGE),
+    (5, "", CashKind.CORRECTION),
+    (6, "", CashKind.BONUS),
+    *((commission, "", CashKind.COMMISSION) for commission in (7, 8, 9, 10, 11)),
+    (12, "", CashKind.INTEREST),
+    (13, "EURUSD", CashKind.CANCELED),
+    (14, "EURUSD", CashKind.CANCELED),
+    (15, "EURUSD", CashKind.DIVIDEND),
+    (16, "EURUSD", CashKind.DIVIDEND),
+    (17, "EURUSD", CashKind.TAX),
+    (18, "", CashKind.OTHER),
+    (0, "XAUUSD", CashKind.UNKNOWN_SYMBOL),
+    (1, "XAUUSD", CashKind.UNKNOWN_SYMBOL),
+}
+
+
+@pytest.mark.parametrize("deal_type, symbol, kind", sorted(CASH_KINDS))
+def test_every_line_that_is_no_trade_we_know_is_cash_with_all_of_its_money(deal_type: int, symbol: str, kind: CashKind) -> None:
+    row = Line(type=deal_type, symbol=symbol, profit=10.0, commission=-1.25, swap=-0.5, fee=-0.25)
+    assert translate.cash_of(row, currency_digits=2, time_utc_ms=7) == Cash(5, kind, 800, "by hand", 7)
+
+
+def test_only_what_bought_or_sold_is_a_trade() -> None:
+    assert [kind for kind in range(20) if translate.is_trade(Line(type=kind, symbol="EURUSD"))] == [0, 1]
+    assert not translate.is_trade(Line(type=0))
