@@ -43,7 +43,7 @@ from evenkeel.rules.broker_book import BrokerBook
 from evenkeel.rules.catastrophe_stop import daily_atr_points
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.guard_table import GuardTable
-from evenkeel.rules.magic import NUMBER_MAX, OPENS_NUMBER_MAX, RESTORED_JUMP, is_ours, magic_for, magic_in, number_of
+from evenkeel.rules.magic import NUMBER_MAX, OPENS_NUMBER_MAX, RESTORED_JUMP, magic_for
 from evenkeel.rules.money import MoneyBook
 from evenkeel.rules.order_intents import (
     POSITION_GONE,
@@ -54,8 +54,9 @@ from evenkeel.rules.order_intents import (
     lock_refusal,
     request_for,
 )
-from evenkeel.rules.readings import READINGS_TO_CONCLUDE, concluded, lacks_others
-from evenkeel.rules.reconciliation import differences
+from evenkeel.rules.readings import READINGS_TO_CONCLUDE, concluded, is_unsettled, lacks_others
+from evenkeel.rules.reconciliation import differences, unmanaged
+from evenkeel.rules.witnesses import Marked, highest_number
 
 NAME: Final = "broker_gateway"
 READING_TIMER: Final = "reading"
@@ -219,12 +220,9 @@ class BrokerGateway:
         self.state.intents += 1
         return self.state.intents, magic_for(self.state.installation, min(self.state.intents, NUMBER_MAX))
 
-    def _lift(self, marks: Iterable[tuple[int, str]]) -> None:
+    def _lift(self, shown: Iterable[Marked]) -> None:
         """A number of ours that the broker shows was used, whether or not it is remembered here."""
-        for magic, comment in marks:
-            for one in (magic, magic_in(comment)):
-                if is_ours(one, self.state.installation) and one != magic_for(self.state.installation, NUMBER_MAX):
-                    self.state.intents = max(self.state.intents, number_of(one))
+        self.state.intents = max(self.state.intents, highest_number(shown, self.state.installation))
 
     def _answered(self, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
         """An answer to an intent that a deal or a reading resolved before says nothing new."""
@@ -307,7 +305,7 @@ class BrokerGateway:
         money.book_money(state.money, moved)
         if isinstance(line, CashMoved):
             return ()
-        self._lift([(line.deal.magic, line.deal.comment)])
+        self._lift([line.deal])
         match line.deal.entry:
             case DealEntry.IN:
                 return self._held(broker_book.deal_in(state.book, line.deal, state.installation, self._plan))
@@ -361,14 +359,9 @@ class BrokerGateway:
     # -- readings -------------------------------------------------------------------------------------------------------
 
     def _must_read(self) -> bool:
-        """Something is open that only the broker's records can settle, a stop is not where it belongs, or we have not
-        agreed yet."""
-        book = self.state.book
-        lives = [intent.life for intent in book.opens.values()] + [intent.life for intent in book.closes.values()]
-        unsettled = self.state.uncounted or bool(book.foreign_unseen) or any(life is not Life.SENT for life in lives)
-        unsettled = unsettled or bool(book.orders_unseen) or money.is_asked(self.state.money)
-        unprotected = any(position.stop_failures for position in book.positions.values())
-        return not self.state.guards.agreed or unsettled or unprotected
+        """Something is open that only the broker's records can settle, or we have not agreed yet."""
+        state = self.state
+        return not state.guards.agreed or state.uncounted or is_unsettled(state.book) or money.is_asked(state.money)
 
     def _read_now(self, now_utc_ms: int) -> list[Message]:
         self.state.readings += 1
@@ -388,8 +381,7 @@ class BrokerGateway:
         """A complete reading. What it shows is believed at once; what it does not show, only when it is shown twice."""
         state, book = self.state, self.state.book
         before = differences(book.positions, book.foreign, reading.positions)
-        self._lift((position.magic, position.comment) for position in reading.positions)
-        self._lift((order.magic, order.comment) for order in reading.orders)
+        self._lift((*reading.positions, *reading.orders))
         said = broker_book.orders_seen(book, reading.orders, state.installation)
         for seen in reading.positions:
             if broker_book.is_news(book, seen):
@@ -400,7 +392,7 @@ class BrokerGateway:
         if state.read_utc_ms is None or now_utc_ms - state.read_utc_ms >= self._gap_ms:
             state.read_utc_ms, state.uncounted = now_utc_ms, False
             said += self._held(concluded(book, reading))
-            said += self._agree([*before, *self._unmanaged()], len(reading.positions))
+            said += self._agree([*before, *unmanaged(book.positions, self._guards)], len(reading.positions))
         else:
             state.uncounted = state.uncounted or lacks_others(book, reading)
         if self._must_read():
@@ -424,12 +416,6 @@ class BrokerGateway:
         book.stops[intent_id] = StopIntent(seen.ticket, seen.symbol)
         request = StopRequest(seen.symbol, seen.ticket, position.broker_stop_points, seen.target_points)
         return [*said, CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)]
-
-    def _unmanaged(self) -> list[str]:
-        """Positions of ours in symbols that have no actor any more: their stop at the broker is all that they have."""
-        positions = self.state.book.positions.values()
-        left = [position for position in positions if f"position/{position.symbol}" not in self._guards]
-        return [f"position {position.ticket} in {position.symbol} has nobody who manages it" for position in left]
 
     def _agree(self, found: list[str], positions: int) -> list[Message]:
         """Count readings in a row that match; an unknown order is no mismatch, its own locks hold."""

@@ -64,7 +64,9 @@ class Broker(Protocol):
 
     def account(self) -> AccountRead | None: ...
 
-    def symbol(self, name: str) -> SymbolSpec | None: ...
+    def symbol(self, name: str) -> SymbolSpec | None:
+        """Its terms; digits and steps stay what they were while something is open in it."""
+        ...
 
     def quote(self, symbol: str) -> Quote | None:
         """The newest quote."""

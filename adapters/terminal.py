@@ -192,12 +192,11 @@ class TerminalEdge:
         return said
 
     def _to_ask(self) -> list[str]:
-        """Whose terms are unknown, and now and then all those in which nothing is held: an exposed symbol keeps its terms."""
+        """Whose terms are unknown, and now and then all: the broker keeps the units of a symbol in which something is open."""
         if self._monotonic_ns() - self._terms_ns < TERMS_EVERY_NS:
             return [name for name in self._symbols if name not in self.state.specs]
         self._terms_ns = self._monotonic_ns()
-        held = {position.symbol for position in self.state.positions or ()}
-        return [name for name in self._symbols if name not in held]
+        return list(self._symbols)
 
     def close(self) -> None:
         """The broker belongs to whoever made it."""

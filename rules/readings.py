@@ -23,6 +23,15 @@ def concluded(book: BrokerBook, reading: PositionsRead) -> list[Message]:
     return [*said, *_opens_absent(book, waiting), *_closes_failed(book, seen)]
 
 
+def is_unsettled(book: BrokerBook) -> bool:
+    """Something that only another reading can settle: an order or a close without an end, somebody else's position or order
+    that was missing once, a stop that is not where it belongs."""
+    lives = [intent.life for intent in book.opens.values()] + [intent.life for intent in book.closes.values()]
+    if any(life is not Life.SENT for life in lives) or book.foreign_unseen or book.orders_unseen:
+        return True
+    return any(position.stop_failures for position in book.positions.values())
+
+
 def lacks_others(book: BrokerBook, reading: PositionsRead) -> bool:
     """A position or order of somebody else that we know of is not in it."""
     gone = book.foreign.keys() - {position.ticket for position in reading.positions}

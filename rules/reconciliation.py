@@ -1,6 +1,6 @@
 """What we believe about the broker, held against what the broker says. The broker is the truth for what exists."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
@@ -55,6 +55,12 @@ def differences(
         elif ticket not in foreign:
             said.append(f"position {ticket} is unknown here")
     return said
+
+
+def unmanaged(believed: Mapping[int, Believed], children: Container[str]) -> list[str]:
+    """Positions of ours in symbols that have no actor any more: their stop at the broker is all that they have."""
+    left = [position for position in believed.values() if f"position/{position.symbol}" not in children]
+    return [f"position {position.ticket} in {position.symbol} has nobody who manages it" for position in left]
 
 
 def cause_of_close(deal: Deal, position: Believed, asked: ExitReason | None) -> tuple[ExitReason, ClosedBy]:

@@ -7,14 +7,17 @@ without an outcome fits. Who answers to neither is foreign. Witnesses that contr
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from evenkeel.messages.broker_gateway import BrokerPosition, DealReason
-from evenkeel.rules.magic import is_ours, magic_in, number_of
+from evenkeel.messages.broker_gateway import BrokerOrder, BrokerPosition, Deal, DealReason
+from evenkeel.rules.magic import OPENS_NUMBER_MAX, is_ours, magic_in, number_of
 from evenkeel.rules.order_intents import OpenIntent
 
 WINDOW_BEFORE_MS: Final = 5_000
 """A broker's clock may be so far behind ours."""
 WINDOW_AFTER_MS: Final = 180_000
 """A request that was held up on its way was filled so long after it left (reliability F3)."""
+
+
+Marked = BrokerPosition | BrokerOrder | Deal
 
 
 class Verdict(NamedTuple):
@@ -46,6 +49,13 @@ def verdict(position: BrokerPosition, intents: Sequence[OpenIntent], installatio
     if contradiction:
         return Verdict(disputed=contradiction, intent_ids=(number_of(magic),))
     return Verdict(intent)
+
+
+def highest_number(shown: Iterable[Marked], installation: int) -> int:
+    """The highest number of an open of ours in what the broker shows, by magic or comment; 0 where there is none."""
+    marks = (mark for one in shown for mark in (one.magic, magic_in(one.comment)))
+    numbers = (number_of(mark) for mark in marks if is_ours(mark, installation))
+    return max((number for number in numbers if number <= OPENS_NUMBER_MAX), default=0)
 
 
 def _by_shape(position: BrokerPosition, intents: Iterable[OpenIntent]) -> Verdict:

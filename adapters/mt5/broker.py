@@ -96,6 +96,7 @@ class Mt5Broker:
         self._last_spec_id = max((spec.spec_id for spec in self._specs.values()), default=0)
         self._tried_s: float | None = None
         self._foreign: set[str] = set()
+        self._between_units: set[str] = set()
         self.identity: Identity | None = None
         self.refusal: str | None = "not connected yet"
 
@@ -155,6 +156,8 @@ class Mt5Broker:
                 sent = translate.open_request(request, magic, spec, trading)
             except Untranslatable as error:
                 logger.error("{} cannot be traded: {}", request.symbol, error)
+                return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
+            if request.symbol in self._between_units:
                 return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
             if self._foreign:
                 return Answer(Outcome.VOID, detail=DenialReason.UNRECONCILED.value)  # what is exposed there nobody can tell
@@ -340,7 +343,11 @@ class Mt5Broker:
 
     @readable
     def symbol(self, name: str) -> SymbolSpec | None:
-        """The terms as they are now; another number where they differ from those before."""
+        """The terms as they are now; another number where they differ from those before.
+
+        While something is open in a symbol its prices and volumes keep their units: new digits or steps are taken up when it is
+        flat, and nothing is opened there until then.
+        """
         with self._lock:
             if self.identity is None:
                 return None
@@ -363,12 +370,24 @@ class Mt5Broker:
             self._trading[name] = Trading(info.trade_exemode, info.filling_mode)
             known = self._specs.get(name)
             if known is not None and _same_terms(known, spec):
+                self._between_units.discard(name)
                 return known
+            if known is not None and not _same_units(known, spec) and self._is_exposed(name):
+                if name not in self._between_units:
+                    logger.error("{} changed digits or volume steps while something is open in it: nothing new there", name)
+                self._between_units.add(name)
+                return known
+            self._between_units.discard(name)
             self._last_spec_id += 1
             self._specs[name] = spec
             if self._spec_store is not None:  # numbers stay the same for ever: the journal speaks of them
                 write_durably(self._spec_store, msgspec.json.encode(self._specs))
             return spec
+
+    def _is_exposed(self, name: str) -> bool:
+        """Something is open in it, or nobody can tell."""
+        rows = self._package.positions_get(symbol=name)
+        return rows is None or rows is False or bool(rows)
 
     def _terms_of(self, name: str) -> SymbolSpec | None:
         return self._specs[name] if name in self._specs and name in self._trading else self.symbol(name)
@@ -462,6 +481,11 @@ def _read_specs(store: Path | None) -> dict[str, SymbolSpec]:
     if store is None or not store.exists():
         return {}
     return msgspec.json.decode(store.read_bytes(), type=dict[str, SymbolSpec])
+
+
+def _same_units(known: SymbolSpec, now: SymbolSpec) -> bool:
+    """A point and a step are worth what they were in price and volume."""
+    return (known.digits, known.steps_per_lot) == (now.digits, now.steps_per_lot)
 
 
 def _same_terms(known: SymbolSpec, now: SymbolSpec) -> bool:

@@ -515,6 +515,14 @@ def test_the_account_is_read_only_when_no_deal_came_in_between(room):
     assert room.poll(after_ms=5_000) == [room.broker.money]
 
 
+def test_terms_that_change_are_said_within_a_minute_also_of_a_symbol_in_which_something_is_open(room):
+    room.broker.held = [seen()]
+    room.poll(after_ms=5_000)
+    room.broker.spec = msgspec.structs.replace(SPEC, spec_id=2, stops_level_points=30)
+    said = [message for _ in range(12) for message in room.poll(after_ms=5_000)]
+    assert [message for message in said if isinstance(message, SymbolSpecified)] == [SymbolSpecified(room.broker.spec)]
+
+
 def test_terms_are_said_at_the_start_and_asked_for_again_while_there_are_none(room):
     room.broker.spec, room.edge = None, room.make()
     assert SymbolSpecified not in [type(message) for message in room.resume()]

@@ -407,6 +407,37 @@ def test_what_is_no_trade_is_cash_and_all_lines_together_are_the_balance(tmp_pat
     assert [one.deal_ticket for one in broker.cash(cash[1].deal_ticket) or ()] == [one.deal_ticket for one in cash[2:]]
 
 
+def test_digits_that_change_while_something_is_open_are_taken_up_when_it_is_flat(tmp_path: Path, clock: Ahead) -> None:
+    broker, package = connected(tmp_path, clock)
+    ticket = opened(Stage(broker, clock.pass_s, package, SYMBOL))
+    before, request = broker.symbol(SYMBOL), opening(Stage(broker, clock.pass_s, package, SYMBOL))
+    assert before is not None
+    told = package.symbol_info(SYMBOL)
+
+    class Rounded:
+        """As before, with a digit less."""
+
+        digits, trade_tick_size = before.digits - 1, told.trade_tick_size * 10
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(told, name)
+
+    class OtherDigits:
+        def __getattr__(self, name: str) -> object:
+            return (lambda name: Rounded()) if name == "symbol_info" else getattr(package, name)
+
+    broker._package = OtherDigits()
+    assert broker.symbol(SYMBOL) == before
+    answer = broker.open_position(request, 78, intent_id=2)
+    assert (answer.outcome, answer.detail) == (Outcome.VOID, "spec_unknown")
+    (held,) = broker.positions() or ()
+    close = CloseRequest(SYMBOL, ticket, Direction.BUY, 0)
+    assert broker.close_position(close, held.volume_steps, 79).outcome is Outcome.ACCEPTED
+    after = broker.symbol(SYMBOL)
+    assert after is not None
+    assert (after.digits, after.spec_id) == (before.digits - 1, before.spec_id + 1)
+
+
 def test_orders_that_wait_are_shown_with_their_side_volume_and_price(tmp_path: Path, clock: Ahead) -> None:
     broker, package = connected(tmp_path, clock)
     assert broker.orders() == []
