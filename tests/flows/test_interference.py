@@ -7,7 +7,8 @@ The rules are those of ARCHITECTURE "When a person interferes". The stage has a 
 from typing import Any
 
 import pytest
-from stage import BUY, CONFIG, READINGS_AT_START, SELL, SPECS, Stage, blind, fault, held
+from builders import Scene, messages_of, sabotaged
+from stage import BUY, CONFIG, READINGS_AT_START, SELL, Stage, blind, fault, held
 
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.simulated.faults import Call, FaultKind
@@ -309,13 +310,43 @@ def test_a_person_s_trade_in_the_dark_is_seen_before_anything_is_opened() -> Non
     assert stage.last(OrderDenied).reason is DenialReason.FOREIGN_OPPOSITE
 
 
-def test_every_message_of_these_stories_can_be_told_again_by_a_restarted_gateway() -> None:
-    stage = Stage()
-    ticket = stage.scene.terminal.person_opens("EURUSD", BUY, 5)
-    stage.scene.terminal.person_places(pending())
-    stage.scene.terminal.person_moves_cash(mt5.DEAL_TYPE_BALANCE, 100)
+# Restarts
+
+
+def interfered(**changes: Any) -> Scene:
+    """A person trades, orders, adopts, drags and deposits; a reply and the marks of an order are lost; nobody can look."""
+    stage = Stage(fault(FaultKind.LOST_AFTER, Call.OPEN), *blind(READINGS_AT_START + 4, 7), **changes)
+    terminal = stage.scene.terminal
+    ticket = terminal.person_opens("EURUSD", BUY, 5)
+    terminal.person_places(pending())
+    terminal.person_moves_cash(mt5.DEAL_TYPE_BALANCE, 100)
     look_at_all(stage)
     stage.tell(AdoptPosition("a", "me", ticket))
-    gateway: Any = stage.scene.host.child("broker_gateway").state
-    assert (list(gateway.book.positions), list(gateway.book.foreign), gateway.money.expected_cents) == ([ticket], [], 1_000_100)
-    assert SPECS.keys() == gateway.specs.keys()
+    terminal.person_sets_levels(ticket, 109_980)
+    stage.look()
+    stage.wait(12)
+    stage.look()
+    stage.wait(30)
+    terminal.keeps_magic = terminal.keeps_comment = False
+    stage.quote(110_000, "GBPUSD")
+    stage.signal(symbol="GBPUSD")
+    terminal.books.balance_cents += 7
+    look_at_all(stage)
+    stage.wait(10)
+    stage.quote(109_880)
+    stage.look()
+    stage.wait(10)
+    return stage.scene
+
+
+def test_the_story_of_these_restarts_has_what_it_promises() -> None:
+    said = interfered().said()
+    wanted = {CashMoved, ForeignOrderSeen, LevelsMoved, TerminalUnreadable, TerminalReadable, IntentSettled, MoneyDisagreed}
+    assert wanted <= {type(message) for message in said}
+
+
+@pytest.mark.parametrize("name", ["broker_gateway", "risk_limit"])
+def test_an_actor_killed_at_any_message_of_it_changes_no_decision(name: str) -> None:
+    expected = interfered().decisions()
+    for nth in range(1, messages_of(name, interfered) + 1):
+        assert interfered(sabotage=sabotaged(name, nth, after=True)).decisions() == expected, f"message {nth}"
