@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from evenkeel.messages.broker_gateway import BrokerOrder, BrokerPosition, Deal, DealReason
 from evenkeel.rules.magic import OPENS_NUMBER_MAX, is_ours, magic_in, number_of
-from evenkeel.rules.order_intents import OpenIntent
+from evenkeel.rules.order_intents import Life, OpenIntent
 
 WINDOW_BEFORE_MS: Final = 5_000
 """A broker's clock may be so far behind ours."""
@@ -59,10 +59,12 @@ def highest_number(shown: Iterable[Marked], installation: int) -> int:
 
 
 def _by_shape(position: BrokerPosition, intents: Iterable[OpenIntent]) -> Verdict:
-    """Two orders that fit it equally prove nothing, and what a person opened by hand is no order of ours."""
+    """Two orders that fit it equally prove nothing; what a person opened by hand is no order of ours, and an order that was
+    refused, or has not been answered yet, is nobody's guess."""
     if position.reason is DealReason.CLIENT:
         return Verdict()
-    fitting = [intent for intent in intents if not _contradiction(position, intent) and _is_in_time(position, intent)]
+    in_doubt = (intent for intent in intents if intent.life in (Life.UNKNOWN, Life.PENDING) and _is_in_time(position, intent))
+    fitting = [intent for intent in in_doubt if not _contradiction(position, intent)]
     if len(fitting) > 1:
         numbers = tuple(number_of(intent.magic) for intent in fitting)
         return Verdict(disputed=f"without magic and comment it fits {len(fitting)} orders", intent_ids=numbers)

@@ -566,6 +566,14 @@ def test_an_adopted_position_keeps_a_stop_that_is_nearer_than_ours(stranger):
     assert stranger.read(near) == []
 
 
+def test_a_position_of_ours_without_an_order_gets_a_plan_and_a_stop_at_the_broker_too(stranger):
+    said = stranger.read(seen(2003, magic=magic_for(INSTALLATION, 1), stop_points=0))
+    (taken,) = [one for one in said if isinstance(one, PositionOpened)]
+    assert (taken.adopted, taken.stop_points, taken.broker_stop_points) == (True, 109_960, 109_660)
+    (call,) = [one for one in said if isinstance(one, CallTerminal)]
+    assert call.request == StopRequest("EURUSD", 2003, 109_660, 0)
+
+
 def test_what_the_broker_does_not_show_cannot_be_adopted(stranger):
     assert stranger.hear(AdoptPosition("a", "me", 4711)) == [CommandRefused("a", "the broker shows no position 4711")]
 

@@ -6,15 +6,15 @@ from orders import INSTALLATION, order, seen
 from evenkeel.messages.broker_gateway import DealReason
 from evenkeel.messages.market import Direction
 from evenkeel.rules.magic import comment_for, magic_for
-from evenkeel.rules.order_intents import OpenIntent
+from evenkeel.rules.order_intents import Life, OpenIntent
 from evenkeel.rules.witnesses import WINDOW_AFTER_MS, WINDOW_BEFORE_MS, verdict
 
 MAGIC, OTHER = magic_for(INSTALLATION, 1), magic_for(INSTALLATION, 2)
 STRANGER = magic_for(INSTALLATION + 1, 1)
 COMMENT = comment_for(MAGIC)
 ASKED_UTC_MS = 100_000
-FIRST = OpenIntent(order(), MAGIC, asked_utc_ms=ASKED_UTC_MS)
-SECOND = OpenIntent(order(), OTHER, asked_utc_ms=ASKED_UTC_MS)
+FIRST = OpenIntent(order(), MAGIC, Life.UNKNOWN, asked_utc_ms=ASKED_UTC_MS)
+SECOND = OpenIntent(order(), OTHER, Life.UNKNOWN, asked_utc_ms=ASKED_UTC_MS)
 
 
 def at_broker(**changed: Any) -> Any:
@@ -66,6 +66,12 @@ def test_without_marks_whatever_does_not_fit_entirely_is_foreign(changed):
 @pytest.mark.parametrize("moved_ms", [-WINDOW_BEFORE_MS, WINDOW_AFTER_MS])
 def test_both_ends_of_the_window_count(moved_ms):
     assert judged(at_broker(magic=0, comment="", opened_utc_ms=ASKED_UTC_MS + moved_ms)).intent is FIRST
+
+
+@pytest.mark.parametrize("life, is_ours", [(Life.SENT, False), (Life.PENDING, True), (Life.UNKNOWN, True)])
+def test_shape_and_time_are_asked_only_of_orders_whose_outcome_nobody_knows(life, is_ours):
+    intent = OpenIntent(order(), MAGIC, life, asked_utc_ms=ASKED_UTC_MS)
+    assert (judged(at_broker(magic=0, comment=""), intent).intent is intent) is is_ours
 
 
 # Whose else
