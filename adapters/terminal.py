@@ -166,8 +166,8 @@ class TerminalEdge:
             case CallTerminal():
                 return self._call(message, at)
             case ReadTerminal():
-                account = self._account(asked=True) if message.with_account else []
-                return [*self._reading(message.reading_id), *account]
+                said = self._reading(message.reading_id)
+                return [*said, *self._account(said, asked=True)] if message.with_account else said
             case ModeChanged() | CommandDone() | CommandRefused() | OrderOutcomeResolved() | IntentSettled():
                 return ()
             case _:
@@ -363,14 +363,15 @@ class TerminalEdge:
                 said.pop()
             else:
                 self._said_ns = now_ns
-        return [*said, *self._account()]
+        return [*said, *self._account(said)]
 
-    def _account(self, *, asked: bool = False) -> list[Message]:
-        """Where it has changed, or was asked for; only together with a history that holds every line of it."""
+    def _account(self, said: Sequence[Message], *, asked: bool = False) -> list[Message]:
+        """Where it has changed, or was asked for; only if no line of the history came between those just `said` and it."""
         account = self._broker.account()
-        if account is None or (account == self.state.account and not asked):
+        told = [message for message in said if isinstance(message, DealDone | CashMoved)]
+        if account is None or (account == self.state.account and not told and not asked):
             return []
-        return [account] if self._untold() == [] else []
+        return [account] if self._untold() == told else []
 
     def _terms(self, symbols: Sequence[str]) -> list[Message]:
         """Terms and daily bars, where they are new or changed."""
