@@ -18,6 +18,7 @@ from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.mt5 import translate
 from evenkeel.adapters.mt5.module import DEAD, Expected, Identity, NotConnected, Package, connect, identity_of, mismatch
 from evenkeel.adapters.mt5.server_time import OffsetUnknown, ServerTime
+from evenkeel.adapters.mt5.terms import read_specs, same_terms, same_units
 from evenkeel.adapters.mt5.translate import Trading, Untranslatable
 from evenkeel.adapters.os import write_durably
 from evenkeel.messages.broker_gateway import (
@@ -40,8 +41,6 @@ TICKS_AT_ONCE: Final = 2_000
 CLOSE_DEVIATION_POINTS: Final = 100_000
 """A close is never refused for its price where the execution would allow that (it must get out)."""
 RECONNECT_AFTER_S: Final = 5.0
-WORTH_MOVED: Final = 0.01
-"""The worth of a point follows the rates; so much of a change is new terms."""
 
 
 _ODD: Final = (ValueError, ArithmeticError, KeyError, AttributeError, TypeError, SystemError, OffsetUnknown)
@@ -89,7 +88,7 @@ class Mt5Broker:
         self._commission_cents = commission_cents
         self._lock = threading.RLock()
         self._spec_store = spec_store
-        self._specs: dict[str, SymbolSpec] = _read_specs(spec_store)
+        self._specs: dict[str, SymbolSpec] = read_specs(spec_store)
         self._trading: dict[str, Trading] = {}
         self._tickets: dict[int, tuple[int, bool, int]] = {}
         self._history_from_utc_ms: int | None = None
@@ -369,10 +368,10 @@ class Mt5Broker:
                 return None
             self._trading[name] = Trading(info.trade_exemode, info.filling_mode)
             known = self._specs.get(name)
-            if known is not None and _same_terms(known, spec):
+            if known is not None and same_terms(known, spec):
                 self._between_units.discard(name)
                 return known
-            if known is not None and not _same_units(known, spec) and self._is_exposed(name):
+            if known is not None and not same_units(known, spec) and self._is_exposed(name):
                 if name not in self._between_units:
                     logger.error("{} changed digits or volume steps while something is open in it: nothing new there", name)
                 self._between_units.add(name)
@@ -474,30 +473,3 @@ class Mt5Broker:
     def _is_linked(self) -> bool:
         terminal = self._package.terminal_info()
         return terminal is not None and bool(terminal.connected)
-
-
-def _read_specs(store: Path | None) -> dict[str, SymbolSpec]:
-    """Raises OSError or ValueError when the file is damaged: numbers must not be given out twice."""
-    if store is None or not store.exists():
-        return {}
-    return msgspec.json.decode(store.read_bytes(), type=dict[str, SymbolSpec])
-
-
-def _same_units(known: SymbolSpec, now: SymbolSpec) -> bool:
-    """A point and a step are worth what they were in price and volume."""
-    return (known.digits, known.steps_per_lot) == (now.digits, now.steps_per_lot)
-
-
-def _same_terms(known: SymbolSpec, now: SymbolSpec) -> bool:
-    """Nothing changed but what follows the price: the worth of a point within a hundredth, spread and notional."""
-    before, after = known.worth.numerator / known.worth.denominator, now.worth.numerator / now.worth.denominator
-    if abs(after - before) > WORTH_MOVED * before:
-        return False
-    floating = {
-        "spec_id": known.spec_id,
-        "worth": known.worth,
-        "notional_cents_per_lot": known.notional_cents_per_lot,
-        "typical_spread_points": known.typical_spread_points,
-    }
-    moved = abs(now.notional_cents_per_lot - known.notional_cents_per_lot) > known.notional_cents_per_lot // 5
-    return not moved and msgspec.structs.replace(now, **floating) == known

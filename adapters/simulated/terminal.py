@@ -15,7 +15,8 @@ import msgspec
 
 from evenkeel.adapters.broker import Answer
 from evenkeel.adapters.mt5 import constants as mt5
-from evenkeel.adapters.mt5.translate import CASH_KINDS, DIRECTIONS, REASONS, SIDES, outcome_of
+from evenkeel.adapters.mt5.translate import SIDES, outcome_of
+from evenkeel.adapters.simulated import told
 from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind, FaultScript
 from evenkeel.adapters.simulated.server import records
 from evenkeel.adapters.simulated.server.book import Why
@@ -27,11 +28,8 @@ from evenkeel.messages.broker_gateway import (
     BrokerOrder,
     BrokerPosition,
     Cash,
-    CashKind,
     CloseRequest,
     Deal,
-    DealEntry,
-    DealReason,
     OpenRequest,
     Outcome,
     StopRequest,
@@ -137,7 +135,7 @@ class SimulatedTerminal:
         with self._lock:
             fault = self._fault(Call.POSITIONS)
             if fault is None:
-                return tuple(map(self._shown, self._book.positions.values()))
+                return tuple(told.position_of(one, self._specs[one.symbol]) for one in self._book.positions.values())
             return None if fault.kind is FaultKind.UNREADABLE else ()
 
     def orders(self) -> Sequence[BrokerOrder] | None:
@@ -145,7 +143,7 @@ class SimulatedTerminal:
             if self._fault(Call.ORDERS) is not None:
                 return None
             waiting = (order for order in self._book.orders.values() if not order.position_id)
-            return tuple(map(self._waiting, waiting))
+            return tuple(told.order_of(order, self._specs[order.symbol]) for order in waiting)
 
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
         with self._lock:
@@ -154,16 +152,12 @@ class SimulatedTerminal:
             if not self._history_quotes_left:
                 self._history_shown_ticket = self._book.kept.last_deal_ticket
             deals = self._book.deals_between(after_ticket, self._history_shown_ticket)
-            return tuple(self._told(deal) for deal in deals if deal.symbol)
+            return tuple(told.deal_of(deal, self._specs[deal.symbol]) for deal in deals if deal.symbol)
 
     def cash(self, after_ticket: int) -> Sequence[Cash] | None:
         with self._lock:
             lines = self._book.deals_between(after_ticket, self._book.kept.last_deal_ticket)
-            return tuple(
-                Cash(line.ticket, CASH_KINDS.get(line.type, CashKind.OTHER), line.net_cents, line.comment, line.time_utc_ms)
-                for line in lines
-                if not line.symbol
-            )
+            return tuple(told.cash_of(line) for line in lines if not line.symbol)
 
     def account(self) -> AccountRead | None:
         with self._lock:
@@ -350,53 +344,6 @@ class SimulatedTerminal:
         if counts or self._server.count_every_quote:
             self._server.count_every_quote = counts
             self._server.arm()
-
-    def _shown(self, position: records.Position) -> BrokerPosition:
-        return BrokerPosition(
-            ticket=position.ticket,
-            symbol=position.symbol,
-            spec_id=self._specs[position.symbol].spec_id,
-            direction=DIRECTIONS[position.type],
-            volume_steps=position.volume_steps,
-            open_points=position.open_cost,
-            stop_points=position.sl_points,
-            target_points=position.tp_points,
-            magic=position.magic,
-            opened_utc_ms=position.time_utc_ms,
-            comment=position.comment,
-            reason=REASONS.get(position.reason, DealReason.OTHER),
-        )
-
-    def _waiting(self, order: records.Order) -> BrokerOrder:
-        return BrokerOrder(
-            ticket=order.ticket,
-            symbol=order.symbol,
-            spec_id=self._specs[order.symbol].spec_id,
-            direction=Direction.BUY if order.is_buy else Direction.SELL,
-            volume_steps=order.volume_left_steps,
-            price_points=order.price_points,
-            magic=order.magic,
-            comment=order.comment,
-        )
-
-    def _told(self, deal: records.Deal) -> Deal:
-        return Deal(
-            deal_ticket=deal.ticket,
-            position_ticket=deal.position_id,
-            symbol=deal.symbol,
-            spec_id=self._specs[deal.symbol].spec_id,
-            direction=DIRECTIONS[deal.type],
-            entry=DealEntry.IN if deal.entry == mt5.DEAL_ENTRY_IN else DealEntry.OUT,
-            volume_steps=deal.volume_steps,
-            price_points=deal.price_cost,
-            profit_cents=deal.profit_cents,
-            commission_cents=deal.commission_cents,
-            swap_cents=deal.swap_cents,
-            magic=deal.magic,
-            reason=REASONS.get(deal.reason, DealReason.OTHER),
-            time_utc_ms=deal.time_utc_ms,
-            comment=deal.comment,
-        )
 
 
 class _LateRequest:
