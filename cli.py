@@ -34,6 +34,7 @@ COMMANDS: Final = (
     Command("close-only", "order", "no new entries until start"),
     Command("freeze", "order", "no new entries and no exit that nothing forces, until rearm"),
     Command("flatten", "order", "close every position of ours, again and again until the broker shows none"),
+    Command("adopt", "order", "make a position that is not ours one of ours: protected, managed, counted"),
     Command("kill", "order", "stop all new risk now, also when the supervisor hangs"),
     Command("rearm", "order", "end a kill, a freeze, a flattening or a tripped limit"),
     Command("stop", "order", "end the supervisor in order"),

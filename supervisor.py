@@ -80,8 +80,8 @@ ROUTES: Final[Routes] = {
     system.TimerDue: ["{owner}"],
     trading_calendar.TradingDayStarted: ["broker_gateway", "risk_limit", "reporter?"],
     # the market
-    market.SymbolSpecified: ["position/*", "risk_limit", "market_feed", "strategy/*", "reporter?"],
-    market.DailyBarsRead: ["risk_limit"],
+    market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", "reporter?"],
+    market.DailyBarsRead: ["risk_limit", "broker_gateway"],
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
@@ -100,6 +100,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "reporter?"],
     broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "reporter?"],
     risk_limit.LimitReached: ["reporter?"],
+    broker_gateway.IntentSettled: ["terminal"],
     # a position's life
     position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", "reporter?"],
     position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
@@ -120,13 +121,23 @@ ROUTES: Final[Routes] = {
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
     broker_gateway.DealDone: ["broker_gateway", "risk_limit"],
+    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "reporter?"],
     broker_gateway.ReadTerminal: ["terminal"],
     broker_gateway.PositionsRead: ["broker_gateway", "protection?", "operator"],
-    broker_gateway.AccountRead: ["risk_limit", "reporter?"],
+    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "reporter?"],
+    broker_gateway.TerminalUnreadable: ["broker_gateway", "reporter?"],
+    broker_gateway.TerminalReadable: ["broker_gateway", "reporter?"],
     broker_gateway.BrokerAgreed: ["operator", "reporter?"],
     broker_gateway.BrokerDisagreed: ["operator", "reporter?"],
     broker_gateway.ForeignPositionSeen: ["risk_limit", "reporter?"],
     broker_gateway.ForeignPositionGone: ["risk_limit", "reporter?"],
+    broker_gateway.ForeignOrderSeen: ["risk_limit", "reporter?"],
+    broker_gateway.ForeignOrderGone: ["risk_limit", "reporter?"],
+    broker_gateway.WitnessesDisagree: ["reporter?"],
+    broker_gateway.LevelsMoved: ["reporter?"],
+    broker_gateway.MoneyDisagreed: ["reporter?"],
+    broker_gateway.MoneyAgreed: ["reporter?"],
+    broker_gateway.AdoptPosition: ["broker_gateway"],
     # a person
     operator.StartTrading: ["operator", "attendance?"],
     operator.PauseTrading: ["operator", "attendance?"],
@@ -286,7 +297,7 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
         _actor("operator", lambda: operator_of(config, symbols)),
         _actor("trading_calendar", lambda: TradingCalendar(config.trading_calendar)),
         _actor("risk_limit", lambda: RiskLimit(config)),
-        _actor("broker_gateway", lambda: BrokerGateway(config.broker_gateway, guards)),
+        _actor("broker_gateway", lambda: BrokerGateway(config, guards)),
     ]
     if is_live or config.catastrophe_stop.at_broker == "on":
         specs.append(_actor("protection", lambda: Protection(config, guards)))
@@ -344,6 +355,7 @@ def terminal_edge(world: World) -> TerminalEdge:
         quote_age_ms_max=_quote_ages_ms(world),
         closes_per_s=None if closes_per_s == "off" or world.source is None else closes_per_s,
         reading_every_ms=world.reading_every_ms,
+        unreadable_ms=round(world.config.broker_gateway.unreadable_s * 1000),
     )
 
 

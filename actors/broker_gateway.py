@@ -4,21 +4,23 @@ Every open is checked against the guard table and becomes a `CallTerminal`, once
 locks until the broker's records resolve it. Positions exist because the broker shows them; money comes from deals alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
 import msgspec
 
-from evenkeel.config.schema import BrokerGatewayConfig
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import (
+    AccountRead,
+    AdoptPosition,
     BrokerAgreed,
     BrokerDisagreed,
     BrokerPosition,
     CallTerminal,
+    CashMoved,
     CloseRequest,
     DealDone,
     DealEntry,
-    OrderOutcomeResolved,
     OrderOutcomeUnknown,
     OrderRejected,
     Outcome,
@@ -26,18 +28,24 @@ from evenkeel.messages.broker_gateway import (
     ReadTerminal,
     StopRequest,
     TerminalAnswered,
+    TerminalReadable,
+    TerminalUnreadable,
 )
 from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
-from evenkeel.messages.operator import CommandDone, HoldEnded, HoldPlaced, ModeChanged, TradingRearmed
+from evenkeel.messages.market import DailyBarsRead, SymbolSpec, SymbolSpecified
+from evenkeel.messages.operator import CommandDone, CommandRefused, HoldEnded, HoldPlaced, ModeChanged, TradingRearmed
 from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition, ExitReason, ReducePosition
 from evenkeel.messages.protection import SetStops, StopsRefused, StopsSet
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, SetTimer, TimerDue
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules import broker_book, guard_table
+from evenkeel.rules import broker_book, broker_levels, guard_table, money, seen_deals
+from evenkeel.rules.adoption import Plan, adoption_refusal, plan_for
 from evenkeel.rules.broker_book import BrokerBook
+from evenkeel.rules.catastrophe_stop import daily_atr_points
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.guard_table import GuardTable
-from evenkeel.rules.magic import magic_for
+from evenkeel.rules.magic import NUMBER_MAX, OPENS_NUMBER_MAX, RESTORED_JUMP, magic_for
+from evenkeel.rules.money import MoneyBook
 from evenkeel.rules.order_intents import (
     POSITION_GONE,
     CloseIntent,
@@ -47,18 +55,20 @@ from evenkeel.rules.order_intents import (
     lock_refusals,
     request_for,
 )
-from evenkeel.rules.reconciliation import differences
+from evenkeel.rules.readings import READINGS_TO_CONCLUDE, concluded, is_unsettled, lacks_others
+from evenkeel.rules.reconciliation import differences, unmanaged
+from evenkeel.rules.witnesses import Marked, highest_number
 
 NAME: Final = "broker_gateway"
 READING_TIMER: Final = "reading"
-READINGS_TO_CONCLUDE: Final = 2
 STOP_FAILURES_MAX: Final = 2
 
 
 class BrokerGatewayState(msgspec.Struct):
     """`intents` counts what was ever sent, so that no magic is used twice. `equal_readings` counts readings that match
-    what we believe, `disagreement` is what does not; `read_utc_ms` is when the last one was counted. `deal_ticket` is the
-    newest deal that was counted."""
+    what we believe, `disagreement` is what does not; `read_utc_ms` is when the last one was counted, `uncounted` that one
+    since then came too soon to prove what it lacks. `deal_ticket` is the newest line of the history that was counted,
+    `recent_deals` the last ones before it."""
 
     installation: int = 0
     intents: int = 0
@@ -69,7 +79,12 @@ class BrokerGatewayState(msgspec.Struct):
     equal_readings: int = 0
     disagreement: str = ""
     read_utc_ms: int | None = None
+    uncounted: bool = False
     deal_ticket: int = 0
+    recent_deals: list[int] = []
+    money: MoneyBook = msgspec.field(default_factory=MoneyBook)
+    specs: dict[str, SymbolSpec] = {}
+    daily_atr_points: dict[str, int] = {}
 
 
 Heard = (
@@ -79,7 +94,14 @@ Heard = (
     | SetStops
     | TerminalAnswered
     | DealDone
+    | CashMoved
     | PositionsRead
+    | AccountRead
+    | TerminalUnreadable
+    | TerminalReadable
+    | AdoptPosition
+    | SymbolSpecified
+    | DailyBarsRead
     | TimerDue
     | ModeChanged
     | TradingRearmed
@@ -95,9 +117,10 @@ Heard = (
 class BrokerGateway:
     """`guards` are the children without which nothing may be opened."""
 
-    def __init__(self, config: BrokerGatewayConfig, guards: Sequence[str]) -> None:
+    def __init__(self, config: Config, guards: Sequence[str]) -> None:
         self.state = BrokerGatewayState()
         self._config = config
+        self._gap_ms = round(config.broker_gateway.reading_gap_s * 1000)
         self._guards = frozenset(guards)
 
     def handle(self, message: Heard, now_utc_ms: int, /) -> Sequence[Message]:
@@ -110,10 +133,18 @@ class BrokerGateway:
                 return self._set_stops(message)
             case TerminalAnswered():
                 return self._answered(message, now_utc_ms)
-            case DealDone():
-                return self._deal(message)
+            case DealDone() | CashMoved():
+                return self._history(message)
             case PositionsRead():
                 return self._read(message, now_utc_ms)
+            case AccountRead():
+                return self._account(message, now_utc_ms)
+            case TerminalUnreadable() | TerminalReadable():
+                return self._readable(message, now_utc_ms)
+            case AdoptPosition():
+                return self._adopt(message, now_utc_ms)
+            case SymbolSpecified() | DailyBarsRead():
+                return self._terms(message)
             case TimerDue():
                 return self._read_now(now_utc_ms) if self._must_read() else ()
             case RunStarted():
@@ -136,6 +167,7 @@ class BrokerGateway:
             case TradingRearmed():
                 guard_table.rearm(guards)
                 guards.epoch = message.epoch
+                money.accept_measured(self.state.money)
             case HoldPlaced():
                 guard_table.place(guards, message)
                 if message.command_id:
@@ -157,8 +189,10 @@ class BrokerGateway:
         return ()
 
     def _run_started(self, started: RunStarted, now_utc_ms: int) -> Sequence[Message]:
-        """Whatever was believed before, entries are closed until two readings agree."""
+        """Whatever was believed before, entries are closed until two readings agree. A journal out of a backup has forgotten
+        which numbers were used after it."""
         self.state.installation = started.installation
+        self.state.intents += RESTORED_JUMP if started.restored else 0
         self.state.guards.agreed = False
         self.state.guards.down = []
         self.state.equal_readings = 0
@@ -171,7 +205,7 @@ class BrokerGateway:
         if refusal is not None:
             return [_denied(order, NAME, refusal)]
         intent_id, magic = self._next_intent()
-        self.state.book.opens[intent_id] = OpenIntent(order, magic)
+        self.state.book.opens[intent_id] = OpenIntent(order, magic, asked_utc_ms=now_utc_ms)
         return [CallTerminal(intent_id, magic, self.state.guards.epoch, order.expires_utc_ms, request_for(order))]
 
     def refusals(self, order: OpenPosition, now_utc_ms: int) -> Iterator[Refusal]:
@@ -179,6 +213,8 @@ class BrokerGateway:
         book = self.state.book
         yield from guard_table.entry_refusals(self.state.guards, order.symbol, now_utc_ms, strategy=order.lineage.strategy)
         yield from lock_refusals(order, book.opens.values(), book.foreign.values(), now_utc_ms)
+        if self.state.intents >= OPENS_NUMBER_MAX:
+            yield Refusal(DenialReason.MAGIC_EXHAUSTED, self.state.intents, OPENS_NUMBER_MAX, "count")
 
     def _close(self, order: ClosePosition) -> Sequence[Message]:
         position = self.state.book.positions.get(order.ticket)
@@ -204,8 +240,13 @@ class BrokerGateway:
         return CallTerminal(intent_id, magic, self.state.guards.epoch, 0, request)
 
     def _next_intent(self) -> tuple[int, int]:
+        """Closes and stops go by ticket: they are sent also when no number of their own is left."""
         self.state.intents += 1
-        return self.state.intents, magic_for(self.state.installation, self.state.intents)
+        return self.state.intents, magic_for(self.state.installation, min(self.state.intents, NUMBER_MAX))
+
+    def _lift(self, shown: Iterable[Marked]) -> None:
+        """A number of ours that the broker shows was used, whether or not it is remembered here."""
+        self.state.intents = max(self.state.intents, highest_number(shown, self.state.installation))
 
     def _answered(self, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
         """An answer to an intent that a deal or a reading resolved before says nothing new."""
@@ -222,25 +263,27 @@ class BrokerGateway:
         order, book = intent.order, self.state.book
         match answer.outcome:
             case Outcome.ACCEPTED:
-                return broker_book.fill(
-                    book,
-                    intent,
-                    ticket=answer.ticket,
-                    price_points=answer.price_points or request_for(order).price_points,
-                    volume_steps=answer.volume_steps or order.volume_steps,
-                    opened_utc_ms=now_utc_ms,
+                return self._held(
+                    broker_book.fill(
+                        book,
+                        intent,
+                        ticket=answer.ticket,
+                        price_points=answer.price_points or request_for(order).price_points,
+                        volume_steps=answer.volume_steps or order.volume_steps,
+                        opened_utc_ms=now_utc_ms,
+                    )
                 )
             case Outcome.REJECTED | Outcome.VOID if intent.life is Life.UNKNOWN:
                 return ()  # it may be a repeat that was refused: only the broker's records tell what became of the first
             case Outcome.REJECTED:
                 broker_book.lapse(book, answer.intent_id)
                 told = answer.intent_id, answer.code, answer.detail
-                return [OrderRejected(order.proposal_id, order.symbol, order.direction, *told, order.lineage)]
+                return [OrderRejected(order.proposal_id, order.symbol, order.direction, *told, order.lineage, answer.quote)]
             case Outcome.VOID:
                 del book.opens[answer.intent_id]
                 return [_denied(order, "gate", Refusal(DenialReason(answer.detail)))]
             case Outcome.UNKNOWN | Outcome.PENDING:
-                intent.life = Life.UNKNOWN
+                intent.life = Life.PENDING if answer.outcome is Outcome.PENDING else Life.UNKNOWN
                 unknown = OrderOutcomeUnknown(
                     order.proposal_id, order.symbol, order.direction, answer.intent_id, answer.detail, order.lineage
                 )
@@ -270,6 +313,7 @@ class BrokerGateway:
             return ()
         if answer.outcome is Outcome.ACCEPTED:
             position.stop_failures, position.broker_stop_points = 0, intent.stop_points
+            position.held_stop_points = intent.stop_points
             return [StopsSet(*named, intent.spec_id, intent.stop_points, intent.target_points)]
         refused = StopsRefused(*named, answer.outcome, answer.code, answer.detail)
         if intent.is_asked:
@@ -280,97 +324,125 @@ class BrokerGateway:
             said.append(ReducePosition(intent.ticket, intent.symbol, 0, ExitReason.UNPROTECTED))
         return said
 
-    def _deal(self, done: DealDone) -> Sequence[Message]:
-        """Each deal counts once, in the order of its ticket: a replaced terminal edge may tell of one again."""
-        if done.deal.deal_ticket <= self.state.deal_ticket:
+    def _history(self, line: DealDone | CashMoved) -> Sequence[Message]:
+        """Each line of the history counts once: a replaced terminal edge may tell of one again."""
+        state = self.state
+        moved = line.deal if isinstance(line, DealDone) else line.cash
+        if not seen_deals.is_new(moved.deal_ticket, state.deal_ticket, state.recent_deals):
             return ()
-        self.state.deal_ticket = done.deal.deal_ticket
-        match done.deal.entry:
+        state.deal_ticket = seen_deals.keep(moved.deal_ticket, state.deal_ticket, state.recent_deals)
+        money.book_money(state.money, moved)
+        if isinstance(line, CashMoved):
+            return ()
+        self._lift([line.deal])
+        match line.deal.entry:
             case DealEntry.IN:
-                return broker_book.deal_in(self.state.book, done.deal, self.state.installation)
+                return self._held(broker_book.deal_in(state.book, line.deal, state.installation, self._plan))
             case DealEntry.OUT:
-                return broker_book.deal_out(self.state.book, done.deal, self.state.trading_day)
+                return self._held(broker_book.deal_out(state.book, line.deal, state.trading_day))
+
+    def _held(self, said: list[Message]) -> list[Message]:
+        """Holds count from now on: an order may be on its way already."""
+        for message in said:
+            if isinstance(message, HoldPlaced):
+                guard_table.place(self.state.guards, message)
+            elif isinstance(message, HoldEnded):
+                guard_table.end(self.state.guards, message.who, message.scope)
+        return said
+
+    # -- positions that came without an order ---------------------------------------------------------------------------
+
+    def _adopt(self, command: AdoptPosition, now_utc_ms: int) -> Sequence[Message]:
+        """A person's word makes a foreign position ours: its symbol's actor manages it from now on, and the reading that is
+        asked for sees to its stop at the broker."""
+        book, ticket = self.state.book, command.ticket
+        seen = book.foreign.get(ticket)
+        refusal = adoption_refusal(ticket, seen, book.positions, book.foreign_orders, self.state.specs, self._guards)
+        if refusal is not None or seen is None:
+            return [CommandRefused(command.command_id, refusal or "")]
+        said = self._held(broker_book.adopt(book, seen, self._plan(seen)))
+        done = CommandDone(command.command_id, f"position {ticket} in {seen.symbol} is ours now")
+        return [*said, *self._read_now(now_utc_ms), done]
+
+    def _plan(self, seen: BrokerPosition) -> Plan:
+        return plan_for(self._config, seen, self.state.specs.get(seen.symbol), self.state.daily_atr_points.get(seen.symbol))
+
+    def _terms(self, message: SymbolSpecified | DailyBarsRead) -> Sequence[Message]:
+        match message:
+            case SymbolSpecified(spec):
+                self.state.specs[spec.symbol] = spec
+            case DailyBarsRead(symbol, _, days):
+                atr_points = daily_atr_points(days, self._config.catastrophe_stop.daily_atr_days)
+                if atr_points is not None:
+                    self.state.daily_atr_points[symbol] = atr_points
+            case _:
+                assert_never(message)
+        return ()
+
+    # -- money ----------------------------------------------------------------------------------------------------------
+
+    def _account(self, account: AccountRead, now_utc_ms: int) -> Sequence[Message]:
+        said = self._held(money.account_read(self.state.money, account, now_utc_ms, self._gap_ms))
+        return [*said, self._look_again(now_utc_ms)] if money.is_asked(self.state.money) else said
 
     # -- readings -------------------------------------------------------------------------------------------------------
 
     def _must_read(self) -> bool:
-        """Something is open that only the broker's records can settle, a stop is not where it belongs, or we have not
-        agreed yet."""
-        book = self.state.book
-        lives = [intent.life for intent in book.opens.values()] + [intent.life for intent in book.closes.values()]
-        unsettled = bool(book.foreign_unseen) or any(life is not Life.SENT for life in lives)
-        unprotected = any(position.stop_failures for position in book.positions.values())
-        return not self.state.guards.agreed or unsettled or unprotected
+        """Something is open that only the broker's records can settle, or we have not agreed yet."""
+        state = self.state
+        return not state.guards.agreed or state.uncounted or is_unsettled(state.book) or money.is_asked(state.money)
 
     def _read_now(self, now_utc_ms: int) -> list[Message]:
         self.state.readings += 1
-        return [ReadTerminal(self.state.readings), self._look_again(now_utc_ms)]
+        return [ReadTerminal(self.state.readings, money.is_asked(self.state.money)), self._look_again(now_utc_ms)]
 
     def _look_again(self, now_utc_ms: int) -> SetTimer:
         """Readings that conclude something lie apart; and one that the terminal did not answer is asked for again."""
-        return SetTimer(NAME, READING_TIMER, now_utc_ms + max(1, round(self._config.reading_gap_s * 1000)))
+        return SetTimer(NAME, READING_TIMER, now_utc_ms + max(1, self._gap_ms))
+
+    def _readable(self, message: TerminalUnreadable | TerminalReadable, now_utc_ms: int) -> Sequence[Message]:
+        """After a stretch in which nobody could look, agreement is earned anew: much may have happened."""
+        if isinstance(message, TerminalReadable):
+            return self._read_now(now_utc_ms)
+        return [*self._agree(["the terminal cannot be read"], 0), self._look_again(now_utc_ms)]
 
     def _read(self, reading: PositionsRead, now_utc_ms: int) -> Sequence[Message]:
         """A complete reading. What it shows is believed at once; what it does not show, only when it is shown twice."""
         state, book = self.state, self.state.book
         before = differences(book.positions, book.foreign, reading.positions)
-        said: list[Message] = []
+        self._lift((*reading.positions, *reading.orders))
+        said = broker_book.orders_seen(book, reading.orders, state.installation)
         for seen in reading.positions:
             if broker_book.is_news(book, seen):
-                said += broker_book.appear(book, seen, state.installation)
+                said += self._held(broker_book.appear(book, seen, state.installation, self._plan))
+            elif seen.ticket in book.foreign:
+                book.foreign[seen.ticket] = seen  # its levels are nobody's news, but those of an adopted one are as they are
             said += self._protect(seen)
-        gap_ms = round(self._config.reading_gap_s * 1000)
-        if state.read_utc_ms is None or now_utc_ms - state.read_utc_ms >= gap_ms:
-            state.read_utc_ms = now_utc_ms
-            said += self._conclude({position.ticket: position for position in reading.positions})
-            said += self._agree([*before, *self._unmanaged()], len(reading.positions))
+        if state.read_utc_ms is None or now_utc_ms - state.read_utc_ms >= self._gap_ms:
+            state.read_utc_ms, state.uncounted = now_utc_ms, False
+            said += self._held(concluded(book, reading))
+            said += self._agree([*before, *unmanaged(book.positions, self._guards)], len(reading.positions))
+        else:
+            state.uncounted = state.uncounted or lacks_others(book, reading)
         if self._must_read():
             said.append(self._look_again(now_utc_ms))
         return said
 
     def _protect(self, seen: BrokerPosition) -> list[Message]:
-        """Set the broker's stop of a position of ours again when it is missing or somebody moved it."""
+        """Set the broker's stop of a position of ours again when somebody removed it or moved it away."""
         book = self.state.book
         position = book.positions.get(seen.ticket)
-        if position is None or not position.broker_stop_points:
-            return []
-        if seen.stop_points == position.broker_stop_points:
-            position.stop_failures = 0
+        if position is None:
             return []
         if any(stop.ticket == seen.ticket for stop in book.stops.values()):
             return []
+        moved = broker_levels.moved(position, seen)
+        said: list[Message] = [] if moved is None else [moved]
+        if not broker_levels.is_unprotected(position, seen):
+            position.stop_failures = 0
+            return said
         levels = position.broker_stop_points, seen.target_points
-        return [self._call_stops(StopIntent(seen.ticket, seen.symbol, seen.spec_id, *levels))]
-
-    def _conclude(self, seen: dict[int, BrokerPosition]) -> list[Message]:
-        """Unknown opens and foreign positions that two readings do not show do not exist; closes whose position two
-        readings show have failed."""
-        book = self.state.book
-        said = broker_book.foreign_gone(book, set(seen))
-        for intent_id, opened in list(book.opens.items()):
-            if opened.life is Life.UNKNOWN:
-                opened.absent_readings += 1
-                if opened.absent_readings >= READINGS_TO_CONCLUDE:
-                    order = broker_book.lapse(book, intent_id).order
-                    said.append(
-                        OrderOutcomeResolved(order.proposal_id, order.symbol, order.direction, intent_id, order.lineage)
-                    )
-        for intent_id, close in list(book.closes.items()):
-            order_, position = close.order, seen.get(close.order.ticket)
-            if close.life is Life.SENT or position is None or position.volume_steps <= order_.remaining_steps:
-                continue
-            close.present_readings += 1
-            if close.present_readings >= READINGS_TO_CONCLUDE:
-                del book.closes[intent_id]
-                failure = CloseFailure.STILL_OPEN
-                said.append(CloseFailed(order_.ticket, order_.symbol, order_.generation, failure, "two readings show it"))
-        return said
-
-    def _unmanaged(self) -> list[str]:
-        """Positions of ours in symbols that have no actor any more: their stop at the broker is all that they have."""
-        positions = self.state.book.positions.values()
-        left = [position for position in positions if f"position/{position.symbol}" not in self._guards]
-        return [f"position {position.ticket} in {position.symbol} has nobody who manages it" for position in left]
+        return [*said, self._call_stops(StopIntent(seen.ticket, seen.symbol, seen.spec_id, *levels))]
 
     def _agree(self, found: list[str], positions: int) -> list[Message]:
         """Count readings in a row that match; an unknown order is no mismatch, its own locks hold."""

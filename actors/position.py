@@ -24,7 +24,7 @@ from evenkeel.messages.position import (
     ReducePosition,
 )
 from evenkeel.messages.system import CancelTimer, Message, SetTimer, TimerDue
-from evenkeel.rules.entries import Refusal, cooldown_refusal, distance_points, spread_refusal
+from evenkeel.rules.entries import Refusal, cooldown_refusal, distance_points, may_try_again, spread_refusal
 from evenkeel.rules.exits import (
     Levels,
     cost_cents_per_lot,
@@ -74,8 +74,17 @@ class ManagedPosition(msgspec.Struct):
     shelved: ExitReason | None = None
 
 
+class Attempt(msgspec.Struct):
+    """A proposal in flight: `number` counts those for one signal, `expires_utc_ms` is that of the first (0: never)."""
+
+    number: int
+    expires_utc_ms: int
+    spread_median_points: int
+
+
 class PositionState(msgspec.Struct):
-    """`pending` is the proposal in flight by slot: from the proposal until it is refused, opened or known not to exist.
+    """`pending` is the proposal in flight by slot: from the proposal until it is refused, opened or known not to exist;
+    `attempts` which try it is.
 
     `early` came before the symbol's terms, without which nothing can be planned: it waits for them.
     """
@@ -84,6 +93,7 @@ class PositionState(msgspec.Struct):
     mode: Mode = Mode.CLOSE_ONLY
     proposals: int = 0
     pending: dict[int, str] = {}
+    attempts: dict[int, Attempt] = {}
     positions: dict[int, ManagedPosition] = {}
     cooldown_until_utc_ms: int = 0
     early: list[OfTheBroker] = []
@@ -122,9 +132,12 @@ class Position:
                 return self._specified(message.spec, now_utc_ms)
             case SignalRaised():
                 return self._signal(message, now_utc_ms)
-            case OrderDenied() | OrderRejected() | OrderOutcomeResolved():
+            case OrderDenied() | OrderOutcomeResolved():
                 self._free(message.lineage.slot, message.proposal_id)
                 return ()
+            case OrderRejected():
+                attempt = self._free(message.lineage.slot, message.proposal_id)
+                return () if attempt is None else self._try_again(message, attempt, now_utc_ms)
             case OrderOutcomeUnknown():
                 return ()  # the slot stays taken until somebody knows
             case PositionOpened():
@@ -159,13 +172,39 @@ class Position:
 
     def _signal(self, signal: SignalRaised, now_utc_ms: int) -> Sequence[Message]:
         refusal = next(self.refusals(signal, now_utc_ms), None)
+        expiry_s = self._config.limits.intent_expiry_s
+        expires_utc_ms = 0 if expiry_s == "off" else now_utc_ms + round(expiry_s * 1000)
+        return [self._proposed(signal, Attempt(1, expires_utc_ms, signal.spread_median_points), refusal)]
+
+    def _try_again(self, rejected: OrderRejected, attempt: Attempt, now_utc_ms: int) -> Sequence[Message]:
+        """The broker had nothing against the order but its price: a new proposal at the price of now."""
+        spec, quote = self.state.spec, rejected.quote
+        if spec is None or quote is None:
+            return ()
+        if not may_try_again(rejected.code, attempt.number, attempt.expires_utc_ms, now_utc_ms):
+            return ()
+        attempt.number += 1
+        signal = SignalRaised(
+            symbol=self._symbol,
+            spec_id=spec.spec_id,
+            direction=rejected.direction,
+            quote=quote,
+            bar_utc_ms=now_utc_ms,
+            spread_median_points=attempt.spread_median_points,
+            lineage=rejected.lineage,
+        )
+        return [self._proposed(signal, attempt, spread_refusal(self._config.entry, quote, attempt.spread_median_points))]
+
+    def _proposed(self, signal: SignalRaised, attempt: Attempt, refusal: Refusal | None) -> EntryProposed | OrderDenied:
         self.state.proposals += 1
         lineage = self._lineage(signal)
         if refusal is not None:
             told = lineage.proposal_id, self._symbol, signal.direction, self.name
-            return [OrderDenied(*told, *refusal[:4], lineage, refusal.detail)]
-        self.state.pending[lineage.slot] = lineage.proposal_id
-        return [self.proposal(signal, lineage)]
+            return OrderDenied(*told, *refusal[:4], lineage, refusal.detail)
+        self.state.pending[lineage.slot], self.state.attempts[lineage.slot] = lineage.proposal_id, attempt
+        proposal = self.proposal(signal, lineage)
+        expires_utc_ms = attempt.expires_utc_ms if attempt.number > 1 else 0
+        return msgspec.structs.replace(proposal, expires_utc_ms=expires_utc_ms)
 
     def refusals(self, signal: SignalRaised, now_utc_ms: int) -> Iterator[Refusal]:
         """All that stands against `signal` here now, the one that is answered with first. Changes nothing."""
@@ -226,9 +265,12 @@ class Position:
         is_closing = any(position.closing is not None for position in self.state.positions.values())
         return Refusal(DenialReason.CLOSING if is_closing else DenialReason.SLOT_TAKEN, taken, most, "count")
 
-    def _free(self, slot: int, proposal_id: str) -> None:
-        if self.state.pending.get(slot) == proposal_id:
-            del self.state.pending[slot]
+    def _free(self, slot: int, proposal_id: str) -> Attempt | None:
+        """The proposal is over; which try it was, None when it was not the one in flight."""
+        if self.state.pending.get(slot) != proposal_id:
+            return None
+        del self.state.pending[slot]
+        return self.state.attempts.pop(slot, None)
 
     def _opened(self, opened: PositionOpened) -> Sequence[Message]:
         self._free(opened.lineage.slot, opened.lineage.proposal_id)

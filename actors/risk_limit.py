@@ -7,9 +7,12 @@ import msgspec
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    CashMoved,
     Deal,
     DealDone,
     DealEntry,
+    ForeignOrderGone,
+    ForeignOrderSeen,
     ForeignPositionGone,
     ForeignPositionSeen,
     OrderOutcomeResolved,
@@ -30,15 +33,25 @@ from evenkeel.messages.position import (
 )
 from evenkeel.messages.system import Message
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules import limit_trips
+from evenkeel.rules import limit_trips, seen_deals
 from evenkeel.rules.catastrophe_stop import daily_atr_points
 from evenkeel.rules.correlation import HourCloses, minute_closed
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.exits import sign
 from evenkeel.rules.frequency import RequestCounts, day_counted, request_counted, request_not_sent, slippage_points_max
-from evenkeel.rules.losses import DrawdownStep, at_day_start, at_week_start, rearmed
+from evenkeel.rules.losses import DrawdownStep, at_day_start, at_week_start, rearmed, shifted
 from evenkeel.rules.margin import MarginStep
-from evenkeel.rules.risk_limit import CANNOT_BE_SIZED, RiskState, Sized, entry_refusal, entry_refusals, needs_equity, sized
+from evenkeel.rules.money import capital_cents_of
+from evenkeel.rules.risk_limit import (
+    CANNOT_BE_SIZED,
+    RiskState,
+    Sized,
+    entry_refusal,
+    entry_refusals,
+    expiry_utc_ms,
+    needs_equity,
+    sized,
+)
 from evenkeel.rules.sizing import (
     Expected,
     Holding,
@@ -71,7 +84,10 @@ Heard = (
     | CloseFailed
     | ForeignPositionSeen
     | ForeignPositionGone
+    | ForeignOrderSeen
+    | ForeignOrderGone
     | DealDone
+    | CashMoved
 )
 
 
@@ -86,7 +102,7 @@ class RiskLimit:
 
     def handle(self, message: Heard, now_utc_ms: int) -> list[Message]:
         match message:
-            case BarClosed() | DealDone() | AccountRead():
+            case BarClosed() | DealDone() | CashMoved() | AccountRead():
                 return self._money(message)
             case EntryProposed():
                 return self._answer(message, now_utc_ms)
@@ -97,7 +113,7 @@ class RiskLimit:
                 return limit_trips.broker_refused(self.config.limits, self.state, now_utc_ms) if is_refused else []
             case PositionOpened() | PositionPriced() | PositionReduced() | PositionClosed():
                 return self._position(message, now_utc_ms)
-            case ForeignPositionSeen() | ForeignPositionGone():
+            case ForeignPositionSeen() | ForeignPositionGone() | ForeignOrderSeen() | ForeignOrderGone():
                 self._foreign(message)
                 return limit_trips.exposure_changed(self.config.limits, self.state)
             case SymbolSpecified() | DailyBarsRead():
@@ -174,7 +190,7 @@ class RiskLimit:
             catastrophe_distance_points=order.catastrophe_distance_points,
             deviation_points=limits.slippage_points,
             reserved_cents=order.risk_cents,
-            expires_utc_ms=0 if limits.intent_expiry_s == "off" else now_utc_ms + round(limits.intent_expiry_s * 1000),
+            expires_utc_ms=expiry_utc_ms(limits, proposal, now_utc_ms),
             lineage=proposal.lineage,
             bound_by=order.bound_by,
         )
@@ -253,8 +269,15 @@ class RiskLimit:
         self.state.book.holdings[deal.ticket] = msgspec.structs.replace(now, fill=None)
         return limit_trips.fill_slipped(self.config.limits, self.state, slipped_points, holding.fill, now_utc_ms)
 
-    def _foreign(self, message: ForeignPositionSeen | ForeignPositionGone) -> None:
+    def _foreign(self, message: ForeignPositionSeen | ForeignPositionGone | ForeignOrderSeen | ForeignOrderGone) -> None:
+        """Somebody else's waiting order counts as the exposure that it may become, where its symbol's terms are known."""
+        reservations = self.state.book.reservations
         match message:
+            case ForeignOrderSeen(ticket=ticket, symbol=symbol, direction=direction, volume_steps=volume_steps):
+                if symbol in self.state.book.specs:
+                    reservations[f"order {ticket}"] = Reservation(symbol, direction, volume_steps, risk_cents=0, is_fresh=False)
+            case ForeignOrderGone(ticket=ticket):
+                reservations.pop(f"order {ticket}", None)
             case ForeignPositionSeen():
                 self.state.book.holdings[message.ticket] = foreign_holding_of(message)
             case ForeignPositionGone():
@@ -301,21 +324,26 @@ class RiskLimit:
                 assert_never(message)
         return []
 
-    def _money(self, message: AccountRead | DealDone | BarClosed) -> list[Message]:
-        """An equity sample from each: the broker's own, or the balance and what floats at the last marks."""
+    def _money(self, message: AccountRead | DealDone | CashMoved | BarClosed) -> list[Message]:
+        """An equity sample from each: the broker's own, or the balance with credit and what floats at the last marks."""
         state = self.state
         match message:
             case AccountRead():
-                state.balance_cents, state.leverage, state.margin_cents = (
-                    message.balance_cents,
-                    message.leverage,
-                    message.margin_cents,
-                )
+                balance_cents = message.balance_cents + message.credit_cents
+                state.balance_cents, state.leverage, state.margin_cents = balance_cents, message.leverage, message.margin_cents
                 if state.start_balance_cents is None:
-                    state.start_balance_cents = message.balance_cents
+                    state.start_balance_cents = balance_cents
                 return self._sample(message.equity_cents)
             case DealDone(deal=deal):
                 self._settle(deal)
+                return self._sample_own()
+            case CashMoved(cash=cash):
+                if self._is_new(cash.deal_ticket) and state.balance_cents is not None:
+                    state.balance_cents += cash.amount_cents
+                    capital_cents = capital_cents_of(cash)
+                    state.marks = shifted(state.marks, capital_cents)
+                    if state.start_balance_cents is not None:
+                        state.start_balance_cents += capital_cents
                 return self._sample_own()
             case BarClosed():
                 return self._bar(message)
@@ -337,14 +365,20 @@ class RiskLimit:
     def _settle(self, deal: Deal) -> None:
         """What a deal realizes stops floating at once; the position itself shrinks when its owner is told."""
         state = self.state
-        if deal.deal_ticket <= state.deal_ticket:
-            return  # told of before, by a terminal edge that was replaced
-        state.deal_ticket = deal.deal_ticket
+        if not self._is_new(deal.deal_ticket):
+            return
         if state.balance_cents is not None:
             state.balance_cents += deal.profit_cents + deal.commission_cents + deal.swap_cents
         holding = state.book.holdings.get(deal.position_ticket)
         if holding and deal.entry is DealEntry.OUT:
             state.book.holdings[deal.position_ticket] = realized(holding, deal.volume_steps)
+
+    def _is_new(self, ticket: int) -> bool:
+        """Counted now; a replaced terminal edge may tell of a line of the history again."""
+        state = self.state
+        is_new = seen_deals.is_new(ticket, state.deal_ticket, state.recent_deals)
+        state.deal_ticket = seen_deals.keep(ticket, state.deal_ticket, state.recent_deals)
+        return is_new
 
     def _sample(self, equity_cents: int) -> list[Message]:
         return limit_trips.equity_sampled(self.config.limits, self.state, equity_cents)

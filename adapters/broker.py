@@ -9,7 +9,9 @@ from typing import NamedTuple, Protocol
 
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
+    Cash,
     CloseRequest,
     Deal,
     OpenRequest,
@@ -32,8 +34,8 @@ class Answer(NamedTuple):
 
 class Broker(Protocol):
     def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
-        """Send a market order once. Number and kill epoch of the intent are for whoever has a gate of its own: it may answer
-        VOID."""
+        """Send a market order once, with `comment_for(magic)` as its comment. Number and kill epoch of the intent are for
+        whoever has a gate of its own: it may answer VOID."""
         ...
 
     def close_position(self, request: CloseRequest, volume_steps: int, magic: int) -> Answer:
@@ -48,13 +50,23 @@ class Broker(Protocol):
         """Every open position of the account, by ticket."""
         ...
 
+    def orders(self) -> Sequence[BrokerOrder] | None:
+        """Every order that waits at the broker, by ticket."""
+        ...
+
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
         """History deals with a ticket above `after_ticket`, in order. May lag behind what was executed."""
         ...
 
+    def cash(self, after_ticket: int) -> Sequence[Cash] | None:
+        """The history's other lines with a ticket above `after_ticket`, in order: together with the deals all money."""
+        ...
+
     def account(self) -> AccountRead | None: ...
 
-    def symbol(self, name: str) -> SymbolSpec | None: ...
+    def symbol(self, name: str) -> SymbolSpec | None:
+        """Its terms; digits and steps stay what they were while something is open in it."""
+        ...
 
     def quote(self, symbol: str) -> Quote | None:
         """The newest quote."""

@@ -23,6 +23,7 @@ from evenkeel.adapters.control_channel import (
 )
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
+from evenkeel.messages.broker_gateway import AdoptPosition
 from evenkeel.messages.operator import (
     CloseTicket,
     CommandAccepted,
@@ -44,7 +45,17 @@ from evenkeel.runtime.edge import At
 OUTCOMES_KEPT: Final = 1024
 LOOK_AT_EPOCH_S: Final = 0.1
 What = Literal["status", "positions", "limits"]
-Said = StartTrading | PauseTrading | ResumeTrading | RestrictTrading | KillTrading | RearmTrading | CloseTicket | StopRun
+Said = (
+    StartTrading
+    | PauseTrading
+    | ResumeTrading
+    | RestrictTrading
+    | KillTrading
+    | RearmTrading
+    | CloseTicket
+    | AdoptPosition
+    | StopRun
+)
 Heard = CommandAccepted | CommandDone | CommandRefused | ModeChanged
 
 
@@ -99,7 +110,15 @@ class ControlEdge:
                     self.state.outcomes.setdefault(message.command_id, ("accepted", ""))
                 case StopRun():
                     self._outcome(message.command_id, "done", "stopping in order")
-                case StartTrading() | PauseTrading() | ResumeTrading() | RestrictTrading() | RearmTrading() | CloseTicket():
+                case (
+                    StartTrading()
+                    | PauseTrading()
+                    | ResumeTrading()
+                    | RestrictTrading()
+                    | RearmTrading()
+                    | CloseTicket()
+                    | AdoptPosition()
+                ):
                     self.state.outcomes.setdefault(message.command_id, ("accepted", ""))
                 case _:
                     assert_never(message)
@@ -209,6 +228,8 @@ def _said(command: Command) -> Said:
             return RearmTrading(*who)
         case channel.Close():
             return CloseTicket(*who, command.ticket)
+        case channel.Adopt():
+            return AdoptPosition(*who, command.ticket)
         case channel.Stop():
             return StopRun(*who)
         case _:

@@ -118,6 +118,12 @@ class Close(_Command, frozen=True, kw_only=True):
     ticket: Ticket
 
 
+class Adopt(_Command, frozen=True, kw_only=True):
+    """Make a position of somebody else's ours."""
+
+    ticket: Ticket
+
+
 class Stop(_Command, frozen=True):
     """End the process in order; positions keep their stops at the broker."""
 
@@ -138,7 +144,7 @@ class Follow(_Words, frozen=True):
     command_id: CommandId
 
 
-Command = Start | Pause | Resume | Restrict | Kill | Rearm | Close | Stop
+Command = Start | Pause | Resume | Restrict | Kill | Rearm | Close | Adopt | Stop
 HandledRequest = Command | Ask | Follow
 ControlRequest = Ping | HandledRequest
 

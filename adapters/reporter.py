@@ -15,11 +15,20 @@ from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerAgreed,
     BrokerDisagreed,
+    CashMoved,
+    ForeignOrderGone,
+    ForeignOrderSeen,
     ForeignPositionGone,
     ForeignPositionSeen,
+    LevelsMoved,
+    MoneyAgreed,
+    MoneyDisagreed,
     OrderOutcomeResolved,
     OrderOutcomeUnknown,
     OrderRejected,
+    TerminalReadable,
+    TerminalUnreadable,
+    WitnessesDisagree,
 )
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpecified
@@ -55,7 +64,19 @@ from evenkeel.messages.system import (
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import storage
 from evenkeel.rules.view import Event, View
-from evenkeel.rules.view_state import Heard, OfFlattening, OfOrders, OfProtection, OfRun, OfStorage, ViewState, fold, view_of
+from evenkeel.rules.view_state import (
+    Heard,
+    OfFlattening,
+    OfMoney,
+    OfOrders,
+    OfOthers,
+    OfProtection,
+    OfRun,
+    OfStorage,
+    ViewState,
+    fold,
+    view_of,
+)
 from evenkeel.rules.words import amount_text, lots_text, money_text, price_text
 from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.edge import At
@@ -183,10 +204,16 @@ def told(state: ViewState, message: Heard) -> str | None:
             return _order_told(message, state.account)
         case PositionOpened() | PositionReduced() | PositionClosed() | CloseFailed():
             return _position_told(state, message)
-        case ForeignPositionSeen(ticket, symbol):
-            return f"position {ticket} in {symbol} is not ours: it counts as exposure and is not touched"
-        case ForeignPositionGone(ticket, symbol):
-            return f"position {ticket} in {symbol}, not ours, is gone"
+        case ForeignPositionSeen() | ForeignPositionGone() | ForeignOrderSeen() | ForeignOrderGone():
+            return _others_told(state, message)
+        case WitnessesDisagree() | LevelsMoved():
+            return _others_told(state, message)
+        case CashMoved() | MoneyDisagreed() | MoneyAgreed():
+            return _money_told(message, state.account)
+        case TerminalUnreadable(for_ms):
+            return f"the terminal cannot be read for {for_ms / 1000:.1f} s: entries wait until two readings agree again"
+        case TerminalReadable(for_ms):
+            return f"the terminal can be read again after {for_ms / 1000:.1f} s"
         case QuotesStale(symbol, age_ms):
             return f"no quote of {symbol} for {age_ms / 1000:.1f} s"
         case QuotesResumed(symbol):
@@ -252,6 +279,46 @@ def _position_told(state: ViewState, message: PositionOpened | PositionReduced |
             return f"position {message.ticket} closed {at}, net {money_text(message.net_cents, state.account)}"
         case CloseFailed():
             return f"position {message.ticket} is not closed yet: {message.failure.value}: {message.detail}"
+        case _:
+            assert_never(message)
+
+
+def _others_told(state: ViewState, message: OfOthers) -> str:
+    spec = state.specs.get(message.symbol)
+    match message:
+        case ForeignPositionSeen(ticket, symbol):
+            return f"position {ticket} in {symbol} is not ours: it counts as exposure and is not touched"
+        case ForeignPositionGone(ticket, symbol):
+            return f"position {ticket} in {symbol}, not ours, is gone"
+        case ForeignOrderSeen(ticket, symbol):
+            what = f"{message.direction.value} {lots_text(message.volume_steps, spec)} {symbol}"
+            at = price_text(message.price_points, spec)
+            return f"order {ticket} to {what} at {at} waits at the broker and is not ours: it is counted and not touched"
+        case ForeignOrderGone(ticket, symbol):
+            return f"order {ticket} in {symbol}, not ours, waits no longer"
+        case WitnessesDisagree(ticket, symbol, _, detail):
+            return f"nobody knows whose position {ticket} in {symbol} is, so nothing is opened there: {detail}"
+        case LevelsMoved():
+            levels = ", ".join(
+                f"{name} {price_text(points, spec) if points else 'none'}"
+                for name, points in (("stop", message.stop_points), ("target", message.target_points))
+            )
+            then = "kept" if message.kept else "the stop is set again where it belongs"
+            return f"somebody changed the levels of position {message.ticket} at the broker to {levels}: {then}"
+        case _:
+            assert_never(message)
+
+
+def _money_told(message: OfMoney, account: AccountRead | None) -> str:
+    match message:
+        case CashMoved(cash):
+            comment = f" ({cash.comment})" if cash.comment else ""
+            return f"{cash.kind.value.replace('_', ' ')} {money_text(cash.amount_cents, account)}{comment}"
+        case MoneyDisagreed():
+            measured, expected = (money_text(one, account) for one in (message.measured_cents, message.expected_cents))
+            return f"the balance is {measured}, but the deals make it {expected}: nothing is opened until a person rearms"
+        case MoneyAgreed():
+            return f"the balance is again what the deals make it: {money_text(message.balance_cents, account)}"
         case _:
             assert_never(message)
 
@@ -348,13 +415,30 @@ def _run_told(message: OfRun) -> str:
 def _level(message: Heard) -> str:
     """How urgent; everything that is not in the list is INFO."""
     match message:
-        case MessageParked() | OrderOutcomeUnknown() | PositionUnprotected() | SymbolTakenOver():
+        case (
+            MessageParked()
+            | OrderOutcomeUnknown()
+            | PositionUnprotected()
+            | SymbolTakenOver()
+            | WitnessesDisagree()
+            | MoneyDisagreed()
+        ):
             return "ERROR"
         case StorageStrained():
             return "ERROR" if message.stops_entries else "WARNING"
         case ChildDown() | LettersDead() | HoldPlaced() | BrokerDisagreed() | OrderRejected() | CloseFailed():
             return "WARNING"
-        case QuotesStale() | FeedGap() | ForeignPositionSeen() | LimitReached() | FlattenProgressed() | StopsRefused():
+        case (
+            QuotesStale()
+            | FeedGap()
+            | ForeignPositionSeen()
+            | ForeignOrderSeen()
+            | LevelsMoved()
+            | TerminalUnreadable()
+            | LimitReached()
+            | FlattenProgressed()
+            | StopsRefused()
+        ):
             return "WARNING"
         case OrderDenied() if message.by.startswith("position/"):
             return "DEBUG"  # a taken slot or a cooldown is everyday life

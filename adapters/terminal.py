@@ -16,10 +16,15 @@ from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
     CallTerminal,
+    Cash,
+    CashMoved,
     CloseRequest,
+    Deal,
     DealDone,
+    IntentSettled,
     OpenRequest,
     OrderOutcomeResolved,
     Outcome,
@@ -27,11 +32,16 @@ from evenkeel.messages.broker_gateway import (
     ReadTerminal,
     StopRequest,
     TerminalAnswered,
+    TerminalReadable,
+    TerminalUnreadable,
 )
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import DailyBarsRead, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, CommandRefused, ModeChanged
 from evenkeel.messages.system import Message
+from evenkeel.rules import seen_deals
+from evenkeel.rules.entries import PRICE_MOVED
+from evenkeel.rules.order_intents import POSITION_GONE
 from evenkeel.runtime.edge import At
 
 UNDURABLE_AFTER_MS: Final = 250
@@ -40,7 +50,8 @@ WAITING_POLL_S: Final = 0.002
 DAILY_BARS: Final = 30
 TERMS_EVERY_NS: Final = 60 * 1_000_000_000
 _SECOND_NS: Final = 1_000_000_000
-POSITION_GONE: Final = 10036
+CONFIRM_EVERY_NS: Final = 60 * 1_000_000_000
+"""A reading that shows nothing new is said as often as this: what is believed may have changed meanwhile."""
 
 
 class Durability(Protocol):
@@ -52,12 +63,16 @@ class Durability(Protocol):
 
 class TerminalState(msgspec.Struct):
     """`calls` are intents without an answer, `unknown` the opens whose answer was UNKNOWN and that no record has settled;
-    the rest is what was last said, so that only changes are said."""
+    the rest is what was last said, so that only changes are said. `deal_ticket` is the newest line of the history,
+    `recent_deals` the last ones before it; `unreadable` that nobody can look at present."""
 
     calls: dict[int, CallTerminal] = {}
     unknown: dict[int, CallTerminal] = {}
     deal_ticket: int = 0
+    recent_deals: list[int] = []
     positions: tuple[BrokerPosition, ...] | None = None
+    orders: tuple[BrokerOrder, ...] = ()
+    unreadable: bool = False
     account: AccountRead | None = None
     specs: dict[str, SymbolSpecified] = {}
 
@@ -72,7 +87,7 @@ class _Waiting(msgspec.Struct):
     expires_ms: int | None
 
 
-Heard = CallTerminal | ReadTerminal | ModeChanged | CommandDone | CommandRefused | OrderOutcomeResolved
+Heard = CallTerminal | ReadTerminal | ModeChanged | CommandDone | CommandRefused | OrderOutcomeResolved | IntentSettled
 
 
 class TerminalEdge:
@@ -96,6 +111,7 @@ class TerminalEdge:
         quote_age_ms_max: Mapping[str, int],
         closes_per_s: int | None,
         reading_every_ms: int | None,
+        unreadable_ms: int,
     ) -> None:
         self.state = TerminalState()
         self._broker = broker
@@ -107,7 +123,9 @@ class TerminalEdge:
         self._monotonic_ns = monotonic_ns
         self._quote_age_ms_max = quote_age_ms_max
         self._reading_every_ns = None if reading_every_ms is None else reading_every_ms * 1_000_000
-        self._read_ns = self._terms_ns = monotonic_ns()
+        self._unreadable_ns = unreadable_ms * 1_000_000
+        self._looked_ns = self._terms_ns = self._said_ns = monotonic_ns()
+        self._failing_since_ns: int | None = None
         self._resumed_utc_ms = 0
         self._waiting: list[_Waiting] = []
         self._reductions: deque[tuple[CallTerminal, At]] = deque()
@@ -128,16 +146,20 @@ class TerminalEdge:
             case TerminalAnswered():
                 self._remember_answer(message)
             case DealDone(deal):
-                state.deal_ticket = max(state.deal_ticket, deal.deal_ticket)
+                self._remember_line(deal)
                 self._settle({deal.magic})
+            case CashMoved(cash):
+                self._remember_line(cash)
             case PositionsRead():
-                state.positions = message.positions
+                state.positions, state.orders = message.positions, message.orders
                 self._settle({position.magic for position in message.positions})
+            case TerminalUnreadable() | TerminalReadable():
+                state.unreadable = isinstance(message, TerminalUnreadable)
             case AccountRead():
                 state.account = message
             case SymbolSpecified(spec):
                 state.specs[spec.symbol] = message
-            case OrderOutcomeResolved(intent_id=intent_id):
+            case OrderOutcomeResolved(intent_id=intent_id) | IntentSettled(intent_id=intent_id):
                 state.unknown.pop(intent_id, None)
                 self._gate.resolve(intent_id)
             case ModeChanged(mode=mode):
@@ -152,10 +174,11 @@ class TerminalEdge:
             case CallTerminal():
                 return self._call(message, at)
             case ReadTerminal():
-                return self._reading(message.reading_id)
+                said = self._reading(message.reading_id)
+                return [*said, *self._account(said, asked=True)] if message.with_account else said
             case CommandDone() | CommandRefused():
                 return self._void_waiting() if self._was_shut else ()
-            case ModeChanged() | OrderOutcomeResolved():
+            case ModeChanged() | OrderOutcomeResolved() | IntentSettled():
                 return ()
             case _:
                 assert_never(message)
@@ -172,27 +195,45 @@ class TerminalEdge:
         said = [*self._serve_reduction()] or self._serve_waiting()
         if said:
             return said  # it may hold deals, and a reading must not tell of them again before they are remembered
-        if self._reading_every_ns is not None and self._monotonic_ns() - self._read_ns >= self._reading_every_ns:
-            self._read_ns = self._monotonic_ns()
+        if self._reading_every_ns is not None and self._monotonic_ns() - self._looked_ns >= self._reading_every_ns:
+            self._looked_ns = self._monotonic_ns()
             said += self._terms(self._to_ask())
             said += self._changes()
         return said
 
     def _to_ask(self) -> list[str]:
-        """Whose terms are unknown, and now and then all those in which nothing is held: an exposed symbol keeps its terms."""
+        """Whose terms are unknown, and now and then all: the broker keeps the units of a symbol in which something is open."""
         if self._monotonic_ns() - self._terms_ns < TERMS_EVERY_NS:
             return [name for name in self._symbols if name not in self.state.specs]
         self._terms_ns = self._monotonic_ns()
-        held = {position.symbol for position in self.state.positions or ()}
-        return [name for name in self._symbols if name not in held]
+        return list(self._symbols)
 
     def close(self) -> None:
         """The broker belongs to whoever made it."""
 
     def news(self) -> list[Message]:
-        """Deals that nobody has been told of: what the broker did by itself."""
+        """Deals newer than those that were told: what the broker did by itself."""
         deals = self._broker.deals(self.state.deal_ticket)
         return [] if deals is None else [DealDone(deal) for deal in deals]
+
+    def _untold(self) -> list[Message] | None:
+        """Every line of the history that nobody has been told of, also a late one; None when it cannot be read."""
+        newest, recent = self.state.deal_ticket, self.state.recent_deals
+        floor = recent[0] if recent else newest
+        deals, cash = self._broker.deals(floor), self._broker.cash(floor)
+        if deals is None or cash is None:
+            return None
+        lines: list[Deal | Cash] = [*deals, *cash]
+        untold = sorted(
+            (line for line in lines if seen_deals.is_new(line.deal_ticket, newest, recent)), key=lambda line: line.deal_ticket
+        )
+        return [DealDone(line) if isinstance(line, Deal) else CashMoved(line) for line in untold]
+
+    def _remember_line(self, line: Deal | Cash) -> None:
+        """After it the account is said again, also when it looks as before."""
+        state = self.state
+        state.deal_ticket = seen_deals.keep(line.deal_ticket, state.deal_ticket, state.recent_deals)
+        state.account = None
 
     # -- orders ---------------------------------------------------------------------------------------------------------
 
@@ -244,7 +285,10 @@ class TerminalEdge:
         answer = self._broker.open_position(open_.request, call.magic, intent_id=call.intent_id, epoch=call.epoch)
         if answer.outcome is Outcome.ACCEPTED and not answer.ticket:
             answer = answer._replace(outcome=Outcome.PENDING)  # done, it says, but not yet what (metatrader5 2.2)
-        return [self._answer(open_.call, answer), *self.news()]
+        told = self._answer(open_.call, answer)
+        if answer.outcome is Outcome.REJECTED and answer.code in PRICE_MOVED:
+            told = msgspec.structs.replace(told, quote=self._broker.quote(open_.request.symbol))
+        return [told, *self.news()]
 
     def _why_late(self, open_: _Waiting, now_ns: int) -> DenialReason:
         if open_.expires_ms is not None and open_.expires_ms <= 0:
@@ -328,22 +372,38 @@ class TerminalEdge:
     # -- readings -------------------------------------------------------------------------------------------------------
 
     def _reading(self, reading_id: int) -> list[Message]:
-        """Deals first, so that a position which is gone has said why. Nothing at all when a list could not be read."""
-        deals = self._broker.deals(self.state.deal_ticket)
-        positions = self._broker.positions()
-        if deals is None or positions is None:
-            return []
-        last = max((deal.deal_ticket for deal in deals), default=self.state.deal_ticket)
-        return [*(DealDone(deal) for deal in deals), PositionsRead(reading_id, tuple(positions), last)]
+        """History first, so that a position which is gone has said why. No part of it when a list could not be read."""
+        untold, positions, orders = self._untold(), self._broker.positions(), self._broker.orders()
+        now_ns = self._monotonic_ns()
+        failed_ns = 0 if self._failing_since_ns is None else now_ns - self._failing_since_ns
+        if untold is None or positions is None or orders is None:
+            self._failing_since_ns = now_ns - failed_ns
+            is_news = failed_ns >= self._unreadable_ns and not self.state.unreadable
+            return [TerminalUnreadable(failed_ns // 1_000_000)] if is_news else []
+        self._failing_since_ns = None
+        back: list[Message] = [TerminalReadable(failed_ns // 1_000_000)] if self.state.unreadable else []
+        tickets = [line.deal.deal_ticket if isinstance(line, DealDone) else 0 for line in untold]
+        last = max([self.state.deal_ticket, *tickets])
+        return [*back, *untold, PositionsRead(reading_id, tuple(positions), last, tuple(orders))]
 
     def _changes(self) -> list[Message]:
-        said = self._reading(0)
-        if said and isinstance(said[-1], PositionsRead) and said[-1].positions == self.state.positions:
-            said.pop()
+        said, now_ns = self._reading(0), self._monotonic_ns()
+        reading = said[-1] if said else None
+        if isinstance(reading, PositionsRead):
+            is_same = (reading.positions, reading.orders) == (self.state.positions, self.state.orders)
+            if is_same and now_ns - self._said_ns < CONFIRM_EVERY_NS:
+                said.pop()
+            else:
+                self._said_ns = now_ns
+        return [*said, *self._account(said)]
+
+    def _account(self, said: Sequence[Message], *, asked: bool = False) -> list[Message]:
+        """Where it has changed, or was asked for; only if no line of the history came between those just `said` and it."""
         account = self._broker.account()
-        if account is not None and account != self.state.account and not self.news():
-            said.append(account)
-        return said
+        told = [message for message in said if isinstance(message, DealDone | CashMoved)]
+        if account is None or (account == self.state.account and not told and not asked):
+            return []
+        return [account] if self._untold() == told else []
 
     def _terms(self, symbols: Sequence[str]) -> list[Message]:
         """Terms and daily bars, where they are new or changed."""

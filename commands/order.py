@@ -1,4 +1,4 @@
-"""The commands that change something: start, pause, resume, close, close-only, freeze, flatten, kill, rearm, stop.
+"""The commands that change something: start, pause, resume, close, adopt, close-only, freeze, flatten, kill, rearm, stop.
 
 Each is journaled with who sent it. Some may be about one symbol or strategy alone.
 """
@@ -29,6 +29,7 @@ _KINDS: Final[dict[str, type[channel.Command]]] = {
     "pause": channel.Pause,
     "resume": channel.Resume,
     "close": channel.Close,
+    "adopt": channel.Adopt,
     "close-only": channel.Restrict,
     "freeze": channel.Restrict,
     "flatten": channel.Restrict,
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--id", dest="command_id", help="idempotency key: the same key is carried out once")
-    if command == "close":
+    if command in ("close", "adopt"):
         parser.add_argument("ticket", type=int, help="the position's ticket")
     if command == "kill":
         parser.add_argument("--flatten", action="store_true", help="close every position of ours as well")
@@ -99,7 +100,7 @@ def _request(arguments: argparse.Namespace, command_id: str) -> channel.Command:
     if command in _SCOPED:
         told["scope"] = _scope(arguments)
     match command:
-        case "close":
+        case "close" | "adopt":
             told["ticket"] = arguments.ticket
         case "pause" if arguments.minutes is not None:
             if not 0 < arguments.minutes <= PAUSE_MINUTES_MAX:

@@ -214,10 +214,12 @@ class ProtectionConfig(_Table, frozen=True):
 
 
 class BrokerGatewayConfig(_Table, frozen=True):
-    """Reconciliation. `reading_gap_s` lies between two readings that must agree; `late_fill` says what becomes of one."""
+    """Reconciliation. `reading_gap_s` lies between two readings that must agree; after `unreadable_s` without one entries
+    wait for two again; `late_fill` says what becomes of an order that was filled after it was given up."""
 
     reconcile_s: Seconds = 5.0
     reading_gap_s: Annotated[float, Meta(ge=0, le=3600)] = 2.0
+    unreadable_s: Seconds = 10.0
     late_fill: Literal["close", "keep"] = "close"
 
 

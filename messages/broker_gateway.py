@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from evenkeel.messages.entry import Lineage
-from evenkeel.messages.market import Direction
+from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.system import Message, Observation
 
 
@@ -32,6 +32,23 @@ class DealReason(StrEnum):
     STOP = "stop"
     TARGET = "target"
     STOP_OUT = "stop_out"
+    OTHER = "other"
+
+
+class CashKind(StrEnum):
+    """What a line of the history is that is no trade in a symbol we know. See rules/money.py for what each counts as."""
+
+    BALANCE = "balance"
+    CREDIT = "credit"
+    CHARGE = "charge"
+    CORRECTION = "correction"
+    BONUS = "bonus"
+    COMMISSION = "commission"
+    INTEREST = "interest"
+    DIVIDEND = "dividend"
+    TAX = "tax"
+    CANCELED = "canceled"
+    UNKNOWN_SYMBOL = "unknown_symbol"
     OTHER = "other"
 
 
@@ -81,7 +98,10 @@ class CallTerminal(Message, frozen=True):
 
 
 class TerminalAnswered(Observation, frozen=True):
-    """What the terminal said of an intent. `code` is the broker's own number, 0 where it said none."""
+    """What the terminal said of an intent. `code` is the broker's own number, 0 where it said none.
+
+    `quote` is the newest one when an open was refused because the price had moved, else None.
+    """
 
     intent_id: int
     outcome: Outcome
@@ -91,10 +111,14 @@ class TerminalAnswered(Observation, frozen=True):
     code: int
     detail: str
     undurable: bool = False
+    quote: Quote | None = None
 
 
 class Deal(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One line of the broker's history. Money is signed, in cents of the account. `direction` is the deal's own side."""
+    """One trade of the broker's history. Money is signed, in cents of the account; a fee is part of the commission.
+
+    `direction` is the deal's own side.
+    """
 
     deal_ticket: int
     position_ticket: int
@@ -110,15 +134,37 @@ class Deal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     magic: int
     reason: DealReason
     time_utc_ms: int
+    comment: str = ""
 
 
 class DealDone(Observation, frozen=True):
-    """A deal of the broker's history, once, in the order of its tickets."""
+    """A deal of the broker's history, once; in the order of its tickets but for those that the history shows late."""
 
     deal: Deal
 
 
+class Cash(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A line of the broker's history that is no trade: a deposit, a charge, a dividend. `amount_cents` is signed.
+
+    CREDIT moves the account's credit, every other kind its balance.
+    """
+
+    deal_ticket: int
+    kind: CashKind
+    amount_cents: int
+    comment: str
+    time_utc_ms: int
+
+
+class CashMoved(Observation, frozen=True):
+    """Money came or went without a trade, once for each line of the history. A deposit is no profit, a charge is a loss."""
+
+    cash: Cash
+
+
 class BrokerPosition(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`reason` says who opened it, as far as the broker tells: CLIENT is a person's hand."""
+
     ticket: int
     symbol: str
     spec_id: int
@@ -129,16 +175,35 @@ class BrokerPosition(msgspec.Struct, frozen=True, array_like=True, gc=False):
     target_points: int
     magic: int
     opened_utc_ms: int
+    comment: str = ""
+    reason: DealReason = DealReason.OTHER
+
+
+class BrokerOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An order that waits at the broker: a pending one, or one on its way. `price_points` 0 is at the market."""
+
+    ticket: int
+    symbol: str
+    spec_id: int
+    direction: Direction
+    volume_steps: int
+    price_points: int
+    magic: int
+    comment: str
 
 
 class ReadTerminal(Message, frozen=True):
-    """Look now: answered by `PositionsRead`, or by nothing when the terminal cannot be read."""
+    """Look now: answered by `PositionsRead`, or by nothing when the terminal cannot be read.
+
+    `with_account`: `AccountRead` follows, also when nothing in it has changed.
+    """
 
     reading_id: int
+    with_account: bool = False
 
 
 class PositionsRead(Observation, frozen=True):
-    """A complete reading: every open position of the account. `reading_id` 0 is one that nobody asked for.
+    """A complete reading: every open position and waiting order of the account. `reading_id` 0 is one nobody asked for.
 
     `last_deal_ticket` is the newest deal that the edge had said before it read.
     """
@@ -146,10 +211,24 @@ class PositionsRead(Observation, frozen=True):
     reading_id: int
     positions: tuple[BrokerPosition, ...]
     last_deal_ticket: int
+    orders: tuple[BrokerOrder, ...] = ()
+
+
+class TerminalUnreadable(Observation, frozen=True):
+    """Positions, orders or deals could not be read for `for_ms`. Whoever opens must wait for an agreement earned anew."""
+
+    for_ms: int
+
+
+class TerminalReadable(Observation, frozen=True):
+    """They can be read again, after `for_ms` in which they could not."""
+
+    for_ms: int
 
 
 class AccountRead(Observation, frozen=True):
-    """Balance and equity in cents; taken when no deal came in between, so the balance is that of all deals said before."""
+    """Balance, equity and credit in cents; taken when no deal came in between, so the balance is that of all deals said
+    before. Equity is balance, credit and what floats."""
 
     balance_cents: int
     equity_cents: int
@@ -157,10 +236,14 @@ class AccountRead(Observation, frozen=True):
     currency: str
     currency_digits: int
     leverage: int
+    credit_cents: int = 0
 
 
 class OrderRejected(Message, frozen=True):
-    """The broker refused an open for good; another try would be a new intent."""
+    """The broker refused an open for good; another try is a new intent, asked for by whoever proposed it.
+
+    `quote` is the newest one when the price had moved, else None.
+    """
 
     proposal_id: str
     symbol: str
@@ -169,6 +252,7 @@ class OrderRejected(Message, frozen=True):
     code: int
     detail: str
     lineage: Lineage
+    quote: Quote | None = None
 
 
 class OrderOutcomeUnknown(Message, frozen=True):
@@ -190,6 +274,12 @@ class OrderOutcomeResolved(Message, frozen=True):
     direction: Direction
     intent_id: int
     lineage: Lineage
+
+
+class IntentSettled(Message, frozen=True):
+    """An open without a definite answer was filled, as other witnesses than its magic say: its slot at the gate is free."""
+
+    intent_id: int
 
 
 class BrokerAgreed(Message, frozen=True):
@@ -218,3 +308,66 @@ class ForeignPositionSeen(Message, frozen=True):
 class ForeignPositionGone(Message, frozen=True):
     ticket: int
     symbol: str
+
+
+class ForeignOrderSeen(Message, frozen=True):
+    """Somebody else's order waits at the broker: shown and counted as exposure that may come, never touched."""
+
+    ticket: int
+    symbol: str
+    spec_id: int
+    direction: Direction
+    volume_steps: int
+    price_points: int
+
+
+class ForeignOrderGone(Message, frozen=True):
+    ticket: int
+    symbol: str
+
+
+class WitnessesDisagree(Message, frozen=True):
+    """Magic, comment and shape of a position do not name the same order of ours: nobody knows whose it is.
+
+    It counts as foreign, `intent_ids` stay unknown, and its symbol is held until a person rearms or adopts it.
+    """
+
+    ticket: int
+    symbol: str
+    intent_ids: tuple[int, ...]
+    detail: str
+
+
+class LevelsMoved(Message, frozen=True):
+    """Somebody changed stop or target of a position of ours at the broker; 0 is none.
+
+    `kept`: they stay as they are. Else the stop was removed or widened, and is set again where it belongs.
+    """
+
+    ticket: int
+    symbol: str
+    spec_id: int
+    stop_points: int
+    target_points: int
+    kept: bool
+
+
+class MoneyDisagreed(Message, frozen=True):
+    """The balance is not what it was plus every deal since. Entries are held until it is, or a person rearms."""
+
+    expected_cents: int
+    measured_cents: int
+
+
+class MoneyAgreed(Message, frozen=True):
+    """The balance is again what the deals make it, to the cent."""
+
+    balance_cents: int
+
+
+class AdoptPosition(Observation, frozen=True):
+    """A person makes a foreign position ours. Answered by PositionOpened(adopted) and CommandDone, or CommandRefused."""
+
+    command_id: str
+    by: str
+    ticket: int

@@ -61,6 +61,7 @@ class DenialReason(StrEnum):
     SLOT_LOCKED = "slot_locked"
     DIRECTION_LOCKED = "direction_locked"
     FOREIGN_OPPOSITE = "foreign_opposite"
+    MAGIC_EXHAUSTED = "magic_exhausted"
     # the last gate
     EXPIRED = "expired"
     EPOCH = "epoch"
@@ -86,7 +87,10 @@ class SignalRaised(Observation, frozen=True):
 
 
 class EntryProposed(Message, frozen=True):
-    """The symbol's slot is free and its own checks pass. Answered by `OpenPosition` or `OrderDenied`."""
+    """The symbol's slot is free and its own checks pass. Answered by `OpenPosition` or `OrderDenied`.
+
+    `expires_utc_ms` is that of the first try when the broker refused one before; 0: this is the first, or nothing expires.
+    """
 
     proposal_id: str
     symbol: str
@@ -97,6 +101,7 @@ class EntryProposed(Message, frozen=True):
     target_distance_points: int
     spread_median_points: int
     lineage: Lineage
+    expires_utc_ms: int = 0
 
 
 class OpenPosition(Message, frozen=True):

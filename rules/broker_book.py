@@ -3,32 +3,46 @@
 Each function changes the book and returns what is to be said about it.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
 from evenkeel.messages.broker_gateway import (
+    BrokerOrder,
     BrokerPosition,
     Deal,
     DealReason,
+    ForeignOrderGone,
+    ForeignOrderSeen,
     ForeignPositionGone,
     ForeignPositionSeen,
+    IntentSettled,
+    WitnessesDisagree,
 )
 from evenkeel.messages.entry import Lineage
+from evenkeel.messages.operator import HoldEnded, HoldPlaced
 from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, PositionReduced
 from evenkeel.messages.system import Message
+from evenkeel.rules.adoption import Plan
 from evenkeel.rules.exits import sign
 from evenkeel.rules.magic import is_ours, number_of
 from evenkeel.rules.order_intents import CloseIntent, Life, OpenIntent, StopIntent, request_for
 from evenkeel.rules.reconciliation import Believed, cause_of_close
+from evenkeel.rules.witnesses import Verdict, verdict
 
 LAPSED_KEPT: Final = 64
 CLOSED_KEPT: Final = 256
+WITNESSES: Final = "witnesses"
+"""Who holds a symbol while nobody knows whose a position in it is."""
+PENDING_FILL_MS_MAX: Final = 10_000
+"""An order that the broker took on may be filled so long after it expired here; later it is a late fill."""
 
 
 class BrokerBook(msgspec.Struct):
     """Intents by number, positions by ticket. `lapsed` are opens that were rejected or concluded not to exist, newest last:
-    a fill that still comes is recognised by its magic. `foreign_unseen` are foreign tickets that the last reading lacked.
+    a fill that still comes is recognised. `foreign_unseen` and `orders_unseen` are foreign tickets that the last reading
+    lacked. `disputed` are those of the foreign positions whose witnesses disagree, with the intents that may be meant.
     `closed` are tickets whose deals have closed them, newest last: a reading may show them a while longer (PM16)."""
 
     opens: dict[int, OpenIntent] = {}
@@ -39,17 +53,23 @@ class BrokerBook(msgspec.Struct):
     foreign: dict[int, BrokerPosition] = {}
     foreign_unseen: list[int] = []
     closed: list[int] = []
+    foreign_orders: dict[int, BrokerOrder] = {}
+    orders_unseen: list[int] = []
+    disputed: dict[int, list[int]] = {}
 
 
 def fill(
     book: BrokerBook, intent: OpenIntent, *, ticket: int, price_points: int, volume_steps: int, opened_utc_ms: int
 ) -> list[Message]:
     """The broker has what `intent` asked for, however we learned it. Late: it was unknown, or concluded not to exist."""
+    order, s = intent.order, sign(intent.order.direction)
     late = book.opens.pop(number_of(intent.magic), None) is None or intent.life is Life.UNKNOWN
+    if intent.life is Life.PENDING and order.expires_utc_ms:
+        late = late or opened_utc_ms > order.expires_utc_ms + PENDING_FILL_MS_MAX
     book.lapsed = [lapsed for lapsed in book.lapsed if lapsed.magic != intent.magic]
     if ticket in book.positions:
         return []
-    order, s = intent.order, sign(intent.order.direction)
+    ended = _forget_foreign(book, ticket)
     target = price_points + s * order.target_distance_points if order.target_distance_points else 0
     position = Believed(
         ticket=ticket,
@@ -67,7 +87,7 @@ def fill(
         lineage=order.lineage,
     )
     book.positions[ticket] = position
-    return [_opened(position, adopted=False, late=late)]
+    return [_opened(position, adopted=False, late=late), *ended]
 
 
 def is_news(book: BrokerBook, seen: BrokerPosition) -> bool:
@@ -78,23 +98,33 @@ def is_news(book: BrokerBook, seen: BrokerPosition) -> bool:
     return known is None or known.volume_steps != seen.volume_steps
 
 
-def appear(book: BrokerBook, seen: BrokerPosition, installation: int) -> list[Message]:
-    """A position that we did not know: an order of ours that was filled, one of ours without an order, or a foreign one."""
-    by_magic = [intent for intent in (*book.opens.values(), *book.lapsed) if intent.magic == seen.magic]
-    if by_magic:
-        return fill(
+def appear(book: BrokerBook, seen: BrokerPosition, installation: int, plan: Callable[[BrokerPosition], Plan]) -> list[Message]:
+    """A position that we did not know: an order of ours that was filled, one of ours without an order, or a foreign one.
+
+    `plan` says which levels one of ours without an order gets.
+    """
+    if seen.ticket in book.foreign:
+        return [_foreign_seen(book, seen)]
+    found = verdict(seen, (*book.opens.values(), *book.lapsed), installation)
+    if found.disputed:
+        return [_foreign_seen(book, seen), *_dispute(book, seen, found)]
+    if found.intent is not None:
+        said = fill(
             book,
-            by_magic[0],
+            found.intent,
             ticket=seen.ticket,
             price_points=seen.open_points,
             volume_steps=seen.volume_steps,
             opened_utc_ms=seen.opened_utc_ms,
         )
-    if not is_ours(seen.magic, installation):
-        book.foreign[seen.ticket] = seen
-        return [
-            ForeignPositionSeen(seen.ticket, seen.symbol, seen.spec_id, seen.direction, seen.volume_steps, seen.open_points)
-        ]
+        settled = [IntentSettled(number_of(found.intent.magic))] if seen.magic != found.intent.magic else []
+        return [*said, *settled]
+    return adopt(book, seen, plan(seen)) if found.ours else [_foreign_seen(book, seen)]
+
+
+def adopt(book: BrokerBook, seen: BrokerPosition, plan: Plan) -> list[Message]:
+    """A position without an order of ours becomes ours; of its past only what is there now is known."""
+    ended = _forget_foreign(book, seen.ticket)
     position = book.positions[seen.ticket] = Believed(
         ticket=seen.ticket,
         symbol=seen.symbol,
@@ -103,22 +133,24 @@ def appear(book: BrokerBook, seen: BrokerPosition, installation: int) -> list[Me
         volume_steps=seen.volume_steps,
         volume_left_steps=seen.volume_steps,
         entry_points=seen.open_points,
-        stop_points=0,
+        stop_points=plan.stop_points,
         target_points=0,
-        broker_stop_points=seen.stop_points,
+        broker_stop_points=plan.broker_stop_points or seen.stop_points,
         reserved_cents=0,
         opened_utc_ms=seen.opened_utc_ms,
         lineage=Lineage(origin="adopted", strategy=""),
+        held_stop_points=seen.stop_points,
+        broker_target_points=seen.target_points,
     )
-    return [_opened(position, adopted=True, late=False)]
+    return [_opened(position, adopted=True, late=False), *ended]
 
 
-def deal_in(book: BrokerBook, deal: Deal, installation: int) -> list[Message]:
+def deal_in(book: BrokerBook, deal: Deal, installation: int, plan: Callable[[BrokerPosition], Plan]) -> list[Message]:
     """An opening deal, the only one of its order or one of several: it may be the first that we hear of the position, and
     always brings price, volume and commission. The price of several is their mean by volume, to the nearest point."""
     said: list[Message] = []
     if deal.position_ticket not in book.positions and deal.position_ticket not in book.foreign:
-        said = appear(book, _position_of(deal), installation)
+        said = appear(book, _position_of(deal), installation, plan)
     position = book.positions.get(deal.position_ticket)
     if position is None:
         return said
@@ -189,9 +221,33 @@ def lapse(book: BrokerBook, intent_id: int) -> OpenIntent:
 def foreign_gone(book: BrokerBook, seen: set[int]) -> list[Message]:
     """Foreign positions that two complete readings in a row do not show: `seen` is the second one's."""
     unseen = [ticket for ticket in book.foreign if ticket not in seen]
-    gone = [book.foreign.pop(ticket) for ticket in unseen if ticket in book.foreign_unseen]
+    gone = [book.foreign[ticket] for ticket in unseen if ticket in book.foreign_unseen]
+    said: list[Message] = [ForeignPositionGone(position.ticket, position.symbol) for position in gone]
+    said += [ended for position in gone for ended in _forget_foreign(book, position.ticket)]
     book.foreign_unseen = [ticket for ticket in unseen if ticket in book.foreign]
-    return [ForeignPositionGone(position.ticket, position.symbol) for position in gone]
+    return said
+
+
+def orders_seen(book: BrokerBook, orders: Iterable[BrokerOrder], installation: int) -> list[Message]:
+    """Waiting orders of others that we did not know, or with another volume or price than we knew."""
+    said: list[Message] = []
+    for order in orders:
+        if not is_ours(order.magic, installation) and book.foreign_orders.get(order.ticket) != order:
+            book.foreign_orders[order.ticket] = order
+            said.append(
+                ForeignOrderSeen(
+                    order.ticket, order.symbol, order.spec_id, order.direction, order.volume_steps, order.price_points
+                )
+            )
+    return said
+
+
+def foreign_orders_gone(book: BrokerBook, seen: set[int]) -> list[Message]:
+    """Filled, cancelled or expired: two complete readings in a row do not show them."""
+    unseen = [ticket for ticket in book.foreign_orders if ticket not in seen]
+    gone = [book.foreign_orders.pop(ticket) for ticket in unseen if ticket in book.orders_unseen]
+    book.orders_unseen = [ticket for ticket in unseen if ticket in book.foreign_orders]
+    return [ForeignOrderGone(order.ticket, order.symbol) for order in gone]
 
 
 def _foreign_deal_out(book: BrokerBook, deal: Deal) -> list[Message]:
@@ -200,12 +256,33 @@ def _foreign_deal_out(book: BrokerBook, deal: Deal) -> list[Message]:
         return []
     if deal.volume_steps < held.volume_steps:
         left = held.volume_steps - deal.volume_steps
-        held = book.foreign[held.ticket] = msgspec.structs.replace(held, volume_steps=left)
-        return [
-            ForeignPositionSeen(held.ticket, held.symbol, held.spec_id, held.direction, held.volume_steps, held.open_points)
-        ]
-    del book.foreign[held.ticket]
-    return [ForeignPositionGone(held.ticket, held.symbol)]
+        return [_foreign_seen(book, msgspec.structs.replace(held, volume_steps=left))]
+    return [ForeignPositionGone(held.ticket, held.symbol), *_forget_foreign(book, held.ticket)]
+
+
+def _foreign_seen(book: BrokerBook, seen: BrokerPosition) -> ForeignPositionSeen:
+    book.foreign[seen.ticket] = seen
+    return ForeignPositionSeen(seen.ticket, seen.symbol, seen.spec_id, seen.direction, seen.volume_steps, seen.open_points)
+
+
+def _dispute(book: BrokerBook, seen: BrokerPosition, found: Verdict) -> list[Message]:
+    """Nobody knows whose it is: a person looks, and nothing new is opened in its symbol until then."""
+    book.disputed[seen.ticket] = list(found.intent_ids)
+    told = f"nobody knows whose position {seen.ticket} is: {found.disputed}"
+    return [
+        WitnessesDisagree(seen.ticket, seen.symbol, found.intent_ids, found.disputed),
+        HoldPlaced(WITNESSES, seen.symbol, told, 0),
+    ]
+
+
+def _forget_foreign(book: BrokerBook, ticket: int) -> list[Message]:
+    """It is gone or ours now: the last dispute in a symbol ends its hold."""
+    held = book.foreign.pop(ticket, None)
+    if book.disputed.pop(ticket, None) is None or held is None:
+        return []
+    if any(book.foreign[other].symbol == held.symbol for other in book.disputed):
+        return []
+    return [HoldEnded(WITNESSES, held.symbol)]
 
 
 def _forget_closes(book: BrokerBook, position: Believed) -> None:
@@ -240,8 +317,9 @@ def _opened(position: Believed, *, adopted: bool, late: bool) -> PositionOpened:
 
 
 def _position_of(deal: Deal) -> BrokerPosition:
-    """The position that an opening deal makes, as a reading would show it but for its stops."""
-    magic = deal.magic if deal.reason is DealReason.EXPERT else 0
+    """The position that an opening deal makes, as a reading would show it but for its stops. What a person dealt by hand is
+    no order of ours, whatever its marks."""
+    by_hand = deal.reason is DealReason.CLIENT
     return BrokerPosition(
         ticket=deal.position_ticket,
         symbol=deal.symbol,
@@ -251,6 +329,8 @@ def _position_of(deal: Deal) -> BrokerPosition:
         open_points=deal.price_points,
         stop_points=0,
         target_points=0,
-        magic=magic,
+        magic=0 if by_hand else deal.magic,
         opened_utc_ms=deal.time_utc_ms,
+        comment="" if by_hand else deal.comment,
+        reason=deal.reason,
     )

@@ -1,10 +1,15 @@
 """When a signal becomes a proposal: the checks that the symbol itself makes."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from evenkeel.config.schema import EntryConfig
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import Quote
+
+ATTEMPTS_MAX: Final = 3
+"""So often one signal may be tried at the broker, each time as a new order (DESIGN 9.3)."""
+PRICE_MOVED: Final = frozenset({10004, 10020, 10021})
+"""Requote, price changed, no quotes: rejects that say nothing against the order but its price (metatrader5 2.5)."""
 
 
 class Refusal(NamedTuple):
@@ -32,6 +37,12 @@ def cooldown_refusal(now_utc_ms: int, until_utc_ms: int) -> Refusal | None:
     if now_utc_ms < until_utc_ms:
         return Refusal(DenialReason.COOLDOWN, until_utc_ms - now_utc_ms, 0, "ms")
     return None
+
+
+def may_try_again(code: int, attempts: int, expires_utc_ms: int, now_utc_ms: int) -> bool:
+    """After a definite reject: its price alone was wrong, it was not the last try, and the first one's time is not over."""
+    in_time = expires_utc_ms == 0 or now_utc_ms < expires_utc_ms
+    return code in PRICE_MOVED and attempts < ATTEMPTS_MAX and in_time
 
 
 def distance_points(pips: float, points_per_pip: int) -> int:

@@ -63,6 +63,20 @@ def rearmed(marks: EquityMarks) -> EquityMarks:
     return EquityMarks(marks.equity_cents, marks.equity_cents, marks.equity_cents, marks.equity_cents)
 
 
+def shifted(marks: EquityMarks, capital_cents: int) -> EquityMarks:
+    """Money that came or went without profit or loss moves all marks alike: no fall from it, and no rise."""
+
+    def moved(cents: int | None) -> int | None:
+        return None if cents is None else cents + capital_cents
+
+    return EquityMarks(
+        equity_cents=moved(marks.equity_cents),
+        day_base_cents=moved(marks.day_base_cents),
+        peak_cents=moved(marks.peak_cents),
+        week_base_cents=moved(marks.week_base_cents),
+    )
+
+
 def fall_reached(from_cents: int | None, equity_cents: int | None, limit_pct: float | Off) -> Fall | None:
     """The fall from a mark when it is at or beyond the limit; None when it is not, is off, or nothing was sampled."""
     if limit_pct == "off" or from_cents is None or equity_cents is None:

@@ -20,10 +20,12 @@ POSITION_GONE: Final = 10036
 
 
 class Life(StrEnum):
-    """SENT waits for an answer; ACCEPTED (a close) waits for its deal; UNKNOWN waits for the broker's records."""
+    """SENT waits for an answer; ACCEPTED (a close) waits for its deal; PENDING was taken on and is not done yet; UNKNOWN
+    waits for the broker's records."""
 
     SENT = "sent"
     ACCEPTED = "accepted"
+    PENDING = "pending"
     UNKNOWN = "unknown"
 
 
@@ -32,6 +34,7 @@ class OpenIntent(msgspec.Struct):
     magic: int
     life: Life = Life.SENT
     absent_readings: int = 0
+    asked_utc_ms: int = 0
 
 
 class CloseIntent(msgspec.Struct):
@@ -70,7 +73,9 @@ def lock_refusals(
         held = intent.order
         if held.symbol == order.symbol and held.lineage.slot == order.lineage.slot:
             yield Refusal(DenialReason.SLOT_LOCKED, 1, 1, "count", f"{held.proposal_id} is {intent.life.value}")
-        elif held.symbol == order.symbol and intent.life is Life.UNKNOWN and held.direction is not order.direction:
+            continue
+        is_unsettled = intent.life in (Life.UNKNOWN, Life.PENDING)
+        if held.symbol == order.symbol and is_unsettled and held.direction is not order.direction:
             yield Refusal(DenialReason.DIRECTION_LOCKED, 1, 0, "count", f"{held.proposal_id} is {intent.life.value}")
     for position in foreign:
         if position.symbol == order.symbol and position.direction is not order.direction:

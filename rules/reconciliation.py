@@ -1,6 +1,6 @@
 """What we believe about the broker, held against what the broker says. The broker is the truth for what exists."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
@@ -12,7 +12,8 @@ from evenkeel.messages.position import ClosedBy, ExitReason
 
 class Believed(msgspec.Struct):
     """A position of ours as we believe it to be; money accumulates from its deals. `stop_points` and `target_points` are
-    the app's levels at the entry, `broker_stop_points` the level that the broker holds (0: none). `priced_steps` is the
+    the app's levels at the entry, `broker_stop_points` our level at the broker (0: none by name); `held_stop_points` is what
+    the last reading showed there (None: no reading yet), `broker_target_points` a person's target. `priced_steps` is the
     volume of its opening deals, `priced_point_steps` the sum of their price times volume; `asked` why we last asked for
     a close that no deal has fulfilled."""
 
@@ -36,6 +37,8 @@ class Believed(msgspec.Struct):
     profit_cents: int = 0
     commission_cents: int = 0
     swap_cents: int = 0
+    held_stop_points: int | None = None
+    broker_target_points: int = 0
 
 
 def differences(
@@ -54,11 +57,19 @@ def differences(
     return said
 
 
+def unmanaged(believed: Mapping[int, Believed], children: Container[str]) -> list[str]:
+    """Positions of ours in symbols that have no actor any more: their stop at the broker is all that they have."""
+    left = [position for position in believed.values() if f"position/{position.symbol}" not in children]
+    return [f"position {position.ticket} in {position.symbol} has nobody who manages it" for position in left]
+
+
 def cause_of_close(deal: Deal, position: Believed, asked: ExitReason | None) -> tuple[ExitReason, ClosedBy]:
     """Why a deal closed: our own command's reason if it answers one, else what the broker records; never profit's sign."""
     match deal.reason:
         case DealReason.EXPERT | DealReason.OTHER:
             return (asked, ClosedBy.APP) if asked is not None else (ExitReason.UNEXPLAINED, ClosedBy.BROKER)
+        case DealReason.STOP if position.held_stop_points not in (None, 0, position.broker_stop_points):
+            return ExitReason.PERSON, ClosedBy.PERSON
         case DealReason.STOP:
             at_app_stop = position.broker_stop_points == position.stop_points
             return (ExitReason.STOP if at_app_stop else ExitReason.CATASTROPHE), ClosedBy.BROKER

@@ -91,6 +91,8 @@ class RiskState(msgspec.Struct):
     by the reason that they refuse with. `hold_until_utc_ms` is the end of the longest hold that was said. `deal_ticket` is
     the newest deal that was counted. `margin_cents` is in use: the broker's figure while nothing has changed since, else by
     leverage; `start_balance_cents` is the first balance that was read, or the one at which a person rearmed after the floor.
+    `deal_ticket` is the newest line of the history that was counted, `recent_deals` the last ones before it. `balance_cents`
+    is with credit.
     """
 
     book: Book = msgspec.field(default_factory=Book)
@@ -116,6 +118,7 @@ class RiskState(msgspec.Struct):
     slips_utc_ms: tuple[int, ...] = ()
     hours: dict[str, HourCloses] = {}
     holds: dict[DenialReason, LimitHold] = {}
+    recent_deals: list[int] = []
 
 
 # May it enter, and how large
@@ -137,6 +140,12 @@ def entry_refusals(limits: LimitsConfig, state: RiskState, proposal: EntryPropos
     too_often = request_refusal(limits.requests, state.requests, now_utc_ms)
     if too_often is not None:
         yield too_often
+
+
+def expiry_utc_ms(limits: LimitsConfig, proposal: EntryProposed, now_utc_ms: int) -> int:
+    """Until when the order may leave; another try never lives longer than the first. 0: for ever."""
+    own_utc_ms = 0 if limits.intent_expiry_s == "off" else now_utc_ms + round(limits.intent_expiry_s * 1000)
+    return min(own_utc_ms, proposal.expires_utc_ms) if own_utc_ms and proposal.expires_utc_ms else own_utc_ms
 
 
 def sized(config: Config, state: RiskState, proposal: EntryProposed) -> Sized | Refusal:

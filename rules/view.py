@@ -95,6 +95,16 @@ class UnprotectedView(_Shown, frozen=True):
     gap: str
 
 
+class ForeignOrderView(_Shown, frozen=True):
+    """An order of somebody else that waits at the broker."""
+
+    ticket: int
+    symbol: str
+    direction: Direction
+    volume_lots: str | None
+    price: str | None
+
+
 class UnknownOrder(_Shown, frozen=True):
     """An order of which nobody knows whether it was executed."""
 
@@ -165,6 +175,7 @@ class View(_Shown, frozen=True, kw_only=True):
     flattening: tuple[FlattenView, ...] = ()
     unprotected: tuple[UnprotectedView, ...] = ()
     taken_over: tuple[str, ...] = ()
+    foreign_orders: tuple[ForeignOrderView, ...] = ()
 
 
 def decimal_of(amount: int, digits: int) -> str:

@@ -10,11 +10,20 @@ from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerAgreed,
     BrokerDisagreed,
+    CashMoved,
+    ForeignOrderGone,
+    ForeignOrderSeen,
     ForeignPositionGone,
     ForeignPositionSeen,
+    LevelsMoved,
+    MoneyAgreed,
+    MoneyDisagreed,
     OrderOutcomeResolved,
     OrderOutcomeUnknown,
     OrderRejected,
+    TerminalReadable,
+    TerminalUnreadable,
+    WitnessesDisagree,
 )
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
@@ -46,7 +55,8 @@ from evenkeel.rules.entries import distance_points
 from evenkeel.rules.exits import exit_price, sign
 from evenkeel.rules.frequency import TradeCounts, day_counted, trade_counted, trades_in_hour
 from evenkeel.rules.guard_table import GuardTable
-from evenkeel.rules.losses import EquityMarks, at_day_start, at_week_start, rearmed, sampled
+from evenkeel.rules.losses import EquityMarks, at_day_start, at_week_start, rearmed, sampled, shifted
+from evenkeel.rules.money import capital_cents_of
 from evenkeel.rules.sizing import Book, Reservation, holding_of, open_risk_cents, ppm_of_pct, share_of
 from evenkeel.rules.symbols import points_per_pip
 from evenkeel.rules.view import (
@@ -54,6 +64,7 @@ from evenkeel.rules.view import (
     ChildView,
     Event,
     FlattenView,
+    ForeignOrderView,
     ForeignView,
     HoldView,
     LimitView,
@@ -77,9 +88,23 @@ OfOrders = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResol
 OfPositions = PositionOpened | PositionPriced | PositionReduced | PositionClosed | CloseFailed
 OfProtection = PositionUnprotected | PositionProtected | SymbolTakenOver | SymbolGivenBack | StopsRefused
 OfFlattening = FlattenProgressed | ScopeFlattened
-OfOthers = ForeignPositionSeen | ForeignPositionGone
+OfOthers = ForeignPositionSeen | ForeignPositionGone | ForeignOrderSeen | ForeignOrderGone | WitnessesDisagree | LevelsMoved
 OfStorage = StorageStrained | StorageEased | BackupTaken
-Heard = OfRun | OfMarket | OfGuards | OfOrders | OfPositions | OfProtection | OfFlattening | OfOthers | OfStorage
+OfMoney = CashMoved | MoneyDisagreed | MoneyAgreed
+OfTerminal = TerminalUnreadable | TerminalReadable
+Heard = (
+    OfRun
+    | OfMarket
+    | OfGuards
+    | OfOrders
+    | OfPositions
+    | OfProtection
+    | OfFlattening
+    | OfOthers
+    | OfStorage
+    | OfMoney
+    | OfTerminal
+)
 
 
 class Held(msgspec.Struct):
@@ -103,6 +128,7 @@ class ViewState(msgspec.Struct):
     specs: dict[str, SymbolSpec] = {}
     held: dict[int, Held] = {}
     foreign: dict[int, ForeignPositionSeen] = {}
+    foreign_orders: dict[int, ForeignOrderSeen] = {}
     unknown: dict[str, OrderOutcomeUnknown] = {}
     restarts: dict[str, int] = {}
     stale: list[str] = []
@@ -160,6 +186,12 @@ def fold(state: ViewState, message: Heard) -> None:
             state.foreign[message.ticket] = message
         case ForeignPositionGone():
             state.foreign.pop(message.ticket, None)
+        case ForeignOrderSeen():
+            state.foreign_orders[message.ticket] = message
+        case ForeignOrderGone():
+            state.foreign_orders.pop(message.ticket, None)
+        case CashMoved(cash):
+            state.marks = shifted(state.marks, capital_cents_of(cash))
         case ModeChanged():
             guards.mode, guards.epoch = message.mode, message.epoch
             if message.mode is not Mode.FLATTEN:
@@ -179,6 +211,8 @@ def fold(state: ViewState, message: Heard) -> None:
             pass  # events, nothing that lasts
         case StorageStrained() | StorageEased() | BackupTaken():
             pass  # what lasts of them is a hold
+        case WitnessesDisagree() | LevelsMoved() | MoneyDisagreed() | MoneyAgreed() | TerminalUnreadable() | TerminalReadable():
+            pass  # what lasts of them is a hold, or a disagreement with the broker
         case _:
             assert_never(message)
 
@@ -210,6 +244,7 @@ def view_of(
         ),
         positions=tuple(_position_view(state, held, marks, config) for held in state.held.values()),
         foreign=tuple(_foreign_view(state, seen) for seen in state.foreign.values()),
+        foreign_orders=tuple(_foreign_order_view(state, seen) for seen in state.foreign_orders.values()),
         unknown_orders=tuple(_shown(UnknownOrder, order) for order in state.unknown.values()),
         stale=tuple(state.stale),
         account=_shown(AccountView, state.account) if state.account else None,
@@ -345,6 +380,17 @@ def _foreign_view(state: ViewState, seen: ForeignPositionSeen) -> ForeignView:
         direction=seen.direction,
         volume_lots=_lots(seen.volume_steps, spec),
         entry=_price(seen.open_points, spec),
+    )
+
+
+def _foreign_order_view(state: ViewState, seen: ForeignOrderSeen) -> ForeignOrderView:
+    spec = state.specs.get(seen.symbol)
+    return ForeignOrderView(
+        ticket=seen.ticket,
+        symbol=seen.symbol,
+        direction=seen.direction,
+        volume_lots=_lots(seen.volume_steps, spec),
+        price=_price(seen.price_points, spec),
     )
 
 

@@ -18,11 +18,14 @@ from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.mt5 import translate
 from evenkeel.adapters.mt5.module import DEAD, Expected, Identity, NotConnected, Package, connect, identity_of, mismatch
 from evenkeel.adapters.mt5.server_time import OffsetUnknown, ServerTime
+from evenkeel.adapters.mt5.terms import read_specs, same_terms, same_units
 from evenkeel.adapters.mt5.translate import Trading, Untranslatable
 from evenkeel.adapters.os import write_durably
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
+    Cash,
     CloseRequest,
     Deal,
     OpenRequest,
@@ -38,8 +41,6 @@ TICKS_AT_ONCE: Final = 2_000
 CLOSE_DEVIATION_POINTS: Final = 100_000
 """A close is never refused for its price where the execution would allow that (it must get out)."""
 RECONNECT_AFTER_S: Final = 5.0
-WORTH_MOVED: Final = 0.01
-"""The worth of a point follows the rates; so much of a change is new terms."""
 
 
 _ODD: Final = (ValueError, ArithmeticError, KeyError, AttributeError, TypeError, SystemError, OffsetUnknown)
@@ -87,13 +88,14 @@ class Mt5Broker:
         self._commission_cents = commission_cents
         self._lock = threading.RLock()
         self._spec_store = spec_store
-        self._specs: dict[str, SymbolSpec] = _read_specs(spec_store)
+        self._specs: dict[str, SymbolSpec] = read_specs(spec_store)
         self._trading: dict[str, Trading] = {}
         self._tickets: dict[int, tuple[int, bool, int]] = {}
-        self._deals_from_utc_ms: int | None = None
+        self._history_from_utc_ms: int | None = None
         self._last_spec_id = max((spec.spec_id for spec in self._specs.values()), default=0)
         self._tried_s: float | None = None
         self._foreign: set[str] = set()
+        self._between_units: set[str] = set()
         self.identity: Identity | None = None
         self.refusal: str | None = "not connected yet"
 
@@ -150,9 +152,11 @@ class Mt5Broker:
             if spec is None or trading is None or spec.spec_id != request.spec_id:
                 return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
             try:
-                sent = translate.open_request(request, magic, spec, trading, f"ek{intent_id or magic % 10**12}")
+                sent = translate.open_request(request, magic, spec, trading)
             except Untranslatable as error:
                 logger.error("{} cannot be traded: {}", request.symbol, error)
+                return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
+            if request.symbol in self._between_units:
                 return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
             if self._foreign:
                 return Answer(Outcome.VOID, detail=DenialReason.UNRECONCILED.value)  # what is exposed there nobody can tell
@@ -211,9 +215,7 @@ class Mt5Broker:
         if result is None:
             code, text = self._package.last_error()
             self._died()
-            if code in (mt5.RES_E_INVALID_PARAMS, mt5.RES_E_AUTO_TRADING_DISABLED):  # refused before anything was sent
-                return Answer(Outcome.REJECTED, code=code, detail=text)
-            return Answer(Outcome.UNKNOWN, code=code, detail=text)
+            return Answer(translate.outcome_of_error(code), code=code, detail=text)
         outcome = translate.outcome_of(result.retcode)
         if outcome is not Outcome.ACCEPTED:
             return Answer(outcome, code=result.retcode, detail=result.comment)
@@ -243,6 +245,25 @@ class Mt5Broker:
                 logger.error("positions in {} cannot be understood: nothing new is opened", " ".join(sorted(self._foreign)))
             return sorted((held for _, held in found if held is not None), key=lambda one: one.ticket)
 
+    @readable
+    def orders(self) -> Sequence[BrokerOrder] | None:
+        """Those that would open something, in symbols whose terms are known: what closes a position is part of it."""
+        with self._lock:
+            rows = self._package.orders_get()
+            if rows is None or rows is False:
+                self._died()
+                return None
+            if not self._is_linked() or self.check_identity() is not None:
+                return None
+            found: list[BrokerOrder] = []
+            for row in rows:
+                spec = None if row.position_id else self._terms_of(row.symbol)
+                if spec is not None:
+                    found.append(translate.order_of(row, spec))
+                elif not row.position_id and row.symbol in self._specs:
+                    return None
+            return sorted(found, key=lambda one: one.ticket)
+
     def _position(self, row: Any) -> BrokerPosition | None:
         spec = self._terms_of(row.symbol)
         if spec is None:
@@ -253,36 +274,50 @@ class Mt5Broker:
 
     @readable
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
-        """Asked a day beyond now, because the server's clock may be ahead, and a day before the newest deal that was seen."""
+        """Of the symbols that can be traded here; the money of others is cash."""
         with self._lock:
-            now_utc_ms = self._now_utc_ms()
-            if not self._server_time.is_known or self.check_identity() is not None or self.identity is None:
-                return None
-            from_utc_ms = self._deals_from_utc_ms or now_utc_ms - HISTORY_DAYS_FIRST * DAY_MS
-            rows = self._package.history_deals_get(
-                self._server_time.server_s(from_utc_ms), self._server_time.server_s(now_utc_ms + DAY_MS)
-            )
-            if rows is None or rows is False:
-                self._died()
+            rows = self._history(after_ticket)
+            if rows is None or self.identity is None:
                 return None
             found: list[Deal] = []
-            for row in sorted(rows, key=lambda row: row.ticket):
-                if row.ticket <= after_ticket or not row.symbol:
-                    continue
+            for row in filter(translate.is_trade, rows):
                 spec = self._terms_of(row.symbol)
-                if spec is None:
-                    if row.symbol in self._specs:
-                        return None
-                    continue  # in a symbol that nobody here can trade: not ours
-                when_utc_ms = self._server_time.utc_ms(row.time_msc)
-                digits = self.identity.currency_digits
-                deal = translate.deal_of(row, spec, currency_digits=digits, time_utc_ms=when_utc_ms)
-                if deal is not None:
-                    found.append(deal)
-            newest = max((self._server_time.utc_ms(row.time_msc) for row in rows), default=None)
-            if newest is not None:
-                self._deals_from_utc_ms = max(self._deals_from_utc_ms or 0, newest - 2 * DAY_MS)
+                if spec is not None:
+                    when_utc_ms, digits = self._server_time.utc_ms(row.time_msc), self.identity.currency_digits
+                    found.append(translate.deal_of(row, spec, currency_digits=digits, time_utc_ms=when_utc_ms))
+                elif row.symbol in self._specs:
+                    return None
             return found
+
+    @readable
+    def cash(self, after_ticket: int) -> Sequence[Cash] | None:
+        with self._lock:
+            rows = self._history(after_ticket)
+            if rows is None or self.identity is None:
+                return None
+            digits = self.identity.currency_digits
+            return [
+                translate.cash_of(row, currency_digits=digits, time_utc_ms=self._server_time.utc_ms(row.time_msc))
+                for row in rows
+                if not translate.is_trade(row) or (row.symbol not in self._specs and self._terms_of(row.symbol) is None)
+            ]
+
+    def _history(self, after_ticket: int) -> list[Any] | None:
+        """Asked a day beyond now, because the server's clock may be ahead, and two before the newest line that was seen."""
+        now_utc_ms = self._now_utc_ms()
+        if not self._server_time.is_known or self.check_identity() is not None:
+            return None
+        from_utc_ms = self._history_from_utc_ms or now_utc_ms - HISTORY_DAYS_FIRST * DAY_MS
+        rows = self._package.history_deals_get(
+            self._server_time.server_s(from_utc_ms), self._server_time.server_s(now_utc_ms + DAY_MS)
+        )
+        if rows is None or rows is False:
+            self._died()
+            return None
+        newest = max((self._server_time.utc_ms(row.time_msc) for row in rows), default=None)
+        if newest is not None:
+            self._history_from_utc_ms = max(self._history_from_utc_ms or 0, newest - 2 * DAY_MS)
+        return sorted((row for row in rows if row.ticket > after_ticket), key=lambda row: row.ticket)
 
     @readable
     def account(self) -> AccountRead | None:
@@ -300,13 +335,18 @@ class Mt5Broker:
                     currency=info.currency,
                     currency_digits=digits,
                     leverage=info.leverage,
+                    credit_cents=translate.cents(info.credit, digits),
                 )
             except Untranslatable:
                 return None
 
     @readable
     def symbol(self, name: str) -> SymbolSpec | None:
-        """The terms as they are now; another number where they differ from those before."""
+        """The terms as they are now; another number where they differ from those before.
+
+        While something is open in a symbol its prices and volumes keep their units: new digits or steps are taken up when it is
+        flat, and nothing is opened there until then.
+        """
         with self._lock:
             if self.identity is None:
                 return None
@@ -328,13 +368,25 @@ class Mt5Broker:
                 return None
             self._trading[name] = Trading(info.trade_exemode, info.filling_mode)
             known = self._specs.get(name)
-            if known is not None and _same_terms(known, spec):
+            if known is not None and same_terms(known, spec):
+                self._between_units.discard(name)
                 return known
+            if known is not None and not same_units(known, spec) and self._is_exposed(name):
+                if name not in self._between_units:
+                    logger.error("{} changed digits or volume steps while something is open in it: nothing new there", name)
+                self._between_units.add(name)
+                return known
+            self._between_units.discard(name)
             self._last_spec_id += 1
             self._specs[name] = spec
             if self._spec_store is not None:  # numbers stay the same for ever: the journal speaks of them
                 write_durably(self._spec_store, msgspec.json.encode(self._specs))
             return spec
+
+    def _is_exposed(self, name: str) -> bool:
+        """Something is open in it, or nobody can tell."""
+        rows = self._package.positions_get(symbol=name)
+        return rows is None or rows is False or bool(rows)
 
     def _terms_of(self, name: str) -> SymbolSpec | None:
         return self._specs[name] if name in self._specs and name in self._trading else self.symbol(name)
@@ -421,25 +473,3 @@ class Mt5Broker:
     def _is_linked(self) -> bool:
         terminal = self._package.terminal_info()
         return terminal is not None and bool(terminal.connected)
-
-
-def _read_specs(store: Path | None) -> dict[str, SymbolSpec]:
-    """Raises OSError or ValueError when the file is damaged: numbers must not be given out twice."""
-    if store is None or not store.exists():
-        return {}
-    return msgspec.json.decode(store.read_bytes(), type=dict[str, SymbolSpec])
-
-
-def _same_terms(known: SymbolSpec, now: SymbolSpec) -> bool:
-    """Nothing changed but what follows the price: the worth of a point within a hundredth, spread and notional."""
-    before, after = known.worth.numerator / known.worth.denominator, now.worth.numerator / now.worth.denominator
-    if abs(after - before) > WORTH_MOVED * before:
-        return False
-    floating = {
-        "spec_id": known.spec_id,
-        "worth": known.worth,
-        "notional_cents_per_lot": known.notional_cents_per_lot,
-        "typical_spread_points": known.typical_spread_points,
-    }
-    moved = abs(now.notional_cents_per_lot - known.notional_cents_per_lot) > known.notional_cents_per_lot // 5
-    return not moved and msgspec.structs.replace(now, **floating) == known

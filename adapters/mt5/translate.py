@@ -11,7 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.messages.broker_gateway import (
+    BrokerOrder,
     BrokerPosition,
+    Cash,
+    CashKind,
     CloseRequest,
     Deal,
     DealEntry,
@@ -21,8 +24,8 @@ from evenkeel.messages.broker_gateway import (
     StopRequest,
 )
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec
+from evenkeel.rules.magic import comment_for
 
-COMMENT_CHARACTERS_MAX: Final = 27
 RATIO_PART_MAX: Final = 2**53 - 1
 _OFF_GRID: Final = 1e-4
 """A price may be so far from a whole point, in points: floats, not prices between."""
@@ -63,6 +66,8 @@ REJECTED: Final = frozenset(
     }
 )
 """Definite: certainly not executed (reliability.md 5.1). Whatever is in none of these sets is UNKNOWN."""
+REFUSED_BEFORE_SENDING: Final = frozenset({mt5.RES_E_INVALID_PARAMS, mt5.RES_E_AUTO_TRADING_DISABLED})
+"""Last errors of an order_send without a result that say that nothing left: definite as well. Every other is UNKNOWN."""
 
 REASONS: Final = {
     mt5.DEAL_REASON_CLIENT: DealReason.CLIENT,
@@ -72,6 +77,24 @@ REASONS: Final = {
     mt5.DEAL_REASON_SL: DealReason.STOP,
     mt5.DEAL_REASON_TP: DealReason.TARGET,
     mt5.DEAL_REASON_SO: DealReason.STOP_OUT,
+}
+CASH_KINDS: Final = {
+    mt5.DEAL_TYPE_BALANCE: CashKind.BALANCE,
+    mt5.DEAL_TYPE_CREDIT: CashKind.CREDIT,
+    mt5.DEAL_TYPE_CHARGE: CashKind.CHARGE,
+    mt5.DEAL_TYPE_CORRECTION: CashKind.CORRECTION,
+    mt5.DEAL_TYPE_BONUS: CashKind.BONUS,
+    mt5.DEAL_TYPE_COMMISSION: CashKind.COMMISSION,
+    mt5.DEAL_TYPE_COMMISSION_DAILY: CashKind.COMMISSION,
+    mt5.DEAL_TYPE_COMMISSION_MONTHLY: CashKind.COMMISSION,
+    mt5.DEAL_TYPE_COMMISSION_AGENT_DAILY: CashKind.COMMISSION,
+    mt5.DEAL_TYPE_COMMISSION_AGENT_MONTHLY: CashKind.COMMISSION,
+    mt5.DEAL_TYPE_INTEREST: CashKind.INTEREST,
+    mt5.DEAL_TYPE_BUY_CANCELED: CashKind.CANCELED,
+    mt5.DEAL_TYPE_SELL_CANCELED: CashKind.CANCELED,
+    mt5.DEAL_DIVIDEND: CashKind.DIVIDEND,
+    mt5.DEAL_DIVIDEND_FRANKED: CashKind.DIVIDEND,
+    mt5.DEAL_TAX: CashKind.TAX,
 }
 DIRECTIONS: Final = {mt5.DEAL_TYPE_BUY: Direction.BUY, mt5.DEAL_TYPE_SELL: Direction.SELL}
 SIDES: Final = {Direction.BUY: mt5.ORDER_TYPE_BUY, Direction.SELL: mt5.ORDER_TYPE_SELL}
@@ -129,6 +152,11 @@ def outcome_of(retcode: int) -> Outcome:
     if retcode == mt5.TRADE_RETCODE_PLACED:
         return Outcome.PENDING
     return Outcome.REJECTED if retcode in REJECTED else Outcome.UNKNOWN
+
+
+def outcome_of_error(last_error: int) -> Outcome:
+    """Of an order_send that returned nothing."""
+    return Outcome.REJECTED if last_error in REFUSED_BEFORE_SENDING else Outcome.UNKNOWN
 
 
 def filling_of(trading: Trading) -> int:
@@ -199,20 +227,45 @@ def position_of(row: Any, spec: SymbolSpec, *, opened_utc_ms: int) -> BrokerPosi
         target_points=near_points(row.tp, spec.digits, "tp"),
         magic=row.magic,
         opened_utc_ms=opened_utc_ms,
+        comment=row.comment,
+        reason=REASONS.get(row.reason, DealReason.OTHER),
     )
 
 
-def deal_of(row: Any, spec: SymbolSpec, *, currency_digits: int, time_utc_ms: int) -> Deal | None:
-    """None for what is no trade: deposits, charges, corrections. A fee counts as commission."""
-    direction = DIRECTIONS.get(row.type)
-    if direction is None:
-        return None
+def order_of(row: Any, spec: SymbolSpec) -> BrokerOrder:
+    """Buy types are even, sell types odd (metatrader5.md 2.3)."""
+    return BrokerOrder(
+        ticket=row.ticket,
+        symbol=row.symbol,
+        spec_id=spec.spec_id,
+        direction=Direction.SELL if row.type % 2 else Direction.BUY,
+        volume_steps=steps(row.volume_current, spec.steps_per_lot),
+        price_points=near_points(row.price_open, spec.digits),
+        magic=row.magic,
+        comment=row.comment,
+    )
+
+
+def is_trade(row: Any) -> bool:
+    """A deal that bought or sold; every other line of the history is cash."""
+    return bool(row.symbol) and row.type in DIRECTIONS
+
+
+def cash_of(row: Any, *, currency_digits: int, time_utc_ms: int) -> Cash:
+    """A line that is no trade, or a trade in a symbol without terms: its money alone."""
+    kind = CashKind.UNKNOWN_SYMBOL if is_trade(row) else CASH_KINDS.get(row.type, CashKind.OTHER)
+    amount_cents = sum(cents(part, currency_digits) for part in (row.profit, row.commission, row.swap, row.fee))
+    return Cash(row.ticket, kind, amount_cents, row.comment, time_utc_ms)
+
+
+def deal_of(row: Any, spec: SymbolSpec, *, currency_digits: int, time_utc_ms: int) -> Deal:
+    """Of a trade. A fee counts as commission."""
     return Deal(
         deal_ticket=row.ticket,
         position_ticket=row.position_id,
         symbol=row.symbol,
         spec_id=spec.spec_id,
-        direction=direction,
+        direction=DIRECTIONS[row.type],
         entry=DealEntry.IN if row.entry == mt5.DEAL_ENTRY_IN else DealEntry.OUT,
         volume_steps=steps(row.volume, spec.steps_per_lot),
         price_points=near_points(row.price, spec.digits),
@@ -222,11 +275,12 @@ def deal_of(row: Any, spec: SymbolSpec, *, currency_digits: int, time_utc_ms: in
         magic=row.magic,
         reason=REASONS.get(row.reason, DealReason.OTHER),
         time_utc_ms=time_utc_ms,
+        comment=row.comment,
     )
 
 
-def open_request(request: OpenRequest, magic: int, spec: SymbolSpec, trading: Trading, comment: str) -> Mapping[str, Any]:
-    """What order_send takes: floats for prices and volumes, plain ints, ASCII of at most 27 characters."""
+def open_request(request: OpenRequest, magic: int, spec: SymbolSpec, trading: Trading) -> Mapping[str, Any]:
+    """What order_send takes: floats for prices and volumes, plain ints, a short comment of ASCII letters."""
     return {
         "action": mt5.TRADE_ACTION_DEAL,
         "symbol": request.symbol,
@@ -237,7 +291,7 @@ def open_request(request: OpenRequest, magic: int, spec: SymbolSpec, trading: Tr
         "sl": price(request.stop_points, spec.digits),
         "tp": price(request.target_points, spec.digits),
         "magic": int(magic),
-        "comment": comment[:COMMENT_CHARACTERS_MAX],
+        "comment": comment_for(magic),
         "type_filling": filling_of(trading),
         "type_time": mt5.ORDER_TIME_GTC,
     }
@@ -265,6 +319,7 @@ def close_request(
         "price": price(price_points, spec.digits),
         "deviation": int(deviation_points),
         "magic": int(magic),
+        "comment": comment_for(magic),
         "type_filling": _filling_to_get_out(trading),
         "type_time": mt5.ORDER_TIME_GTC,
     }

@@ -40,7 +40,7 @@ class Call(StrEnum):
 
 
 _SENT: Final = frozenset({Call.OPEN, Call.CLOSE, Call.SET_STOPS})
-_READ: Final = frozenset({Call.POSITIONS, Call.DEALS, Call.ACCOUNT})
+_READ: Final = frozenset({Call.POSITIONS, Call.DEALS, Call.ACCOUNT, Call.ORDERS})
 
 SUITED: Final[dict[FaultKind, frozenset[Call]]] = {
     FaultKind.REQUOTE: frozenset({Call.OPEN, Call.CLOSE}),

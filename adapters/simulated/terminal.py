@@ -15,7 +15,8 @@ import msgspec
 
 from evenkeel.adapters.broker import Answer
 from evenkeel.adapters.mt5 import constants as mt5
-from evenkeel.adapters.mt5.translate import DIRECTIONS, REASONS, SIDES
+from evenkeel.adapters.mt5.translate import SIDES, outcome_of
+from evenkeel.adapters.simulated import told
 from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind, FaultScript
 from evenkeel.adapters.simulated.server import records
 from evenkeel.adapters.simulated.server.book import Why
@@ -24,17 +25,18 @@ from evenkeel.adapters.simulated.server.spec_money import ProfitCents, SpecMoney
 from evenkeel.adapters.simulated.server.terms import AccountTerms, Assumptions, SymbolTerms
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
+    Cash,
     CloseRequest,
     Deal,
-    DealEntry,
-    DealReason,
     OpenRequest,
     Outcome,
     StopRequest,
 )
 from evenkeel.messages.market import DailyRange, Direction, Quote, SymbolSpec
 from evenkeel.rules.bands import Band
+from evenkeel.rules.magic import comment_for
 
 _ANY_POINTS: Final = 1 << 62
 _OPPOSITE: Final = {mt5.POSITION_TYPE_BUY: mt5.ORDER_TYPE_SELL, mt5.POSITION_TYPE_SELL: mt5.ORDER_TYPE_BUY}
@@ -48,7 +50,8 @@ class SimulatedTerminal:
     the account survives our process: it is read back from that file, which may raise BookUnreadable. `terms` say more of a
     symbol than its spec does: swaps, sessions.
 
-    Every method may be called from any thread: one lock is held throughout.
+    Every method may be called from any thread: one lock is held throughout. `keeps_magic` and `keeps_comment` say what the
+    server leaves of the marks of an order that opens.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class SimulatedTerminal:
         keep_ticks: int = 20_000,
         terms: Mapping[str, SymbolTerms] = {},
     ) -> None:
+        self.keeps_magic = self.keeps_comment = True
         self._specs, self._daily, self._recorded_ticks = specs, daily, recorded_ticks
         account = AccountTerms(
             currency=currency,
@@ -131,8 +135,15 @@ class SimulatedTerminal:
         with self._lock:
             fault = self._fault(Call.POSITIONS)
             if fault is None:
-                return tuple(map(self._shown, self._book.positions.values()))
+                return tuple(told.position_of(one, self._specs[one.symbol]) for one in self._book.positions.values())
             return None if fault.kind is FaultKind.UNREADABLE else ()
+
+    def orders(self) -> Sequence[BrokerOrder] | None:
+        with self._lock:
+            if self._fault(Call.ORDERS) is not None:
+                return None
+            waiting = (order for order in self._book.orders.values() if not order.position_id)
+            return tuple(told.order_of(order, self._specs[order.symbol]) for order in waiting)
 
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
         with self._lock:
@@ -141,7 +152,12 @@ class SimulatedTerminal:
             if not self._history_quotes_left:
                 self._history_shown_ticket = self._book.kept.last_deal_ticket
             deals = self._book.deals_between(after_ticket, self._history_shown_ticket)
-            return tuple(self._told(deal) for deal in deals if deal.symbol)
+            return tuple(told.deal_of(deal, self._specs[deal.symbol]) for deal in deals if deal.symbol)
+
+    def cash(self, after_ticket: int) -> Sequence[Cash] | None:
+        with self._lock:
+            lines = self._book.deals_between(after_ticket, self._book.kept.last_deal_ticket)
+            return tuple(told.cash_of(line) for line in lines if not line.symbol)
 
     def account(self) -> AccountRead | None:
         with self._lock:
@@ -155,6 +171,7 @@ class SimulatedTerminal:
                 currency=terms.currency,
                 currency_digits=terms.currency_digits,
                 leverage=terms.leverage,
+                credit_cents=state.credit_cents,
             )
 
     def symbol(self, name: str) -> SymbolSpec | None:
@@ -219,11 +236,25 @@ class SimulatedTerminal:
         """Everything that the server has written down."""
         return self._book.kept
 
-    def person_closes(self, ticket: int) -> None:
-        """A person closes `ticket` by hand at the current quote. Raises KeyError when it is gone."""
+    def person_closes(self, ticket: int, volume_steps: int | None = None) -> None:
+        """A person closes `ticket`, or that much of it, by hand at the current quote. Raises KeyError when it is gone."""
         with self._lock:
-            self._server.close_at_market(self._book.positions[ticket], Why(reason=mt5.DEAL_REASON_CLIENT))
+            held = self._book.positions[ticket]
+            self._book.leave(held, volume_steps or held.volume_steps, Why(reason=mt5.DEAL_REASON_CLIENT))
+            self._server.arm()
             self._arm()
+
+    def person_sets_levels(self, ticket: int, stop_points: int, target_points: int = 0) -> None:
+        """A person drags the stop and the target of `ticket` at the broker; 0 removes. Raises KeyError when it is gone."""
+        with self._lock:
+            self._book.set_levels(self._book.positions[ticket], stop_points, target_points)
+            self._server.arm()
+            self._arm()
+
+    def person_moves_cash(self, kind: int, cents: int, comment: str = "by hand") -> int:
+        """A person deposits or withdraws, or the broker charges: `kind` is a deal type of the package. Its ticket."""
+        with self._lock:
+            return self._book.operate(kind, cents, comment)
 
     def _send(
         self, call: Call, symbol: str, execute: Callable[[], Answer], *, late: Callable[[], Answer] | None = None
@@ -276,7 +307,8 @@ class SimulatedTerminal:
             tp_points=request.target_points,
             deviation=request.deviation_points,
             type=SIDES[request.direction],
-            magic=magic,
+            magic=magic if self.keeps_magic else 0,
+            comment=comment_for(magic) if self.keeps_comment else "by bridge 4",
         )
         return _answer(self._server.send(sent))
 
@@ -290,6 +322,7 @@ class SimulatedTerminal:
             type=mt5.ORDER_TYPE_SELL if position is None else _OPPOSITE[position.type],
             magic=magic,
             position=request.ticket,
+            comment=comment_for(magic),
         )
         return _answer(self._server.send(sent), ticket=request.ticket)
 
@@ -317,38 +350,6 @@ class SimulatedTerminal:
             self._server.count_every_quote = counts
             self._server.arm()
 
-    def _shown(self, position: records.Position) -> BrokerPosition:
-        return BrokerPosition(
-            ticket=position.ticket,
-            symbol=position.symbol,
-            spec_id=self._specs[position.symbol].spec_id,
-            direction=DIRECTIONS[position.type],
-            volume_steps=position.volume_steps,
-            open_points=position.open_cost,
-            stop_points=position.sl_points,
-            target_points=position.tp_points,
-            magic=position.magic,
-            opened_utc_ms=position.time_utc_ms,
-        )
-
-    def _told(self, deal: records.Deal) -> Deal:
-        return Deal(
-            deal_ticket=deal.ticket,
-            position_ticket=deal.position_id,
-            symbol=deal.symbol,
-            spec_id=self._specs[deal.symbol].spec_id,
-            direction=DIRECTIONS[deal.type],
-            entry=DealEntry.IN if deal.entry == mt5.DEAL_ENTRY_IN else DealEntry.OUT,
-            volume_steps=deal.volume_steps,
-            price_points=deal.price_cost,
-            profit_cents=deal.profit_cents,
-            commission_cents=deal.commission_cents,
-            swap_cents=deal.swap_cents,
-            magic=deal.magic,
-            reason=REASONS.get(deal.reason, DealReason.OTHER),
-            time_utc_ms=deal.time_utc_ms,
-        )
-
 
 class _LateRequest:
     def __init__(self, symbol: str, quotes_left: int, execute: Callable[[], Answer]) -> None:
@@ -371,4 +372,5 @@ def _answer(result: records.Result, *, ticket: int = 0) -> Answer:
 
 
 def _refused(code: int, detail: str) -> Answer:
-    return Answer(Outcome.REJECTED, code=code, detail=detail)
+    """As definite as the code is."""
+    return Answer(outcome_of(code), code=code, detail=detail)

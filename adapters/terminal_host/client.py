@@ -14,7 +14,9 @@ from evenkeel.adapters.control_frames import Deadline, FrameError, greet_as_clie
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
+    Cash,
     CloseRequest,
     Deal,
     OpenRequest,
@@ -119,6 +121,10 @@ class HostedBroker:
         found = self._read(verbs.ReadPositions(), verbs.Positions)
         return None if found is None else found.positions
 
+    def orders(self) -> Sequence[BrokerOrder] | None:
+        found = self._read(verbs.ReadOrders(), verbs.Orders)
+        return None if found is None else found.orders
+
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
         deals: list[Deal] = []
         while True:
@@ -129,6 +135,17 @@ class HostedBroker:
             if not found.more or not found.deals:
                 return deals
             after_ticket = found.deals[-1].deal_ticket
+
+    def cash(self, after_ticket: int) -> Sequence[Cash] | None:
+        cash: list[Cash] = []
+        while True:
+            found = self._read(verbs.ReadCash(after_ticket), verbs.CashMovements)
+            if found is None:
+                return None
+            cash += found.cash
+            if not found.more or not found.cash:
+                return cash
+            after_ticket = found.cash[-1].deal_ticket
 
     def account(self) -> AccountRead | None:
         found = self._read(verbs.ReadAccount(), verbs.Account)

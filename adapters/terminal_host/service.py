@@ -136,11 +136,21 @@ class TerminalService:
                 if positions is None or len(positions) > verbs.POSITIONS_MAX:
                     return verbs.Unreadable()
                 return verbs.Positions(tuple(positions))
+            case verbs.ReadOrders():
+                orders = terminal.orders()
+                if orders is None or len(orders) > verbs.ORDERS_MAX:
+                    return verbs.Unreadable()
+                return verbs.Orders(tuple(orders))
             case verbs.ReadDeals(after_ticket):
                 deals = terminal.deals(after_ticket)
                 if deals is None:
                     return verbs.Unreadable()
                 return verbs.Deals(tuple(deals[: verbs.DEALS_AT_ONCE]), len(deals) > verbs.DEALS_AT_ONCE)
+            case verbs.ReadCash(after_ticket):
+                cash = terminal.cash(after_ticket)
+                if cash is None:
+                    return verbs.Unreadable()
+                return verbs.CashMovements(tuple(cash[: verbs.DEALS_AT_ONCE]), len(cash) > verbs.DEALS_AT_ONCE)
             case verbs.ReadAccount():
                 account = terminal.account()
                 return verbs.Unreadable() if account is None else verbs.Account(account)

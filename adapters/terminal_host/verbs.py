@@ -8,7 +8,9 @@ from msgspec import Meta
 from evenkeel.adapters.control_frames import FRAME_BYTES_MAX
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
+    Cash,
     CloseRequest,
     Deal,
     OpenRequest,
@@ -26,6 +28,7 @@ Steps = Annotated[int, Meta(ge=1, le=10**9)]
 DEALS_AT_ONCE: Final = 200
 QUOTES_AT_ONCE: Final = 1_500
 POSITIONS_MAX: Final = 400
+ORDERS_MAX: Final = 400
 _POINTS_MAX: Final = 2**53
 
 
@@ -76,7 +79,17 @@ class ReadPositions(_Words, frozen=True):
     pass
 
 
+class ReadOrders(_Words, frozen=True):
+    pass
+
+
 class ReadDeals(_Words, frozen=True):
+    """At most DEALS_AT_ONCE of them are answered, the oldest."""
+
+    after_ticket: Number
+
+
+class ReadCash(_Words, frozen=True):
     """At most DEALS_AT_ONCE of them are answered, the oldest."""
 
     after_ticket: Number
@@ -124,7 +137,9 @@ Verb = (
     | Close
     | SetStops
     | ReadPositions
+    | ReadOrders
     | ReadDeals
+    | ReadCash
     | ReadAccount
     | ReadSymbol
     | ReadQuote
@@ -163,8 +178,17 @@ class Positions(_Words, frozen=True):
     positions: tuple[BrokerPosition, ...]
 
 
+class Orders(_Words, frozen=True):
+    orders: tuple[BrokerOrder, ...]
+
+
 class Deals(_Words, frozen=True):
     deals: tuple[Deal, ...]
+    more: bool
+
+
+class CashMovements(_Words, frozen=True):
+    cash: tuple[Cash, ...]
     more: bool
 
 
@@ -199,7 +223,22 @@ class Malformed(_Words, frozen=True):
     reason: str
 
 
-Reply = Identified | Beaten | Answered | Positions | Deals | Account | Terms | Quoted | Ticks | Days | Unreadable | Malformed
+Reply = (
+    Identified
+    | Beaten
+    | Answered
+    | Positions
+    | Orders
+    | Deals
+    | CashMovements
+    | Account
+    | Terms
+    | Quoted
+    | Ticks
+    | Days
+    | Unreadable
+    | Malformed
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _verbs: msgspec.msgpack.Decoder[Verb] = msgspec.msgpack.Decoder(Verb)

@@ -7,7 +7,7 @@ import msgspec
 
 from evenkeel.actors.broker_gateway import BrokerGateway, BrokerGatewayState
 from evenkeel.adapters.gate import DurableGate, Gate
-from evenkeel.config.schema import BrokerGatewayConfig
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest, Outcome, TerminalAnswered
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.system import Message
@@ -27,7 +27,7 @@ class NaiveGateway(BrokerGateway):
 
     state: NaiveState
 
-    def __init__(self, config: BrokerGatewayConfig, guards: Sequence[str]) -> None:
+    def __init__(self, config: Config, guards: Sequence[str]) -> None:
         super().__init__(config, guards)
         self.state = NaiveState()
 

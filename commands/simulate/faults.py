@@ -34,7 +34,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "F5": Fault("readings answer nothing", Way.SPELL, 24),
     "F6": Fault("one reading shows no positions", Way.CALL, 0.004),
     "F7": Fault("comment rewritten", Way.CALL, 0.05),
-    "F8": Fault("magic lost", Way.CALL, 0.0),
+    "F8": Fault("magic lost", Way.CALL, 0.02),
     "F9": Fault("requotes in a row", Way.SPELL, 12),
     "F10": Fault("market closed or trading disabled", Way.SPELL, 6),
     "F11": Fault("placed first, carried out or refused later", Way.CALL, 0.04),

@@ -4,7 +4,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -15,7 +15,9 @@ from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.commands.simulate.faults import Rates
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
+    Cash,
     CloseRequest,
     Deal,
     OpenRequest,
@@ -107,6 +109,7 @@ class TroubledTerminal:
         self._hidden: dict[int, int] = {}
         self._ghosts: dict[int, tuple[BrokerPosition, int]] = {}
         self._no_magic: set[int] = set()
+        self._no_comment: set[int] = set()
         self._history_upto: int | None = None
 
     # -- who it is ------------------------------------------------------------------------------------------------------
@@ -171,6 +174,8 @@ class TroubledTerminal:
                 self._hidden[answer.ticket] = self._troubles.now_utc_ms + self._troubles.between(SHOWN_LATER_MS)
             if self._troubles.strikes("F8"):
                 self._no_magic.add(answer.ticket)
+            if self._troubles.strikes("F7"):
+                self._no_comment.add(answer.ticket)
         return answer
 
     def _enter_at_any_price(self, request: OpenRequest, magic: int) -> Answer:
@@ -251,6 +256,15 @@ class TroubledTerminal:
             self._history_upto = self.inner.books.last_deal_ticket
         return [self._told(deal) for deal in deals if deal.deal_ticket <= self._history_upto]
 
+    def orders(self) -> Sequence[BrokerOrder] | None:
+        return None if self._is_unreadable() else self.inner.orders()
+
+    def cash(self, after_ticket: int) -> Sequence[Cash] | None:
+        lines = None if self._is_unreadable() else self.inner.cash(after_ticket)
+        if lines is None or self._history_upto is None or not self._troubles.lasts("F4"):
+            return lines
+        return [line for line in lines if line.deal_ticket <= self._history_upto]
+
     def account(self) -> AccountRead | None:
         return None if self._is_unreadable() else self.inner.account()
 
@@ -270,10 +284,14 @@ class TroubledTerminal:
         return self._troubles.lasts("F5") or self._troubles.lasts("F21")
 
     def _shown(self, position: BrokerPosition) -> BrokerPosition:
-        return msgspec.structs.replace(position, magic=0) if position.ticket in self._no_magic else position
+        return msgspec.structs.replace(position, **self._lost_marks(position.ticket))
 
     def _told(self, deal: Deal) -> Deal:
-        return msgspec.structs.replace(deal, magic=0) if deal.position_ticket in self._no_magic else deal
+        return msgspec.structs.replace(deal, **self._lost_marks(deal.position_ticket))
+
+    def _lost_marks(self, ticket: int) -> dict[str, Any]:
+        lost: dict[str, Any] = {"magic": 0} if ticket in self._no_magic else {}
+        return lost | ({"comment": "[by the server]"} if ticket in self._no_comment else {})
 
     # -- what happens without being asked -------------------------------------------------------------------------------
 
@@ -292,7 +310,7 @@ class TroubledTerminal:
             self.inner.server.book.set_levels(position, moved, position.tp_points)
             self.inner.server.arm()
 
-    def cash(self) -> None:
+    def move_cash(self) -> None:
         """A line that is no trade."""
         random = self._troubles.random
         self.inner.server.book.operate(random.choice(_A_BALANCE), random.randrange(-2_000, 20_000), "")

@@ -210,7 +210,7 @@ class _World:
         if not self.plan.is_control or spec.name != "broker_gateway":
             return spec
         guards = guard_names(world.config, world.symbols)
-        return msgspec.structs.replace(spec, make=lambda: NaiveGateway(self.config.broker_gateway, guards))
+        return msgspec.structs.replace(spec, make=lambda: NaiveGateway(self.config, guards))
 
     # -- running --------------------------------------------------------------------------------------------------------
 
@@ -358,6 +358,7 @@ class _World:
             continued=self.store.durable_seq > 0 and not self._changed and not self._restored,
             crashed=crashed,
             crashes_recent=recent,
+            restored=self._restored,
         )
         self._changed = self._restored = self._was_stopped = False
         around = Around(
@@ -443,7 +444,7 @@ class _World:
                 self.troubled.someone_moves_a_stop()
             case "F19":
                 troubles.count(name)
-                self.troubled.cash()
+                self.troubled.move_cash()
             case "F23":
                 troubles.count(name)
                 self.troubled.die_soon(random.randrange(1, 6))

@@ -55,7 +55,7 @@ def gate_refusals(moment: Moment) -> list[GateRefusal]:
     risk_limit.state = moment.risk
     proposal = position.proposal(signal, signal.lineage)
     found += [GateRefusal(risk_limit.name, refusal) for refusal in risk_limit.refusals(proposal, moment.proposal_utc_ms)]
-    gateway = BrokerGateway(moment.config.broker_gateway, ())
+    gateway = BrokerGateway(moment.config, ())
     gateway.state = moment.gateway
     order = _order_of(proposal)
     return found + [GateRefusal(GATEWAY, refusal) for refusal in gateway.refusals(order, moment.order_utc_ms)]

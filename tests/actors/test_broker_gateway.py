@@ -4,18 +4,31 @@ from typing import Any
 
 import msgspec
 import pytest
-from orders import INSTALLATION, deal_in, deal_out, opened, order, seen
+from builders import config_of
+from orders import INSTALLATION, SPEC, deal_in, deal_out, opened, order, seen
 
 from evenkeel.actors.broker_gateway import BrokerGateway
-from evenkeel.config.schema import BrokerGatewayConfig
 from evenkeel.messages.broker_gateway import (
+    AccountRead,
+    AdoptPosition,
     BrokerAgreed,
     BrokerDisagreed,
+    BrokerOrder,
     CallTerminal,
+    Cash,
+    CashKind,
+    CashMoved,
     CloseRequest,
     DealDone,
     DealReason,
+    ForeignOrderGone,
+    ForeignOrderSeen,
     ForeignPositionGone,
+    ForeignPositionSeen,
+    IntentSettled,
+    LevelsMoved,
+    MoneyAgreed,
+    MoneyDisagreed,
     OrderOutcomeResolved,
     OrderOutcomeUnknown,
     OrderRejected,
@@ -24,10 +37,13 @@ from evenkeel.messages.broker_gateway import (
     ReadTerminal,
     StopRequest,
     TerminalAnswered,
+    TerminalReadable,
+    TerminalUnreadable,
+    WitnessesDisagree,
 )
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied
-from evenkeel.messages.market import Direction
-from evenkeel.messages.operator import CommandDone, HoldEnded, HoldPlaced, Mode, ModeChanged, TradingRearmed
+from evenkeel.messages.market import DailyBarsRead, DailyRange, Direction, SymbolSpecified
+from evenkeel.messages.operator import CommandDone, CommandRefused, HoldEnded, HoldPlaced, Mode, ModeChanged, TradingRearmed
 from evenkeel.messages.position import (
     ClosedBy,
     CloseFailed,
@@ -35,6 +51,7 @@ from evenkeel.messages.position import (
     ClosePosition,
     ExitReason,
     PositionClosed,
+    PositionOpened,
     PositionPriced,
     PositionReduced,
     ReducePosition,
@@ -42,7 +59,7 @@ from evenkeel.messages.position import (
 from evenkeel.messages.protection import SetStops, StopsRefused, StopsSet
 from evenkeel.messages.system import ChildDown, ChildServing, MessageParked, RunStarted, SetTimer, TimerDue
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules.magic import magic_for
+from evenkeel.rules.magic import NUMBER_MAX, OPENS_NUMBER_MAX, RESTORED_JUMP, comment_for, magic_for
 from evenkeel.runtime.actor import restore, snapshot_of
 
 GUARDS = ("risk_limit", "operator", "position/EURUSD")
@@ -54,16 +71,16 @@ class Desk:
     """The gateway, and a clock that moves by hand."""
 
     def __init__(self) -> None:
-        self.gateway = BrokerGateway(BrokerGatewayConfig(), GUARDS)
+        self.gateway = BrokerGateway(config_of(), GUARDS)
         self.now_utc_ms = 1_000_000
 
     def hear(self, message: Any, after_ms: int = 0) -> list[Any]:
         self.now_utc_ms += after_ms
         return list(self.gateway.handle(message, self.now_utc_ms))
 
-    def read(self, *positions: Any, after_ms: int = GAP_MS) -> list[Any]:
+    def read(self, *positions: Any, after_ms: int = GAP_MS, orders: tuple[BrokerOrder, ...] = ()) -> list[Any]:
         """What a complete reading leads to, but for the looks that are planned."""
-        said = self.hear(PositionsRead(1, positions, 0), after_ms)
+        said = self.hear(PositionsRead(1, positions, 0, orders), after_ms)
         return [message for message in said if not isinstance(message, SetTimer)]
 
     def answer(self, outcome: Outcome, intent_id: int = 1, **told: Any) -> list[Any]:
@@ -246,6 +263,82 @@ def test_an_unknown_order_does_not_keep_others_from_being_sent(unknown):
     assert kinds(unknown.hear(order(symbol="GBPUSD"))) == [CallTerminal]
 
 
+def test_an_order_that_waits_at_the_broker_is_not_absent(unknown):
+    waiting = waiting_order(magic=magic_for(INSTALLATION, 1))
+    assert [unknown.read(orders=(waiting,)) for _ in range(5)] == [[]] * 5
+    assert unknown.read() == []
+    assert kinds(unknown.read()) == [OrderOutcomeResolved]
+
+
+def test_an_order_that_the_broker_took_on_and_fills_in_time_is_not_late(sent):
+    sent.answer(Outcome.PENDING, code=10008)
+    assert sent.read(seen())[0] == opened()
+
+
+def test_an_order_that_the_broker_took_on_and_fills_minutes_after_it_expired_is_late(desk):
+    desk.hear(order(expires_utc_ms=desk.now_utc_ms + 3_000))
+    desk.answer(Outcome.PENDING, code=10008)
+    said = desk.read(seen(opened_utc_ms=desk.now_utc_ms + 60_000))
+    assert said[0].late
+
+
+# Whose position it is
+
+
+def test_a_fill_without_magic_is_known_by_its_comment_and_its_slot_is_free_at_the_gate(unknown):
+    said = unknown.read(seen(magic=0, comment=comment_for(magic_for(INSTALLATION, 1))))
+    assert said[:2] == [opened(late=True), IntentSettled(1)]
+
+
+def test_a_fill_without_magic_and_comment_is_known_by_its_shape_and_time(unknown):
+    said = unknown.read(seen(magic=0, comment="[sl]", opened_utc_ms=unknown.now_utc_ms))
+    assert [(one.ticket, one.late) for one in said[:1]] == [(1001, True)]
+
+
+@pytest.fixture
+def disputed(unknown: Desk) -> Desk:
+    """Position 1001 carries the magic of intent 1, and is on the other side."""
+    said = unknown.read(seen(direction=Direction.SELL))
+    detail = "a sell, but order 1 asked to buy"
+    assert said[:3] == [
+        ForeignPositionSeen(1001, "EURUSD", 1, Direction.SELL, 10, 110_010),
+        WitnessesDisagree(1001, "EURUSD", (1,), detail),
+        HoldPlaced("witnesses", "EURUSD", f"nobody knows whose position 1001 is: {detail}", 0),
+    ]
+    return unknown
+
+
+def test_while_witnesses_disagree_the_order_stays_unknown_and_its_symbol_is_held(disputed):
+    mine = seen(direction=Direction.SELL)
+    assert OrderOutcomeResolved not in kinds([one for _ in range(5) for one in disputed.read(mine)])
+    other_slot = order(lineage=Lineage("strategy", "trend", slot=1))
+    assert denial(disputed.hear(other_slot)) == (
+        DenialReason.HOLD,
+        "witnesses: nobody knows whose position 1001 is: a sell, but order 1 asked to buy",
+    )
+    assert kinds(disputed.hear(order(symbol="GBPUSD"))) == [CallTerminal]
+
+
+def test_a_position_whose_witnesses_disagree_is_never_touched(disputed):
+    assert CallTerminal not in kinds(disputed.read(seen(direction=Direction.SELL, stop_points=0)))
+    assert disputed.close()[0].detail == "not known here"
+
+
+def test_when_it_is_gone_the_hold_ends_and_the_order_is_resolved_by_two_more_readings(disputed):
+    disputed.read()
+    said = disputed.read()
+    assert said[:2] == [ForeignPositionGone(1001, "EURUSD"), HoldEnded("witnesses", "EURUSD")]
+    assert OrderOutcomeResolved in kinds([*said, *disputed.read(), *disputed.read()])
+    assert kinds(disputed.hear(order())) == [CallTerminal]
+
+
+def test_an_answer_that_names_its_ticket_ends_the_doubt(sent):
+    sent.read(seen(direction=Direction.SELL))
+    said = sent.fill()
+    assert (kinds(said), said[1]) == ([PositionOpened, HoldEnded], HoldEnded("witnesses", "EURUSD"))
+    assert list(sent.gateway.state.book.foreign) == []
+
+
 # Closes
 
 
@@ -383,12 +476,182 @@ def test_a_foreign_position_is_never_touched(desk):
     assert desk.hear(ClosePosition(2002, "EURUSD", 0, ExitReason.FLATTEN, 1))[0].detail == "not known here"
 
 
+def test_after_a_stretch_without_readings_agreement_is_earned_anew(held):
+    disagreed, _ = held.hear(TerminalUnreadable(10_000))
+    assert disagreed == BrokerDisagreed("the terminal cannot be read")
+    assert denial(held.hear(order(symbol="GBPUSD")))[0] is DenialReason.UNRECONCILED
+    assert kinds(held.hear(TerminalReadable(60_000))) == [ReadTerminal, SetTimer]
+    assert held.read(seen()) == []
+    assert held.read(seen(), after_ms=1) == []
+    assert held.read(seen(), after_ms=GAP_MS - 1) == [BrokerAgreed(1)]
+    assert kinds(held.hear(order(symbol="GBPUSD"))) == [CallTerminal]
+
+
+def waiting_order(**changed: Any) -> BrokerOrder:
+    return msgspec.structs.replace(BrokerOrder(3003, "EURUSD", 1, Direction.BUY, 5, 109_000, 0, ""), **changed)
+
+
+def test_an_order_of_somebody_else_is_noticed_once_and_gone_when_two_readings_lack_it(desk):
+    stranger = waiting_order()
+    assert desk.read(orders=(stranger,)) == [ForeignOrderSeen(3003, "EURUSD", 1, Direction.BUY, 5, 109_000)]
+    assert desk.read(orders=(stranger,)) == []
+    assert desk.read() == []
+    assert desk.read(orders=(stranger,)) == []
+    assert desk.read() == []
+    assert desk.read() == [ForeignOrderGone(3003, "EURUSD")]
+
+
+def test_an_order_of_somebody_else_locks_nothing_until_it_is_a_position(desk):
+    desk.read(orders=(waiting_order(),))
+    assert kinds(desk.hear(order(Direction.SELL))) == [CallTerminal]
+
+
+# Money
+
+
+def account(balance_cents: int) -> AccountRead:
+    return AccountRead(balance_cents, balance_cents, 0, "USD", 2, 100)
+
+
+def test_a_balance_that_the_deals_do_not_make_closes_entries_until_they_do(held):
+    held.hear(account(1_000_000))
+    assert kinds(held.hear(account(1_000_500))) == [SetTimer]
+    look, _ = held.hear(TimerDue("broker_gateway", "reading", 0), GAP_MS)
+    assert look.with_account
+    disagreed, hold = held.hear(account(1_000_500))
+    assert disagreed == MoneyDisagreed(1_000_000, 1_000_500)
+    assert denial(held.hear(order(symbol="GBPUSD"))) == (DenialReason.HOLD, f"money: {hold.reason}")
+    assert kinds(held.close()) == [CallTerminal]
+    held.hear(CashMoved(Cash(5009, CashKind.BALANCE, 500, "deposit", 0)))
+    assert held.hear(account(1_000_500)) == [MoneyAgreed(1_000_500), HoldEnded("money", "account")]
+    assert kinds(held.hear(order(symbol="GBPUSD"))) == [CallTerminal]
+
+
+def test_a_person_who_rearms_accepts_the_balance(held):
+    held.hear(account(1_000_000))
+    held.hear(account(1_000_500))
+    held.hear(account(1_000_500), GAP_MS)
+    held.hear(TradingRearmed("me", 3))
+    assert kinds(held.hear(order(symbol="GBPUSD"))) == [CallTerminal]
+    assert held.hear(account(1_000_500), GAP_MS) == []
+
+
+def test_a_deal_that_the_history_shows_late_counts_although_a_newer_one_came_before(held):
+    held.hear(account(1_000_000))
+    held.hear(CashMoved(Cash(5009, CashKind.CHARGE, -100, "", 0)))
+    assert kinds(held.hear(DealDone(deal_out(deal_ticket=5007)))) == [PositionClosed]
+    assert held.hear(DealDone(deal_out(deal_ticket=5007))) == []
+    assert held.hear(account(1_000_000 - 100 - 500)) == []
+
+
+# Adoption
+
+
+@pytest.fixture
+def stranger(desk: Desk) -> Desk:
+    """Position 2002 is a person's, without a stop."""
+    desk.hear(SymbolSpecified(SPEC))
+    desk.hear(DailyBarsRead("EURUSD", 1, (DailyRange(110_700, 110_000, 110_350),) * 15))
+    for _ in range(3):
+        desk.read(seen(2002, magic=0, stop_points=0))
+    return desk
+
+
+def test_a_person_s_word_makes_a_foreign_position_ours_with_a_plan_and_a_stop_at_the_broker(stranger):
+    taken, look, _, done = stranger.hear(AdoptPosition("a", "me", 2002))
+    assert (taken.ticket, taken.adopted, taken.stop_points, taken.broker_stop_points) == (2002, True, 109_960, 109_660)
+    assert isinstance(look, ReadTerminal)
+    assert done == CommandDone("a", "position 2002 in EURUSD is ours now")
+    (call,) = stranger.read(seen(2002, magic=0, stop_points=0))
+    assert call.request == StopRequest("EURUSD", 2002, 109_660, 0)
+    assert kinds(stranger.hear(ClosePosition(2002, "EURUSD", 0, ExitReason.OPERATOR, 1))) == [CallTerminal]
+    assert kinds(stranger.hear(order(Direction.SELL))) == [CallTerminal]
+
+
+def test_an_adopted_position_keeps_a_stop_that_is_nearer_than_ours(stranger):
+    near = seen(2002, magic=0, stop_points=109_900)
+    stranger.hear(AdoptPosition("a", "me", 2002))
+    assert stranger.read(near) == [LevelsMoved(2002, "EURUSD", 1, 109_900, 0, kept=True)]
+    assert stranger.read(near) == []
+
+
+def test_a_position_of_ours_without_an_order_gets_a_plan_and_a_stop_at_the_broker_too(stranger):
+    said = stranger.read(seen(2003, magic=magic_for(INSTALLATION, 1), stop_points=0))
+    (taken,) = [one for one in said if isinstance(one, PositionOpened)]
+    assert (taken.adopted, taken.stop_points, taken.broker_stop_points) == (True, 109_960, 109_660)
+    (call,) = [one for one in said if isinstance(one, CallTerminal)]
+    assert call.request == StopRequest("EURUSD", 2003, 109_660, 0)
+
+
+def test_what_the_broker_does_not_show_cannot_be_adopted(stranger):
+    assert stranger.hear(AdoptPosition("a", "me", 4711)) == [CommandRefused("a", "the broker shows no position 4711")]
+
+
+def test_a_disputed_position_that_a_person_adopts_is_ours_and_its_symbol_is_free(disputed):
+    disputed.hear(SymbolSpecified(SPEC))
+    said = disputed.hear(AdoptPosition("a", "me", 1001))
+    assert HoldEnded("witnesses", "EURUSD") in said
+    mine = seen(direction=Direction.SELL, stop_points=110_100)
+    assert OrderOutcomeResolved in kinds([*disputed.read(mine), *disputed.read(mine), *disputed.read(mine)])
+
+
+# Numbers
+
+
+def test_a_journal_out_of_a_backup_uses_no_number_that_may_have_been_used_after_it(held):
+    before = held.gateway.state.intents
+    held.hear(msgspec.structs.replace(STARTED, restored=True))
+    held.read(seen())
+    held.read(seen())
+    (call,) = held.hear(order(symbol="GBPUSD"))
+    assert call.magic == magic_for(INSTALLATION, before + RESTORED_JUMP + 1)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        PositionsRead(1, (seen(2002, magic=magic_for(INSTALLATION, 500)),), 0),
+        PositionsRead(1, (seen(2002, magic=0, comment=comment_for(magic_for(INSTALLATION, 500))),), 0),
+        PositionsRead(1, (), 0, (BrokerOrder(3, "EURUSD", 1, Direction.BUY, 1, 0, magic_for(INSTALLATION, 500), ""),)),
+        DealDone(deal_in(2002, magic=magic_for(INSTALLATION, 500))),
+    ],
+)
+def test_a_number_of_ours_that_the_broker_shows_is_not_used_again(desk, shown):
+    desk.hear(shown)
+    (call,) = desk.hear(order(symbol="GBPUSD"))
+    assert call.magic == magic_for(INSTALLATION, 501)
+
+
+def test_a_number_of_somebody_else_changes_nothing(desk):
+    for _ in range(3):
+        desk.read(seen(2002, magic=magic_for(INSTALLATION + 1, 500)))
+    (call,) = desk.hear(order(symbol="GBPUSD"))
+    assert call.magic == magic_for(INSTALLATION, 1)
+
+
+def test_when_no_number_is_left_opens_are_refused_and_closes_go_on(held):
+    held.gateway.state.intents = OPENS_NUMBER_MAX - 1
+    (last,) = held.hear(order(symbol="GBPUSD"))
+    assert last.magic == magic_for(INSTALLATION, OPENS_NUMBER_MAX)
+    (denied,) = held.hear(order(symbol="USDJPY"))
+    assert (denied.reason, denied.measured, denied.limit) == (
+        DenialReason.MAGIC_EXHAUSTED,
+        OPENS_NUMBER_MAX,
+        OPENS_NUMBER_MAX,
+    )
+    for generation in (1, 2):
+        (call,) = held.close(generation=generation)
+        assert call.magic == magic_for(INSTALLATION, NUMBER_MAX)
+    assert held.gateway.state.intents == NUMBER_MAX + 1
+
+
 # The stop at the broker
 
 
 @pytest.mark.parametrize("stop_points", [0, 109_000])
 def test_a_stop_that_was_removed_or_moved_is_set_again_with_the_person_s_target(held, stop_points):
-    (call,) = held.read(seen(stop_points=stop_points, target_points=110_500))
+    moved, call = held.read(seen(stop_points=stop_points, target_points=110_500))
+    assert moved == LevelsMoved(1001, "EURUSD", 1, stop_points, 110_500, kept=False)
     assert call.request == StopRequest("EURUSD", 1001, 109_660, 110_500)
     assert held.read(seen(stop_points=stop_points)) == []  # one at a time
 

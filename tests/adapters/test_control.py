@@ -14,6 +14,7 @@ from evenkeel.actors.operator import Operator
 from evenkeel.adapters.control import ControlEdge
 from evenkeel.adapters.control_channel import (
     Accepted,
+    Adopt,
     Ask,
     Close,
     ControlReply,
@@ -34,7 +35,7 @@ from evenkeel.adapters.control_channel import (
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.state_folder import ENDPOINT_NAME
-from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal
+from evenkeel.messages.broker_gateway import AdoptPosition, BrokerAgreed, CallTerminal
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.operator import (
     CommandAccepted,
@@ -164,6 +165,15 @@ def kill(desk: Desk, wait_ms: int = WAIT_MS) -> Kill:
     return Kill(
         command_id="kill-1", by="me", wait_ms=wait_ms, epoch=desk.kill_epoch.raise_epoch("close_only").epoch, flatten=False
     )
+
+
+def test_an_adoption_is_said_with_who_asks_and_its_end_is_the_gateway_s_answer(running: Desk) -> None:
+    future = running.asked(Adopt(command_id="a-1", by="me", wait_ms=WAIT_MS, ticket=4711))
+    (said,) = running.edge.poll(0)
+    assert said == AdoptPosition("a-1", "me", 4711)
+    running.edge.remember(said)
+    running.hear(CommandRefused("a-1", "the broker shows no position 4711"))
+    assert future.result(WAIT_MS / 1000) == Refused("a-1", "the broker shows no position 4711")
 
 
 def test_a_command_is_published_with_who_sent_it_and_its_end_is_the_reply(running: Desk) -> None:

@@ -9,7 +9,23 @@ from loguru import logger
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.reporter import EVENT_CHARACTERS_MAX, EVENTS_KEPT, Reporter, What
 from evenkeel.config.schema import DEMO, Config
-from evenkeel.messages.broker_gateway import AccountRead, BrokerDisagreed, OrderOutcomeUnknown, Outcome
+from evenkeel.messages.broker_gateway import (
+    AccountRead,
+    BrokerDisagreed,
+    Cash,
+    CashKind,
+    CashMoved,
+    ForeignOrderGone,
+    ForeignOrderSeen,
+    LevelsMoved,
+    MoneyAgreed,
+    MoneyDisagreed,
+    OrderOutcomeUnknown,
+    Outcome,
+    TerminalReadable,
+    TerminalUnreadable,
+    WitnessesDisagree,
+)
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, ScopeFlattened
@@ -204,6 +220,65 @@ def test_trouble_is_louder_than_everyday_life(log: list[LogLine], message: Messa
 def test_danger_and_flattening_are_told_in_one_line(log: list[LogLine], message: Message, words: str) -> None:
     Desk().hear(SymbolSpecified(EURUSD), message)
     assert log[0].text == words
+
+
+@pytest.mark.parametrize(
+    "message, level, words",
+    [
+        (
+            CashMoved(Cash(5, CashKind.BALANCE, 50_000, "deposit", 0)),
+            "INFO",
+            "balance 500.00 USD (deposit)",
+        ),
+        (
+            MoneyDisagreed(1_000_000, 1_000_007),
+            "ERROR",
+            "the balance is 10000.07 USD, but the deals make it 10000.00 USD: nothing is opened until a person rearms",
+        ),
+        (MoneyAgreed(1_000_000), "INFO", "the balance is again what the deals make it: 10000.00 USD"),
+        (
+            WitnessesDisagree(7, "EURUSD", (1,), "a sell, but order 1 asked to buy"),
+            "ERROR",
+            "nobody knows whose position 7 in EURUSD is, so nothing is opened there: a sell, but order 1 asked to buy",
+        ),
+        (
+            LevelsMoved(7, "EURUSD", 1, 109_900, 0, kept=True),
+            "WARNING",
+            "somebody changed the levels of position 7 at the broker to stop 1.09900, target none: kept",
+        ),
+        (
+            LevelsMoved(7, "EURUSD", 1, 0, 110_500, kept=False),
+            "WARNING",
+            "somebody changed the levels of position 7 at the broker to stop none, target 1.10500: "
+            "the stop is set again where it belongs",
+        ),
+        (
+            ForeignOrderSeen(9, "EURUSD", 1, Direction.BUY, 5, 109_000),
+            "WARNING",
+            "order 9 to buy 0.05 lots EURUSD at 1.09000 waits at the broker and is not ours: it is counted and not touched",
+        ),
+        (ForeignOrderGone(9, "EURUSD"), "INFO", "order 9 in EURUSD, not ours, waits no longer"),
+        (
+            TerminalUnreadable(12_500),
+            "WARNING",
+            "the terminal cannot be read for 12.5 s: entries wait until two readings agree again",
+        ),
+        (TerminalReadable(60_000), "INFO", "the terminal can be read again after 60.0 s"),
+    ],
+)
+def test_what_others_do_with_the_account_is_told_in_plain_words(
+    log: list[LogLine], message: Message, level: str, words: str
+) -> None:
+    Desk().hear(SymbolSpecified(EURUSD), ACCOUNT, message)
+    assert [(line.level, line.text) for line in log] == [(level, words)]
+
+
+def test_orders_of_others_are_in_the_view_until_they_are_gone() -> None:
+    desk = Desk()
+    desk.hear(SymbolSpecified(EURUSD), ForeignOrderSeen(9, "EURUSD", 1, Direction.BUY, 5, 109_000))
+    assert [(one.ticket, one.volume_lots, one.price) for one in desk.look().foreign_orders] == [(9, "0.05", "1.09000")]
+    desk.hear(ForeignOrderGone(9, "EURUSD"))
+    assert desk.look().foreign_orders == ()
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,16 @@ from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.terminal import TerminalEdge
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    BrokerOrder,
     BrokerPosition,
     CallTerminal,
+    Cash,
+    CashKind,
+    CashMoved,
     CloseRequest,
     Deal,
     DealDone,
+    IntentSettled,
     OpenRequest,
     OrderOutcomeResolved,
     Outcome,
@@ -25,6 +30,8 @@ from evenkeel.messages.broker_gateway import (
     ReadTerminal,
     StopRequest,
     TerminalAnswered,
+    TerminalReadable,
+    TerminalUnreadable,
 )
 from evenkeel.messages.market import DailyBarsRead, DailyRange, Direction, Quote, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, Mode, ModeChanged
@@ -38,6 +45,7 @@ REQUEST = request_for(order())
 CLOSE = CloseRequest("EURUSD", 1001, Direction.BUY, 0)
 ACCOUNT = AccountRead(1_000_000, 1_000_000, 0, "USD", 2, 100)
 FILLED = Answer(Outcome.ACCEPTED, 1001, 110_010, 10, 10009, "request executed")
+WAITING = BrokerOrder(3003, "EURUSD", 1, Direction.BUY, 5, 109_000, 0, "")
 LOST = Answer(Outcome.UNKNOWN, detail="the reply was lost")
 
 
@@ -48,7 +56,10 @@ class ObedientBroker:
         self.sent: list[tuple[Any, ...]] = []
         self.answer = FILLED
         self.held: Sequence[BrokerPosition] | None = ()
+        self.waiting: Sequence[BrokerOrder] | None = ()
         self.history: list[Deal] | None = []
+        self.lines: list[Cash] = []
+        self.meanwhile: list[Deal] = []
         self.spec: SymbolSpec | None = SPEC
         self.money: AccountRead | None = ACCOUNT
 
@@ -67,17 +78,27 @@ class ObedientBroker:
     def positions(self) -> Sequence[BrokerPosition] | None:
         return self.held
 
+    def orders(self) -> Sequence[BrokerOrder] | None:
+        return self.waiting
+
+    def cash(self, after_ticket: int) -> Sequence[Cash] | None:
+        return [line for line in self.lines if line.deal_ticket > after_ticket]
+
     def deals(self, after_ticket: int) -> Sequence[Deal] | None:
         return None if self.history is None else [deal for deal in self.history if deal.deal_ticket > after_ticket]
 
     def account(self) -> AccountRead | None:
+        """What happens while it is read is in it, and the history shows it afterwards."""
+        if self.history is not None:
+            self.history += self.meanwhile
+        self.meanwhile = []
         return self.money
 
     def symbol(self, name: str) -> SymbolSpec | None:
         return self.spec
 
     def quote(self, symbol: str) -> Quote | None:
-        return None
+        return Quote(0, 110_020, 110_030)
 
     def ticks(self, symbol: str, from_utc_ms: int) -> Sequence[Quote] | None:
         return None
@@ -123,6 +144,7 @@ class Room:
             quote_age_ms_max={"EURUSD": 5_000},
             closes_per_s=2,
             reading_every_ms=5_000,
+            unreadable_ms=10_000,
         )
 
     def quote(self) -> None:
@@ -329,6 +351,7 @@ def test_a_repeat_that_is_refused_settles_nothing(unknown):
         PositionsRead(1, (seen(),), 0),
         DealDone(deal_in()),
         OrderOutcomeResolved("EURUSD-1", "EURUSD", Direction.BUY, 1, order().lineage),
+        IntentSettled(1),
     ],
 )
 def test_a_reading_a_deal_or_the_gateway_s_conclusion_frees_it(unknown, settling):
@@ -466,11 +489,70 @@ def test_deals_come_before_the_positions_that_they_explain(room):
     assert room.hear(ReadTerminal(1)) == [DealDone(deal_in()), PositionsRead(1, (seen(),), 5001)]
 
 
-@pytest.mark.parametrize("unreadable", ["held", "history"])
+@pytest.mark.parametrize("unreadable", ["held", "history", "waiting"])
 def test_what_cannot_be_read_says_nothing_at_all(room, unreadable):
     room.broker.history, room.broker.held = [deal_in()], [seen()]
     setattr(room.broker, unreadable, None)
     assert room.hear(ReadTerminal(1)) == []
+
+
+def test_a_deal_that_the_history_shows_late_is_told_by_the_next_reading_once(room):
+    room.broker.history = [deal_in(deal_ticket=5009)]
+    room.hear(ReadTerminal(1))
+    late = deal_in(deal_ticket=5007)
+    room.broker.history = [late, *room.broker.history]
+    assert room.hear(ReadTerminal(2)) == [DealDone(late), PositionsRead(2, (), 5009)]
+    assert room.hear(ReadTerminal(3)) == [PositionsRead(3, (), 5009)]
+
+
+def test_what_is_no_trade_is_told_as_cash_in_the_order_of_the_history(room):
+    charge = Cash(5004, CashKind.CHARGE, -20_00, "data feed", 0)
+    room.broker.history, room.broker.lines = [deal_in(deal_ticket=5003), deal_in(deal_ticket=5005)], [charge]
+    said = room.hear(ReadTerminal(1))
+    assert [type(message) for message in said] == [DealDone, CashMoved, DealDone, PositionsRead]
+    assert said[1] == CashMoved(charge)
+
+
+def test_a_reading_tells_of_orders_that_wait_at_the_broker(room):
+    room.broker.waiting = [WAITING]
+    assert room.poll(after_ms=5_000) == [PositionsRead(0, (), 0, (WAITING,))]
+    assert room.poll(after_ms=5_000) == []
+
+
+def test_a_reading_that_shows_nothing_new_is_said_once_a_minute_all_the_same(room):
+    assert [room.poll(after_ms=5_000) for _ in range(12)] == [[]] * 11 + [[PositionsRead(0, (), 0)]]
+
+
+def test_a_short_silence_of_the_terminal_is_nothing_to_say(room):
+    room.broker.held = None
+    assert room.poll(after_ms=5_000) + room.poll(after_ms=5_000) == []
+    room.broker.held = ()
+    assert room.poll(after_ms=5_000) == []
+
+
+def test_a_long_silence_of_the_terminal_is_said_once_and_its_end_before_the_first_reading(room):
+    room.broker.held = None
+    assert [room.poll(after_ms=5_000) for _ in range(5)] == [[], [], [TerminalUnreadable(10_000)], [], []]
+    room.broker.held = [seen()]
+    assert room.poll(after_ms=5_000) == [TerminalReadable(25_000), PositionsRead(0, (seen(),), 0)]
+    assert room.poll(after_ms=5_000) == []
+
+
+def test_the_account_is_told_with_a_reading_when_it_is_asked_for(room):
+    assert room.hear(ReadTerminal(1, with_account=True)) == [PositionsRead(1, (), 0), ACCOUNT]
+
+
+def test_the_account_is_told_again_after_each_line_of_the_history(room):
+    room.broker.lines = [Cash(5004, CashKind.CREDIT, 100, "", 0)]
+    assert room.poll(after_ms=5_000) == [CashMoved(room.broker.lines[0]), ACCOUNT]
+    assert room.poll(after_ms=5_000) == []
+
+
+@pytest.mark.parametrize("code, has_quote", [(10004, True), (10020, True), (10021, True), (10006, False), (10018, False)])
+def test_an_open_that_was_refused_for_its_price_comes_back_with_the_price_of_now(room, code, has_quote):
+    room.broker.answer = Answer(Outcome.REJECTED, code=code)
+    (answered,) = room.hear(open_call())
+    assert answered.quote == (Quote(0, 110_020, 110_030) if has_quote else None)
 
 
 def test_it_looks_by_itself_every_five_seconds_and_says_only_changes(room):
@@ -483,9 +565,18 @@ def test_it_looks_by_itself_every_five_seconds_and_says_only_changes(room):
 
 
 def test_the_account_is_read_only_when_no_deal_came_in_between(room):
-    room.broker.history, room.broker.money = [deal_in()], msgspec.structs.replace(ACCOUNT, balance_cents=999_965)
-    assert room.poll(after_ms=5_000) == [DealDone(deal_in())]
-    assert room.poll(after_ms=5_000) == [room.broker.money]
+    room.broker.meanwhile, room.broker.money = [deal_in()], msgspec.structs.replace(ACCOUNT, balance_cents=999_965)
+    assert room.poll(after_ms=5_000) == []
+    assert room.poll(after_ms=5_000) == [DealDone(deal_in()), room.broker.money]
+    assert room.poll(after_ms=5_000) == []
+
+
+def test_terms_that_change_are_said_within_a_minute_also_of_a_symbol_in_which_something_is_open(room):
+    room.broker.held = [seen()]
+    room.poll(after_ms=5_000)
+    room.broker.spec = msgspec.structs.replace(SPEC, spec_id=2, stops_level_points=30)
+    said = [message for _ in range(12) for message in room.poll(after_ms=5_000)]
+    assert [message for message in said if isinstance(message, SymbolSpecified)] == [SymbolSpecified(room.broker.spec)]
 
 
 def test_terms_are_said_at_the_start_and_asked_for_again_while_there_are_none(room):

@@ -70,11 +70,29 @@ def test_a_rejected_order_frees_the_slot_and_is_not_sent_again() -> None:
     assert len(stage.tickets) == 1
 
 
-def test_a_requoted_order_is_over() -> None:
+def test_a_requoted_order_is_tried_anew_as_another_intent_that_lives_no_longer_than_the_first() -> None:
     stage = Stage(fault(FaultKind.REQUOTE, Call.OPEN))
     stage.signal()
+    first, second = stage.calls(OpenRequest)
+    assert (stage.last(OrderRejected).code, stage.bought()) == (10004, 1)
+    assert first.magic != second.magic
+    assert first.expires_utc_ms == second.expires_utc_ms > 0
+
+
+def test_an_order_is_tried_three_times_at_most() -> None:
+    stage = Stage(*(fault(FaultKind.REQUOTE, Call.OPEN, nth) for nth in (1, 2, 3)))
+    stage.signal()
     stage.wait(30)
-    assert (stage.last(OrderRejected).code, stage.bought()) == (10004, 0)
+    assert (len(stage.calls(OpenRequest)), stage.bought()) == (3, 0)
+    assert stage.scene.host.child("risk_limit").state.book.reservations == {}
+    stage.signal()
+    assert stage.bought() == 1
+
+
+def test_an_order_that_was_refused_for_another_reason_is_not_tried_anew() -> None:
+    stage = Stage(fault(FaultKind.REJECT, Call.OPEN, code=10018))
+    stage.signal()
+    assert len(stage.calls(OpenRequest)) == 1
 
 
 # A lost reply

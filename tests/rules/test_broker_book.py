@@ -1,7 +1,7 @@
 import pytest
 from orders import INSTALLATION, deal_in, deal_out, opened, order, seen
 
-from evenkeel.messages.broker_gateway import DealReason, ForeignPositionGone, ForeignPositionSeen
+from evenkeel.messages.broker_gateway import BrokerPosition, DealReason, ForeignPositionGone, ForeignPositionSeen
 from evenkeel.messages.market import Direction
 from evenkeel.messages.position import (
     ClosedBy,
@@ -13,11 +13,17 @@ from evenkeel.messages.position import (
     PositionReduced,
 )
 from evenkeel.rules import broker_book
+from evenkeel.rules.adoption import NO_PLAN, Plan
 from evenkeel.rules.broker_book import LAPSED_KEPT, BrokerBook
 from evenkeel.rules.magic import magic_for
 from evenkeel.rules.order_intents import CloseIntent, Life, OpenIntent
 
 MAGIC = magic_for(INSTALLATION, 1)
+
+
+def no_plan(position: BrokerPosition) -> Plan:
+    """As before the terms of its symbol are known."""
+    return NO_PLAN
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def ask_close(book: BrokerBook, number: int, reason: ExitReason, remaining_steps
 
 
 def hear_in(book: BrokerBook, **changed) -> list:
-    return broker_book.deal_in(book, deal_in(**changed), INSTALLATION)
+    return broker_book.deal_in(book, deal_in(**changed), INSTALLATION, no_plan)
 
 
 def hear_out(book: BrokerBook, **changed) -> list:
@@ -82,7 +88,7 @@ def test_a_fill_is_late_when_nobody_knew_of_it(book, life, late):
 
 def test_a_fill_of_an_order_that_was_given_up_is_late_and_keeps_its_lineage(book):
     broker_book.lapse(book, 1)
-    assert broker_book.appear(book, seen(), INSTALLATION) == [opened(late=True)]
+    assert broker_book.appear(book, seen(), INSTALLATION, no_plan) == [opened(late=True)]
     assert book.lapsed == []
 
 
@@ -104,7 +110,7 @@ def test_only_so_many_given_up_orders_are_remembered():
 
 
 def test_a_position_of_ours_without_an_order_is_adopted_with_the_stop_that_it_has():
-    (said,) = broker_book.appear(BrokerBook(), seen(), INSTALLATION)
+    (said,) = broker_book.appear(BrokerBook(), seen(), INSTALLATION, no_plan)
     assert isinstance(said, PositionOpened)
     assert (said.adopted, said.late, said.stop_points, said.broker_stop_points) == (True, False, 0, 109_660)
     assert said.lineage.origin == "adopted"
@@ -113,32 +119,32 @@ def test_a_position_of_ours_without_an_order_is_adopted_with_the_stop_that_it_ha
 @pytest.mark.parametrize("magic", [0, magic_for(INSTALLATION + 1, 1)])
 def test_a_position_of_anybody_else_is_foreign(magic):
     book = BrokerBook()
-    said = broker_book.appear(book, seen(2002, magic=magic), INSTALLATION)
+    said = broker_book.appear(book, seen(2002, magic=magic), INSTALLATION, no_plan)
     assert said == [ForeignPositionSeen(2002, "EURUSD", 1, Direction.BUY, 10, 110_010)]
     assert book.positions == {}
 
 
 def test_a_foreign_position_is_news_again_when_its_volume_has_changed():
     book = BrokerBook()
-    broker_book.appear(book, seen(2002, magic=0), INSTALLATION)
+    broker_book.appear(book, seen(2002, magic=0), INSTALLATION, no_plan)
     assert not broker_book.is_news(book, seen(2002, magic=0))
     assert broker_book.is_news(book, seen(2002, magic=0, volume_steps=12))
 
 
 def test_a_deal_that_a_person_made_with_our_magic_is_foreign():
-    said = broker_book.deal_in(BrokerBook(), deal_in(2002, reason=DealReason.CLIENT), INSTALLATION)
+    said = broker_book.deal_in(BrokerBook(), deal_in(2002, reason=DealReason.CLIENT), INSTALLATION, no_plan)
     assert [type(message) for message in said] == [ForeignPositionSeen]
 
 
 def test_an_opening_deal_of_a_foreign_position_that_is_known_says_nothing():
     book = BrokerBook()
-    broker_book.appear(book, seen(2002, magic=0), INSTALLATION)
-    assert broker_book.deal_in(book, deal_in(2002, magic=0), INSTALLATION) == []
+    broker_book.appear(book, seen(2002, magic=0), INSTALLATION, no_plan)
+    assert broker_book.deal_in(book, deal_in(2002, magic=0), INSTALLATION, no_plan) == []
 
 
 def test_a_foreign_position_is_gone_when_two_readings_in_a_row_do_not_show_it():
     book = BrokerBook()
-    broker_book.appear(book, seen(2002, magic=0), INSTALLATION)
+    broker_book.appear(book, seen(2002, magic=0), INSTALLATION, no_plan)
     assert broker_book.foreign_gone(book, set()) == []
     assert broker_book.foreign_gone(book, {2002}) == []
     assert broker_book.foreign_gone(book, set()) == []
@@ -148,7 +154,7 @@ def test_a_foreign_position_is_gone_when_two_readings_in_a_row_do_not_show_it():
 
 def test_a_foreign_position_s_own_deal_says_at_once_that_it_is_smaller_or_gone():
     book = BrokerBook()
-    broker_book.appear(book, seen(2002, magic=0), INSTALLATION)
+    broker_book.appear(book, seen(2002, magic=0), INSTALLATION, no_plan)
     smaller = ForeignPositionSeen(2002, "EURUSD", 1, Direction.BUY, 6, 110_010)
     assert broker_book.deal_out(book, deal_out(2002, volume_steps=4), "") == [smaller]
     assert broker_book.deal_out(book, deal_out(2002, volume_steps=6), "") == [ForeignPositionGone(2002, "EURUSD")]
@@ -184,7 +190,7 @@ def test_an_order_that_was_filled_in_part_is_as_large_as_its_deals(held):
 
 def test_a_position_that_was_adopted_smaller_than_it_began_is_not_closed_by_its_own_history():
     book = BrokerBook()
-    broker_book.appear(book, seen(volume_steps=4), INSTALLATION)
+    broker_book.appear(book, seen(volume_steps=4), INSTALLATION, no_plan)
     hear_in(book, volume_steps=10)
     (reduced,) = hear_out(book, volume_steps=6)
     assert isinstance(reduced, PositionReduced)

@@ -3,7 +3,7 @@ import pytest
 from evenkeel.config.schema import EntryConfig
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import Quote
-from evenkeel.rules.entries import Refusal, cooldown_refusal, distance_points, spread_refusal
+from evenkeel.rules.entries import Refusal, cooldown_refusal, distance_points, may_try_again, spread_refusal
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,24 @@ def test_a_cooldown_ends_at_its_instant():
 @pytest.mark.parametrize("pips, points_per_pip, points", [(5.0, 10, 50), (0.25, 10, 2), (0.01, 1, 1)])
 def test_pips_become_whole_points_and_at_least_one(pips, points_per_pip, points):
     assert distance_points(pips, points_per_pip) == points
+
+
+@pytest.mark.parametrize(
+    "code, attempts, expires_utc_ms, again",
+    [
+        (10004, 1, 3_000, True),
+        (10020, 2, 3_000, True),
+        (10021, 1, 3_000, True),
+        (10004, 3, 3_000, False),
+        (10004, 1, 2_000, False),
+        (10004, 1, 2_001, True),
+        (10004, 1, 0, True),
+        (10006, 1, 3_000, False),
+        (10018, 1, 3_000, False),
+        (10024, 1, 3_000, False),
+    ],
+)
+def test_an_order_is_tried_anew_for_its_price_alone_three_times_within_the_first_one_s_time(
+    code, attempts, expires_utc_ms, again
+):
+    assert may_try_again(code, attempts, expires_utc_ms, now_utc_ms=2_000) is again

@@ -13,6 +13,7 @@ import pytest
 from evenkeel.adapters.broker import Broker
 from evenkeel.adapters.frame_server import FrameServer
 from evenkeel.adapters.gate import DurableGate
+from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.mt5.broker import DAY_MS, Mt5Broker
 from evenkeel.adapters.mt5.module import Expected, load
 from evenkeel.adapters.mt5.server_time import ServerTime
@@ -24,10 +25,20 @@ from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink
 from evenkeel.adapters.terminal_host.keeper import local_connect
 from evenkeel.adapters.terminal_host.service import TerminalService
-from evenkeel.messages.broker_gateway import CloseRequest, DealEntry, OpenRequest, Outcome, StopRequest
+from evenkeel.messages.broker_gateway import (
+    CashKind,
+    CloseRequest,
+    DealEntry,
+    DealReason,
+    OpenRequest,
+    Outcome,
+    StopRequest,
+)
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode
+from evenkeel.rules.magic import magic_for, magic_in
+from evenkeel.rules.money import balance_cents_of
 from evenkeel.runtime.clock import ManualClock, SystemClock, monotonic_s
 
 NOW_UTC_MS = 1_767_600_000_000
@@ -138,6 +149,18 @@ def test_an_open_is_seen_as_a_position_and_a_deal_of_its_magic(stage: Stage) -> 
     )
 
 
+def test_the_comment_of_an_order_stands_in_its_position_and_its_deal(stage: Stage) -> None:
+    magic = magic_for(7, 1)
+    ticket = opened(stage, magic)
+    positions, deals = stage.broker.positions(), stage.broker.deals(0)
+    assert positions is not None
+    assert deals is not None
+    (held,) = [one for one in positions if one.ticket == ticket]
+    deal = next(one for one in deals if one.position_ticket == ticket)
+    assert (magic_in(held.comment), magic_in(deal.comment)) == (magic, magic)
+    assert (held.reason, deal.reason) == (DealReason.EXPERT, DealReason.EXPERT)
+
+
 def test_part_of_a_position_is_closed_then_the_rest(stage: Stage) -> None:
     ticket = opened(stage)
     positions = stage.broker.positions()
@@ -224,6 +247,23 @@ def test_the_account_says_what_it_holds(stage: Stage) -> None:
     assert account is not None
     assert account.leverage > 0
     assert account.equity_cents != 0
+
+
+def test_the_history_holds_every_cent_of_the_balance(stage: Stage) -> None:
+    before, ticket = stage.broker.account(), opened(stage)
+    positions = stage.broker.positions()
+    assert before is not None
+    assert positions is not None
+    (held,) = [one for one in positions if one.ticket == ticket]
+    last = max(one.deal_ticket for one in stage.broker.deals(0) or ())
+    stage.advance(5)
+    assert stage.broker.close_position(CloseRequest(stage.symbol, ticket, held.direction, 0), held.volume_steps, 78)
+    after, deals = stage.broker.account(), stage.broker.deals(0)
+    assert after is not None
+    assert deals is not None
+    moved = [balance_cents_of(one) for one in deals if one.position_ticket == ticket]
+    assert after.balance_cents - before.balance_cents == sum(moved)
+    assert stage.broker.cash(last) == [] or not stage.package
 
 
 # Of the simulated package alone: what a test may do to its world
@@ -349,6 +389,75 @@ def test_stops_of_a_position_that_could_not_be_read_are_unknown_not_refused(tmp_
     broker._tickets.clear()  # as a new process begins
     package.session.connected = False
     assert broker.set_stops(StopRequest(SYMBOL, ticket, 100_000, 0)).outcome is Outcome.UNKNOWN
+
+
+def test_what_is_no_trade_is_cash_and_all_lines_together_are_the_balance(tmp_path: Path, clock: Ahead) -> None:
+    broker, package = connected(tmp_path, clock)
+    book = package.session.server.book
+    opened(Stage(broker, clock.pass_s, package, SYMBOL))
+    for kind, cents in ((mt5.DEAL_TYPE_BALANCE, 50_000), (mt5.DEAL_TYPE_CREDIT, 9_900), (mt5.DEAL_TYPE_CHARGE, -20_00)):
+        book.operate(kind, cents, "by hand")
+    account, deals, cash = broker.account(), broker.deals(0), broker.cash(0)
+    assert account is not None
+    assert deals is not None
+    assert cash is not None
+    assert [one.kind for one in cash] == [CashKind.BALANCE, CashKind.BALANCE, CashKind.CREDIT, CashKind.CHARGE]
+    assert sum(balance_cents_of(one) for one in (*deals, *cash)) == account.balance_cents
+    assert account.credit_cents == 9_900
+    assert [one.deal_ticket for one in broker.cash(cash[1].deal_ticket) or ()] == [one.deal_ticket for one in cash[2:]]
+
+
+def test_digits_that_change_while_something_is_open_are_taken_up_when_it_is_flat(tmp_path: Path, clock: Ahead) -> None:
+    broker, package = connected(tmp_path, clock)
+    ticket = opened(Stage(broker, clock.pass_s, package, SYMBOL))
+    before, request = broker.symbol(SYMBOL), opening(Stage(broker, clock.pass_s, package, SYMBOL))
+    assert before is not None
+    told = package.symbol_info(SYMBOL)
+
+    class Rounded:
+        """As before, with a digit less."""
+
+        digits, trade_tick_size = before.digits - 1, told.trade_tick_size * 10
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(told, name)
+
+    class OtherDigits:
+        def __getattr__(self, name: str) -> object:
+            return (lambda name: Rounded()) if name == "symbol_info" else getattr(package, name)
+
+    broker._package = OtherDigits()
+    assert broker.symbol(SYMBOL) == before
+    answer = broker.open_position(request, 78, intent_id=2)
+    assert (answer.outcome, answer.detail) == (Outcome.VOID, "spec_unknown")
+    (held,) = broker.positions() or ()
+    close = CloseRequest(SYMBOL, ticket, Direction.BUY, 0)
+    assert broker.close_position(close, held.volume_steps, 79).outcome is Outcome.ACCEPTED
+    after = broker.symbol(SYMBOL)
+    assert after is not None
+    assert (after.digits, after.spec_id) == (before.digits - 1, before.spec_id + 1)
+
+
+def test_orders_that_wait_are_shown_with_their_side_volume_and_price(tmp_path: Path, clock: Ahead) -> None:
+    broker, package = connected(tmp_path, clock)
+    assert broker.orders() == []
+    quote = broker.quote(SYMBOL)
+    assert quote is not None
+    price = (quote.bid_points - 1_000) / 10**5
+    request = {
+        "action": 5,
+        "symbol": SYMBOL,
+        "volume": 0.1,
+        "type": mt5.ORDER_TYPE_BUY_LIMIT,
+        "price": price,
+        "type_filling": 2,
+    }
+    assert package.order_send(request).retcode == 10009
+    (order,) = broker.orders() or ()
+    assert (order.symbol, order.direction, order.volume_steps) == (SYMBOL, Direction.BUY, 10)
+    assert (order.price_points, order.magic, order.comment) == (quote.bid_points - 1_000, 0, "")
+    package.session.connected = False
+    assert broker.orders() is None
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), None, "x"])

@@ -13,7 +13,7 @@ from evenkeel.adapters.mt5.translate import Trading, Untranslatable
 from evenkeel.adapters.simulated.account_file import COMMON_SYMBOLS, default_account
 from evenkeel.adapters.simulated.api import MetaTrader5Like
 from evenkeel.adapters.simulated.server.terms import AccountTerms, SymbolTerms
-from evenkeel.messages.broker_gateway import CloseRequest, OpenRequest, Outcome, StopRequest
+from evenkeel.messages.broker_gateway import Cash, CashKind, CloseRequest, OpenRequest, Outcome, StopRequest
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec
 from evenkeel.runtime.clock import ManualClock
 
@@ -58,31 +58,44 @@ def test_money_is_counted_in_the_smallest_unit_of_its_currency(digits: int, mone
     assert translate.cents(money, digits) == cents
 
 
-def test_only_a_closed_list_of_codes_is_a_definite_reject() -> None:
-    unknown = {10011, 10012, 10023, 10028, 10031, 10039, 10041, 0, 10005, 10037, 99_999}
-    assert {code for code in unknown if translate.outcome_of(code) is not Outcome.UNKNOWN} == set()
-    assert translate.outcome_of(10008) is Outcome.PENDING
-    assert {translate.outcome_of(code) for code in (10009, 10010, 10025)} == {Outcome.ACCEPTED}
-    definite = (
-        10004,
-        10006,
-        10013,
-        10014,
-        10015,
-        10016,
-        10017,
-        10018,
-        10019,
-        10021,
-        10024,
-        10026,
-        10027,
-        10030,
-        10033,
-        10034,
-        10035,
-    )
-    assert {translate.outcome_of(code) for code in definite} == {Outcome.REJECTED}
+REJECTED = {
+    *(10004, 10006, 10007, 10013, 10014, 10015, 10016, 10017, 10018, 10019, 10020, 10021, 10022, 10024, 10026, 10027),
+    *(10029, 10030, 10032, 10033, 10034, 10035, 10036, 10038, 10040, 10042, 10043, 10044, 10045, 10046),
+}
+OTHERS = {
+    **dict.fromkeys((10009, 10010, 10025), Outcome.ACCEPTED),
+    10008: Outcome.PENDING,
+    **dict.fromkeys((10011, 10012, 10023, 10028, 10031, 10039, 10041), Outcome.UNKNOWN),
+    **dict.fromkeys((-1, 0, 1, 10000, 10001, 10002, 10003, 10005, 10037, 10047, 99_999), Outcome.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("code", sorted(REJECTED))
+def test_a_definite_reject_is_one_of_a_closed_list(code: int) -> None:
+    assert translate.outcome_of(code) is Outcome.REJECTED
+
+
+@pytest.mark.parametrize("code, outcome", sorted(OTHERS.items()))
+def test_whatever_is_not_in_the_list_is_accepted_pending_or_unknown(code: int, outcome: Outcome) -> None:
+    assert translate.outcome_of(code) is outcome
+
+
+def test_no_code_beyond_the_table_is_a_definite_reject() -> None:
+    assert {code for code in range(-20_000, 20_000) if translate.outcome_of(code) is Outcome.REJECTED} == REJECTED
+
+
+@pytest.mark.parametrize(
+    "last_error, outcome",
+    [
+        (-2, Outcome.REJECTED),
+        (-8, Outcome.REJECTED),
+        *((code, Outcome.UNKNOWN) for code in (1, -1, -3, -4, -5, -6, -7, -10000, -10001, -10002, -10003, -10004, -10005)),
+    ],
+)
+def test_an_order_without_a_result_is_unknown_unless_the_terminal_says_that_nothing_left(
+    last_error: int, outcome: Outcome
+) -> None:
+    assert translate.outcome_of_error(last_error) is outcome
 
 
 @pytest.mark.parametrize(
@@ -101,13 +114,13 @@ def test_market_execution_that_allows_no_filling_takes_no_order() -> None:
 def test_an_order_is_made_of_floats_plain_ints_and_a_short_ascii_comment() -> None:
     request = OpenRequest("EURUSD", 1, Direction.BUY, 10, 108_461, 5, 108_000, 0, 0)
 
-    sent = translate.open_request(request, 77, EURUSD, FOK_AND_IOC, "x" * 60)
+    sent = translate.open_request(request, 77, EURUSD, FOK_AND_IOC)
 
     floats = {name for name, value in sent.items() if type(value) is float}
     assert floats == {"volume", "price", "sl", "tp"}
     assert {type(value) for name, value in sent.items() if name not in (*floats, "symbol", "comment")} == {int}
     assert (sent["volume"], sent["price"], sent["sl"], sent["tp"]) == (0.1, 1.08461, 1.08, 0.0)
-    assert len(sent["comment"]) == translate.COMMENT_CHARACTERS_MAX
+    assert sent["comment"] == "ek0000000004dd"
 
 
 def test_a_close_names_the_position_and_the_opposite_side() -> None:
@@ -188,3 +201,42 @@ def test_a_symbol_whose_tick_is_worth_nothing_is_refused() -> None:
     unexchanged = msgspec.structs.replace(COMMON_SYMBOLS["EURUSD"], name="EURXXX", currency_profit="XXX")
     with pytest.raises(Untranslatable, match="nothing can be sized"):
         spec_of(info_of(AccountTerms(), unexchanged))
+
+
+class Line:
+    """A row of the history as the package shows it."""
+
+    def __init__(self, **fields: object) -> None:
+        self.ticket, self.symbol, self.comment, self.type = 5, "", "by hand", mt5.DEAL_TYPE_BALANCE
+        self.profit = self.commission = self.swap = self.fee = 0.0
+        self.__dict__.update(fields)
+
+
+CASH_KINDS = {
+    (2, "", CashKind.BALANCE),
+    (3, "", CashKind.CREDIT),
+    (4, "", CashKind.CHARGE),
+    (5, "", CashKind.CORRECTION),
+    (6, "", CashKind.BONUS),
+    *((commission, "", CashKind.COMMISSION) for commission in (7, 8, 9, 10, 11)),
+    (12, "", CashKind.INTEREST),
+    (13, "EURUSD", CashKind.CANCELED),
+    (14, "EURUSD", CashKind.CANCELED),
+    (15, "EURUSD", CashKind.DIVIDEND),
+    (16, "EURUSD", CashKind.DIVIDEND),
+    (17, "EURUSD", CashKind.TAX),
+    (18, "", CashKind.OTHER),
+    (0, "XAUUSD", CashKind.UNKNOWN_SYMBOL),
+    (1, "XAUUSD", CashKind.UNKNOWN_SYMBOL),
+}
+
+
+@pytest.mark.parametrize("deal_type, symbol, kind", sorted(CASH_KINDS))
+def test_every_line_that_is_no_trade_we_know_is_cash_with_all_of_its_money(deal_type: int, symbol: str, kind: CashKind) -> None:
+    row = Line(type=deal_type, symbol=symbol, profit=10.0, commission=-1.25, swap=-0.5, fee=-0.25)
+    assert translate.cash_of(row, currency_digits=2, time_utc_ms=7) == Cash(5, kind, 800, "by hand", 7)
+
+
+def test_only_what_bought_or_sold_is_a_trade() -> None:
+    assert [kind for kind in range(20) if translate.is_trade(Line(type=kind, symbol="EURUSD"))] == [0, 1]
+    assert not translate.is_trade(Line(type=0))
