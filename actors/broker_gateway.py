@@ -228,10 +228,10 @@ class BrokerGateway:
 
     def _set_stops(self, order: SetStops) -> Sequence[Message]:
         """Once the broker has taken them, these are the levels that belong there."""
-        if order.ticket not in self.state.book.positions:
+        position = self.state.book.positions.get(order.ticket)
+        if position is None:
             return [StopsRefused(order.ticket, order.symbol, Outcome.VOID, 0, "not known here")]
-        levels = order.stop_points, order.target_points
-        return [self._call_stops(StopIntent(order.ticket, order.symbol, order.spec_id, *levels, is_asked=True))]
+        return [self._call_stops(broker_levels.asked(position, order))]
 
     def _call_stops(self, intent: StopIntent) -> CallTerminal:
         intent_id, magic = self._next_intent()
@@ -312,11 +312,11 @@ class BrokerGateway:
         if position is None:
             return ()
         if answer.outcome is Outcome.ACCEPTED:
-            position.stop_failures, position.broker_stop_points = 0, intent.stop_points
-            position.held_stop_points = intent.stop_points
+            broker_levels.were_set(position, intent)
             return [StopsSet(*named, intent.spec_id, intent.stop_points, intent.target_points)]
         refused = StopsRefused(*named, answer.outcome, answer.code, answer.detail)
         if intent.is_asked:
+            position.doubted = intent if answer.outcome in (Outcome.UNKNOWN, Outcome.PENDING) else position.doubted
             return [refused]
         position.stop_failures += 1
         said: list[Message] = [refused, self._look_again(now_utc_ms)]
@@ -420,7 +420,7 @@ class BrokerGateway:
             said += self._protect(seen)
         if state.read_utc_ms is None or now_utc_ms - state.read_utc_ms >= self._gap_ms:
             state.read_utc_ms, state.uncounted = now_utc_ms, False
-            said += self._held(concluded(book, reading))
+            said += self._held(concluded(book, reading, state.trading_day, now_utc_ms))
             said += self._agree([*before, *unmanaged(book.positions, self._guards)], len(reading.positions))
         else:
             state.uncounted = state.uncounted or lacks_others(book, reading)
@@ -441,8 +441,7 @@ class BrokerGateway:
         if not broker_levels.is_unprotected(position, seen):
             position.stop_failures = 0
             return said
-        levels = position.broker_stop_points, seen.target_points
-        return [*said, self._call_stops(StopIntent(seen.ticket, seen.symbol, seen.spec_id, *levels))]
+        return [*said, self._call_stops(broker_levels.repair(position, seen))]
 
     def _agree(self, found: list[str], positions: int) -> list[Message]:
         """Count readings in a row that match; an unknown order is no mismatch, its own locks hold."""

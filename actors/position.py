@@ -171,13 +171,13 @@ class Position:
         return [said for message in early for said in self.handle(message, now_utc_ms)]
 
     def _signal(self, signal: SignalRaised, now_utc_ms: int) -> Sequence[Message]:
-        refusal = next(self.refusals(signal, now_utc_ms), None)
         expiry_s = self._config.limits.intent_expiry_s
         expires_utc_ms = 0 if expiry_s == "off" else now_utc_ms + round(expiry_s * 1000)
-        return [self._proposed(signal, Attempt(1, expires_utc_ms, signal.spread_median_points), refusal)]
+        return [self._proposed(signal, Attempt(1, expires_utc_ms, signal.spread_median_points), now_utc_ms)]
 
     def _try_again(self, rejected: OrderRejected, attempt: Attempt, now_utc_ms: int) -> Sequence[Message]:
-        """The broker had nothing against the order but its price: a new proposal at the price of now."""
+        """The broker had nothing against the order but its price: a new proposal at the price of now, if nothing else
+        stands against it by now."""
         spec, quote = self.state.spec, rejected.quote
         if spec is None or quote is None:
             return ()
@@ -193,9 +193,10 @@ class Position:
             spread_median_points=attempt.spread_median_points,
             lineage=rejected.lineage,
         )
-        return [self._proposed(signal, attempt, spread_refusal(self._config.entry, quote, attempt.spread_median_points))]
+        return [self._proposed(signal, attempt, now_utc_ms)]
 
-    def _proposed(self, signal: SignalRaised, attempt: Attempt, refusal: Refusal | None) -> EntryProposed | OrderDenied:
+    def _proposed(self, signal: SignalRaised, attempt: Attempt, now_utc_ms: int) -> EntryProposed | OrderDenied:
+        refusal = next(self.refusals(signal, now_utc_ms), None)
         self.state.proposals += 1
         lineage = self._lineage(signal)
         if refusal is not None:

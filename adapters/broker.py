@@ -33,9 +33,11 @@ class Answer(NamedTuple):
 
 
 class Broker(Protocol):
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
         """Send a market order once, with `comment_for(magic)` as its comment. Number and kill epoch of the intent are for
-        whoever has a gate of its own: it may answer VOID."""
+        whoever has a gate of its own: it may answer VOID, also when the order was `within_ms` on its way (0: never)."""
         ...
 
     def close_position(self, request: CloseRequest, volume_steps: int, magic: int) -> Answer:

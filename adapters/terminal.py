@@ -282,13 +282,21 @@ class TerminalEdge:
             return [self._void(open_.call, refusal)]
         self._gate.admit(open_.call, open_.request)
         call = open_.call
-        answer = self._broker.open_position(open_.request, call.magic, intent_id=call.intent_id, epoch=call.epoch)
+        answer = self._broker.open_position(
+            open_.request, call.magic, intent_id=call.intent_id, epoch=call.epoch, within_ms=self._left_ms(open_)
+        )
         if answer.outcome is Outcome.ACCEPTED and not answer.ticket:
             answer = answer._replace(outcome=Outcome.PENDING)  # done, it says, but not yet what (metatrader5 2.2)
         told = self._answer(open_.call, answer)
         if answer.outcome is Outcome.REJECTED and answer.code in PRICE_MOVED:
             told = msgspec.structs.replace(told, quote=self._broker.quote(open_.request.symbol))
         return [told, *self.news()]
+
+    def _left_ms(self, open_: _Waiting) -> int:
+        """Until the order expires; 0: never."""
+        if open_.expires_ms is None:
+            return 0
+        return max(1, open_.expires_ms - (self._monotonic_ns() - open_.heard_ns) // 1_000_000)
 
     def _why_late(self, open_: _Waiting, now_ns: int) -> DenialReason:
         if open_.expires_ms is not None and open_.expires_ms <= 0:

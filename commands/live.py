@@ -38,6 +38,7 @@ from evenkeel.runtime.leases import Broken, Leases, Progress
 from evenkeel.runtime.publisher import SUPERVISOR
 from evenkeel.supervisor import LiveRun, World, last_utc_ms
 
+WAIT_S_MAX: Final = 86_400.0
 NEVER_EPOCH: Final = 2**62
 """Above every epoch that an order can carry: what an unreadable kill epoch counts as at the gate."""
 STOP_DEADLINE_S: Final = 10.0
@@ -111,11 +112,11 @@ class LiveSystem:
         self._on_fatal = on_fatal
         self.board = QuoteBoard()
         self.gate = Gate()
-        self._identity = identity(config)
         self.config = config
         self._journal_progress = Progress(self.leases.grant(JOURNAL, JOURNAL_LEASE_S))
         self._outside = outside(self)
         self.config, self.specs, self.broker, self.clock, self.source, *_ = self._outside
+        self._identity = identity(self.config)  # with what the outside made of it: the actors answer by that
         try:
             self.run = self._live_run(force_tcp)
             self._journal.on_durable(self._journal_heard)
@@ -276,12 +277,16 @@ class LiveSystem:
 def with_real_waits(config: Config, speed: float) -> Config:
     """What waits for an answer waits as long in real time as it says: the expiry of intents, protection. The run's clock is
     market time: unscaled, the milliseconds from decision to order would be seconds on it, and an accelerated market must
-    expire nothing."""
+    expire nothing. No more than a configuration may say, or the recorded one could not be read back."""
     faster, expiry_s, protection = max(1.0, speed), config.limits.intent_expiry_s, config.protection
+
+    def slower(seconds: float) -> float:
+        return min(seconds * faster, WAIT_S_MAX)
+
     limits = config.limits
     if expiry_s != "off":
-        limits = msgspec.structs.replace(limits, intent_expiry_s=expiry_s * faster)
-    protection = ProtectionConfig(grace_s=protection.grace_s * faster, close_answer_s=protection.close_answer_s * faster)
+        limits = msgspec.structs.replace(limits, intent_expiry_s=slower(expiry_s))
+    protection = ProtectionConfig(grace_s=slower(protection.grace_s), close_answer_s=slower(protection.close_answer_s))
     return msgspec.structs.replace(config, limits=limits, protection=protection)
 
 

@@ -20,6 +20,7 @@ class ExitReason(StrEnum):
     STOP_OUT = "stop_out"
     PERSON = "person"
     UNEXPLAINED = "unexplained"
+    NEVER_OPENED = "never_opened"
     MARGIN = "margin"
 
 

@@ -22,7 +22,7 @@ from evenkeel.messages.broker_gateway import (
 )
 from evenkeel.messages.entry import Lineage
 from evenkeel.messages.operator import HoldEnded, HoldPlaced
-from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened, PositionPriced, PositionReduced
 from evenkeel.messages.system import Message
 from evenkeel.rules.adoption import Plan
 from evenkeel.rules.exits import sign
@@ -185,30 +185,43 @@ def deal_out(book: BrokerBook, deal: Deal, trading_day: str) -> list[Message]:
         return [PositionReduced(position.ticket, position.symbol, position.spec_id, left, price, deal.profit_cents, reason)]
     del book.positions[position.ticket]
     book.closed = [*book.closed, position.ticket][-CLOSED_KEPT:]
-    return [
-        PositionClosed(
-            ticket=position.ticket,
-            symbol=position.symbol,
-            spec_id=position.spec_id,
-            direction=position.direction,
-            volume_steps=position.volume_steps,
-            entry_points=position.entry_points,
-            close_points=deal.price_points,
-            first_stop_points=position.stop_points,
-            target_points=position.target_points,
-            opened_utc_ms=position.opened_utc_ms,
-            closed_utc_ms=deal.time_utc_ms,
-            reason=reason,
-            by=by,
-            profit_cents=position.profit_cents,
-            commission_cents=position.commission_cents,
-            swap_cents=position.swap_cents,
-            net_cents=position.profit_cents + position.commission_cents + position.swap_cents,
-            reserved_cents=position.reserved_cents,
-            trading_day=trading_day,
-            lineage=position.lineage,
-        )
-    ]
+    return [_closed(position, deal.price_points, deal.time_utc_ms, reason, by, trading_day)]
+
+
+def never_opened(book: BrokerBook, ticket: int, trading_day: str, now_utc_ms: int) -> list[Message]:
+    """The terminal said that it opened this position, and it does not exist: no money moved. Should it appear after all, it is
+    one of ours without an order."""
+    position = book.positions.pop(ticket)
+    book.closes = {intent_id: close for intent_id, close in book.closes.items() if close.order.ticket != ticket}
+    reason, by = ExitReason.NEVER_OPENED, ClosedBy.BROKER
+    return [_closed(position, position.entry_points, now_utc_ms, reason, by, trading_day)]
+
+
+def _closed(
+    position: Believed, close_points: int, closed_utc_ms: int, reason: ExitReason, by: ClosedBy, trading_day: str
+) -> PositionClosed:
+    return PositionClosed(
+        ticket=position.ticket,
+        symbol=position.symbol,
+        spec_id=position.spec_id,
+        direction=position.direction,
+        volume_steps=position.volume_steps,
+        entry_points=position.entry_points,
+        close_points=close_points,
+        first_stop_points=position.stop_points,
+        target_points=position.target_points,
+        opened_utc_ms=position.opened_utc_ms,
+        closed_utc_ms=closed_utc_ms,
+        reason=reason,
+        by=by,
+        profit_cents=position.profit_cents,
+        commission_cents=position.commission_cents,
+        swap_cents=position.swap_cents,
+        net_cents=position.profit_cents + position.commission_cents + position.swap_cents,
+        reserved_cents=position.reserved_cents,
+        trading_day=trading_day,
+        lineage=position.lineage,
+    )
 
 
 def lapse(book: BrokerBook, intent_id: int) -> OpenIntent:

@@ -45,7 +45,10 @@ class CloseIntent(msgspec.Struct):
 
 
 class StopIntent(msgspec.Struct):
-    """The levels that the broker is to hold; `is_asked` by somebody who hears what came of it, else a repair of our own."""
+    """The levels that the broker is to hold; `is_asked` by somebody who hears what came of it, else a repair of our own.
+
+    `own_stop_points` and `own_target_points` are where ours belong: a person's may be kept in their place.
+    """
 
     ticket: int
     symbol: str
@@ -53,6 +56,8 @@ class StopIntent(msgspec.Struct):
     stop_points: int = 0
     target_points: int = 0
     is_asked: bool = False
+    own_stop_points: int = 0
+    own_target_points: int = 0
 
 
 def lock_refusal(

@@ -12,14 +12,18 @@ from evenkeel.rules.broker_book import BrokerBook
 from evenkeel.rules.order_intents import Life
 
 READINGS_TO_CONCLUDE: Final = 2
+READINGS_TO_DISBELIEVE: Final = 90
+"""A position that the terminal called opened and that neither a reading nor a deal has ever shown: with readings two seconds
+apart this is longer than histories lag (F4, F57)."""
 
 
-def concluded(book: BrokerBook, reading: PositionsRead) -> list[Message]:
+def concluded(book: BrokerBook, reading: PositionsRead, trading_day: str, now_utc_ms: int) -> list[Message]:
     """Call it with readings that lie apart. Changes the book."""
     seen = {position.ticket: position for position in reading.positions}
     said = broker_book.foreign_gone(book, set(seen))
     said += broker_book.foreign_orders_gone(book, {order.ticket for order in reading.orders})
     waiting = {order.magic for order in reading.orders}
+    said += _never_opened(book, seen, trading_day, now_utc_ms)
     return [*said, *_opens_absent(book, waiting), *_closes_failed(book, seen)]
 
 
@@ -52,6 +56,18 @@ def _opens_absent(book: BrokerBook, waiting: set[int]) -> list[Message]:
         if opened.absent_readings >= READINGS_TO_CONCLUDE:
             order = broker_book.lapse(book, intent_id).order
             said.append(OrderOutcomeResolved(order.proposal_id, order.symbol, order.direction, intent_id, order.lineage))
+    return said
+
+
+def _never_opened(book: BrokerBook, seen: Mapping[int, BrokerPosition], trading_day: str, now_utc_ms: int) -> list[Message]:
+    """The broker is the truth for what exists, also against its own answer."""
+    said: list[Message] = []
+    for ticket, position in list(book.positions.items()):
+        if ticket in seen or position.held_stop_points is not None or position.priced_steps:
+            continue
+        position.absent_readings += 1
+        if position.absent_readings >= READINGS_TO_DISBELIEVE:
+            said += broker_book.never_opened(book, ticket, trading_day, now_utc_ms)
     return said
 
 

@@ -8,14 +8,16 @@ from evenkeel.messages.broker_gateway import BrokerPosition, Deal, DealReason
 from evenkeel.messages.entry import Lineage
 from evenkeel.messages.market import Direction
 from evenkeel.messages.position import ClosedBy, ExitReason
+from evenkeel.rules.order_intents import StopIntent
 
 
 class Believed(msgspec.Struct):
     """A position of ours as we believe it to be; money accumulates from its deals. `stop_points` and `target_points` are
-    the app's levels at the entry, `broker_stop_points` our level at the broker (0: none by name); `held_stop_points` is what
-    the last reading showed there (None: no reading yet), `broker_target_points` a person's target. `priced_steps` is the
-    volume of its opening deals, `priced_point_steps` the sum of their price times volume; `asked` why we last asked for
-    a close that no deal has fulfilled."""
+    the app's levels at the entry, `broker_stop_points` and `own_target_points` our levels at the broker (0: none by name);
+    `held_stop_points` and `broker_target_points` are what it was last known to hold there, a person's perhaps (stop None: no
+    reading yet). `doubted` were asked for, and nobody knows whether they were set. `priced_steps` is the volume of its
+    opening deals, `priced_point_steps` the sum of their price times volume; `asked` why we last asked for a close that no
+    deal has fulfilled; `absent_readings` counts those that lacked it before any had shown it."""
 
     ticket: int
     symbol: str
@@ -39,6 +41,9 @@ class Believed(msgspec.Struct):
     swap_cents: int = 0
     held_stop_points: int | None = None
     broker_target_points: int = 0
+    own_target_points: int = 0
+    doubted: StopIntent | None = None
+    absent_readings: int = 0
 
 
 def differences(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-KEPT: Final = 128
+KEPT: Final = 32
 """So many newest tickets are known one by one: a late one counts when it is above the lowest of them."""
 
 

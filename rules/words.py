@@ -7,10 +7,12 @@ from typing import assert_never
 
 from evenkeel.messages.broker_gateway import (
     AccountRead,
+    AdoptPosition,
     CallTerminal,
     CloseRequest,
     Deal,
     DealDone,
+    IntentSettled,
     OpenRequest,
     PositionsRead,
     ReadTerminal,
@@ -32,6 +34,7 @@ from evenkeel.messages.market import (
     Watch,
 )
 from evenkeel.messages.operator import (
+    ACCOUNT,
     CloseTicket,
     CommandAccepted,
     CommandDone,
@@ -40,21 +43,25 @@ from evenkeel.messages.operator import (
     LowerMode,
     PauseTrading,
     RearmTrading,
+    RestrictTrading,
     ResumeTrading,
     StartTrading,
 )
-from evenkeel.messages.position import ClosePosition, PositionPriced, ReducePosition
+from evenkeel.messages.position import ClosePosition, CloseScope, PositionPriced, ReducePosition
+from evenkeel.messages.protection import SetStops, StopsSet
 from evenkeel.messages.system import CancelTimer, ChildServing, Message, RunConfigured, SetTimer, TimerDue
-from evenkeel.rules.instants import utc_text
+from evenkeel.rules.instants import duration_text, utc_text
 from evenkeel.rules.view import decimal_of, lots_of
 from evenkeel.rules.view_state import ViewState
 
 OfPrices = BarClosed | SampleDue | PricesReached | SignalRaised
 OfWaiting = ArmWatches | DisarmWatches | WantSamples | SetTimer | CancelTimer | TimerDue
 OfDecisions = EntryProposed | OpenPosition | PositionPriced | ClosePosition | ReducePosition
-OfTerminal = CallTerminal | TerminalAnswered | DealDone | ReadTerminal | PositionsRead | AccountRead
+OfStops = SetStops | StopsSet
+OfTerminal = CallTerminal | TerminalAnswered | IntentSettled | DealDone | ReadTerminal | PositionsRead | AccountRead
 OfTerms = SymbolSpecified | DailyBarsRead | RunConfigured | ChildServing
-OfPerson = StartTrading | PauseTrading | ResumeTrading | KillTrading | RearmTrading | CloseTicket | LowerMode
+OfTrading = StartTrading | PauseTrading | ResumeTrading | RestrictTrading | KillTrading | RearmTrading
+OfAsked = CloseTicket | AdoptPosition | CloseScope | LowerMode
 OfCommands = CommandAccepted | CommandRefused | CommandDone
 
 
@@ -67,12 +74,24 @@ def words(known: ViewState, message: Message) -> str | None:
             return _waiting_words(message, known)
         case EntryProposed() | OpenPosition() | PositionPriced() | ClosePosition() | ReducePosition():
             return _decision_words(message, known)
-        case CallTerminal() | TerminalAnswered() | DealDone() | ReadTerminal() | PositionsRead() | AccountRead():
+        case SetStops() | StopsSet():
+            return _stops_words(message, known.specs.get(message.symbol))
+        case (
+            CallTerminal()
+            | TerminalAnswered()
+            | IntentSettled()
+            | DealDone()
+            | ReadTerminal()
+            | PositionsRead()
+            | AccountRead()
+        ):
             return _terminal_words(message, known)
         case SymbolSpecified() | DailyBarsRead() | RunConfigured() | ChildServing(incarnation=1):
             return _terms_words(message)
-        case StartTrading() | PauseTrading() | ResumeTrading() | KillTrading() | RearmTrading() | CloseTicket() | LowerMode():
-            return _person_words(message)
+        case StartTrading() | PauseTrading() | ResumeTrading() | RestrictTrading() | KillTrading() | RearmTrading():
+            return _trading_words(message)
+        case CloseTicket() | AdoptPosition() | CloseScope() | LowerMode():
+            return _asked_words(message)
         case CommandAccepted() | CommandRefused() | CommandDone():
             return _command_words(message)
         case _:
@@ -184,7 +203,8 @@ def _decision_words(message: OfDecisions, known: ViewState) -> str:
             at = f": {quote_text(message.quote, spec)}" if message.quote else ""
             return f"position {message.ticket} to be closed: {message.reason.value}{left}{again}{at}"
         case ReducePosition():
-            return f"the owner of position {message.ticket} is asked to close it: {message.reason.value}"
+            what = f"leave {lots_text(message.remaining_steps, spec)} of it" if message.remaining_steps else "close it"
+            return f"the owner of position {message.ticket} is asked to {what}: {message.reason.value}"
         case _:
             assert_never(message)
 
@@ -194,18 +214,33 @@ def _distances(message: EntryProposed | OpenPosition) -> str:
     return f"stop {message.stop_distance_points} points away, {target}"
 
 
+def _stops_words(message: OfStops, spec: SymbolSpec | None) -> str:
+    stop = f"stop {price_text(message.stop_points, spec)}" if message.stop_points else "no stop"
+    target = f"target {price_text(message.target_points, spec)}" if message.target_points else "no target"
+    match message:
+        case SetStops():
+            return f"the broker is to hold {stop} and {target} of position {message.ticket}"
+        case StopsSet():
+            return f"the broker holds {stop} and {target} of position {message.ticket}"
+        case _:
+            assert_never(message)
+
+
 def _terminal_words(message: OfTerminal, known: ViewState) -> str:
     match message:
         case CallTerminal():
             return f"intent {message.intent_id}: {_request_words(message.request, known)}"
         case TerminalAnswered():
             return _answer_words(message)
+        case IntentSettled():
+            return f"intent {message.intent_id} was filled after all: its slot at the gate is free"
         case DealDone(deal):
             return _deal_words(deal, known)
         case ReadTerminal():
             return "the broker is asked for its positions"
         case PositionsRead():
-            return f"the broker shows {len(message.positions)} open"
+            waiting = f", and {len(message.orders)} waiting orders" if message.orders else ""
+            return f"the broker shows {len(message.positions)} open{waiting}"
         case AccountRead():
             balance = f"balance {money_text(message.balance_cents, message)}"
             return f"account read: {balance}, equity {money_text(message.equity_cents, message)}"
@@ -263,20 +298,40 @@ def _terms_words(message: OfTerms) -> str:
             assert_never(message)
 
 
-def _person_words(message: OfPerson) -> str:
+def _trading_words(message: OfTrading) -> str:
     match message:
         case StartTrading():
             return f"{message.by} starts trading"
         case PauseTrading():
-            return f"{message.by} pauses new entries"
+            time = f" for {duration_text(message.for_ms)}" if message.for_ms else ""
+            return f"{message.by} pauses new entries{_scope_words(message.scope)}{time}"
         case ResumeTrading():
-            return f"{message.by} ends the pause"
+            return f"{message.by} ends the pause{_scope_words(message.scope)}"
+        case RestrictTrading():
+            return f"{message.by} asks for mode {message.mode.value}{_scope_words(message.scope)}"
         case KillTrading():
-            return f"{message.by} kills trading, epoch {message.epoch}{', and flattens' if message.flatten else ''}"
+            epoch = f", epoch {message.epoch}" if message.epoch else ""  # a smaller scope has none
+            return (
+                f"{message.by} kills trading{_scope_words(message.scope)}{epoch}{', and flattens' if message.flatten else ''}"
+            )
         case RearmTrading():
             return f"{message.by} rearms"
+        case _:
+            assert_never(message)
+
+
+def _scope_words(scope: str) -> str:
+    return "" if scope == ACCOUNT else f" in {scope}"
+
+
+def _asked_words(message: OfAsked) -> str:
+    match message:
         case CloseTicket():
             return f"{message.by} asks to close position {message.ticket}"
+        case AdoptPosition():
+            return f"{message.by} asks to make position {message.ticket} ours"
+        case CloseScope():
+            return f"everything of ours in {message.scope} is to be closed: {message.reason.value}"
         case LowerMode():
             return f"{message.by} demands mode {message.mode.value}: {message.reason}"
         case _:

@@ -1,5 +1,6 @@
 """The only place that reads a clock."""
 
+import sys
 import time
 from typing import Final, Protocol
 
@@ -20,7 +21,9 @@ def cpu_s() -> float:
 
 def elapsed_ns() -> int:
     """Real monotonic time, that of a suspended machine included where the system counts it: for ages."""
-    return time.monotonic_ns() if _ELAPSED is None else time.clock_gettime_ns(_ELAPSED)
+    if sys.platform == "win32" or _ELAPSED is None:
+        return time.monotonic_ns()
+    return time.clock_gettime_ns(_ELAPSED)
 
 
 class Clock(Protocol):

@@ -144,7 +144,9 @@ class Mt5Broker:
 
     # -- orders ---------------------------------------------------------------------------------------------------------
 
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
         with self._lock:
             if self.check_identity() is not None:
                 return Answer(Outcome.VOID, detail=DenialReason.ACCOUNT_MISMATCH.value)

@@ -119,7 +119,9 @@ class SimulatedTerminal:
         """The newest of quotes that all lay inside the band: for a replay that jumps. The others leave no trace."""
         self._server.pass_over(symbol, time_utc_ms, bid_points, ask_points)
 
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
         at_any_price = msgspec.structs.replace(request, deviation_points=_ANY_POINTS)
         return self._send(
             Call.OPEN, request.symbol, lambda: self._open(request, magic), late=lambda: self._open(at_any_price, magic)

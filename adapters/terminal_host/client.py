@@ -101,13 +101,18 @@ class HostedBroker:
         self._within_ms = max(1, round(order_link.timeout_s * 900))  # before its sender gives it up
         self.answered_intent_id = 0
 
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
+        beaten_ms = 0
         if self._beat is not None:
             try:
-                self._orders.ask(self._beat())
+                beaten = self._orders.ask(self._beat())
             except (LinkDown, ReplyLost):
                 return Answer(Outcome.VOID, detail=DenialReason.TERMINAL_DOWN.value)
-        answer = self._ordered(verbs.Open(intent_id, epoch, magic, request, min(OPEN_WITHIN_MS, self._within_ms)))
+            beaten_ms = beaten.at_ms if isinstance(beaten, verbs.Beaten) else 0
+        within_ms = min(within_ms or OPEN_WITHIN_MS, OPEN_WITHIN_MS, self._within_ms)
+        answer = self._ordered(verbs.Open(intent_id, epoch, magic, request, within_ms, beaten_ms))
         self.answered_intent_id = max(self.answered_intent_id, intent_id)
         return answer
 

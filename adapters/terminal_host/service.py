@@ -198,6 +198,8 @@ class TerminalService:
         reason = self._gate.refusal(call, asked.request, self._kill_epoch())
         if reason is not None:
             return reason.value
+        if asked.beaten_ms and self._now_ms() - asked.beaten_ms > asked.within_ms:
+            return DenialReason.EXPIRED.value
         if not self._has_beaten or self.silent_s > self._silent_limit_s:
             return DenialReason.SUPERVISOR_SILENT.value
         if not self._budget.allows_open():
@@ -217,7 +219,10 @@ class TerminalService:
         for intent_id in self._gate.unresolved:
             if intent_id <= beat.answered_intent_id and intent_id not in beat.unresolved:
                 self._gate.resolve(intent_id)
-        return verbs.Beaten(self._told_epoch, self._terminal.refusal or "")
+        return verbs.Beaten(self._told_epoch, self._terminal.refusal or "", self._now_ms())
+
+    def _now_ms(self) -> int:
+        return round(self._monotonic_s() * 1000)
 
     def _killed(self, asked: verbs.KillNow) -> verbs.Beaten:
         self._told_epoch = max(self._told_epoch, asked.epoch)

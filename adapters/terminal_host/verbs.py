@@ -54,13 +54,15 @@ class Beat(_Words, frozen=True):
 
 class Open(_Words, frozen=True):
     """Answered by Answered; VOID is the gate's or the account's refusal. Like the other orders it is not carried out any more
-    when it has waited `within_ms` in the host: whoever asked has given it up."""
+    when it has waited `within_ms` in the host: whoever asked has given it up. `beaten_ms` is the host's time at the beat before
+    it (0: none): an open that a frozen host finds later than `within_ms` after that is too late, however it waited."""
 
     intent_id: Number
     epoch: Number
     magic: Number
     request: OpenRequest
     within_ms: Number = 0
+    beaten_ms: Number = 0
 
 
 class Close(_Words, frozen=True):
@@ -161,8 +163,11 @@ class Identified(_Words, frozen=True):
 
 
 class Beaten(_Words, frozen=True):
+    """`at_ms` is the host's own monotonic time: an open that names it says how old its beat is."""
+
     epoch: int
     refusal: str
+    at_ms: Number = 0
 
 
 class Answered(_Words, frozen=True):

@@ -37,7 +37,9 @@ class UnwillingTerminal(SimulatedTerminal):
 
     opened_ns = 0
 
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
         self.opened_ns = monotonic_ns()
         return Answer(Outcome.REJECTED, code=10006, detail="rejected by the benchmark")
 
@@ -57,7 +59,9 @@ class HangingTerminal(UnwillingTerminal):
     def let_go(self) -> None:
         self._may_return.set()
 
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
         if not self._may_return.is_set():
             self.entered.set()
             self._may_return.wait(DEADLINE_S)

@@ -47,6 +47,8 @@ class Troubles:
         self.now_utc_ms = 0
         self.came: Counter[str] = Counter()
         self.is_over = self.must_lose_a_reply = False
+        self.no_magic: set[int] = set()
+        self.no_comment: set[int] = set()
         self._spells: dict[str, int] = {}
         self._later: list[tuple[int, int, Callable[[], object]]] = []
         self._number = 0
@@ -88,6 +90,10 @@ class Troubles:
         self.is_over = True
         self._spells.clear()
 
+    def is_unmarked(self, ticket: int) -> bool:
+        """Magic and comment are lost: nothing but its shape and its time say whose it is."""
+        return ticket in self.no_magic and ticket in self.no_comment
+
     def between(self, bounds: tuple[int, int]) -> int:
         return self.random.randrange(*bounds)
 
@@ -108,8 +114,6 @@ class TroubledTerminal:
         self._calls = 0
         self._hidden: dict[int, int] = {}
         self._ghosts: dict[int, tuple[BrokerPosition, int]] = {}
-        self._no_magic: set[int] = set()
-        self._no_comment: set[int] = set()
         self._history_upto: int | None = None
 
     # -- who it is ------------------------------------------------------------------------------------------------------
@@ -122,7 +126,9 @@ class TroubledTerminal:
 
     # -- orders ---------------------------------------------------------------------------------------------------------
 
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
         self._sent(request, magic, intent_id, epoch)
         self._may_die()
         answer = self._opened(request, magic)
@@ -173,9 +179,9 @@ class TroubledTerminal:
             if self._troubles.strikes("F13"):
                 self._hidden[answer.ticket] = self._troubles.now_utc_ms + self._troubles.between(SHOWN_LATER_MS)
             if self._troubles.strikes("F8"):
-                self._no_magic.add(answer.ticket)
+                self._troubles.no_magic.add(answer.ticket)
             if self._troubles.strikes("F7"):
-                self._no_comment.add(answer.ticket)
+                self._troubles.no_comment.add(answer.ticket)
         return answer
 
     def _enter_at_any_price(self, request: OpenRequest, magic: int) -> Answer:
@@ -284,14 +290,16 @@ class TroubledTerminal:
         return self._troubles.lasts("F5") or self._troubles.lasts("F21")
 
     def _shown(self, position: BrokerPosition) -> BrokerPosition:
-        return msgspec.structs.replace(position, **self._lost_marks(position.ticket))
+        lost = self._lost_marks(position.ticket)
+        return msgspec.structs.replace(position, **lost) if lost else position
 
     def _told(self, deal: Deal) -> Deal:
-        return msgspec.structs.replace(deal, **self._lost_marks(deal.position_ticket))
+        lost = self._lost_marks(deal.position_ticket)
+        return msgspec.structs.replace(deal, **lost) if lost else deal
 
     def _lost_marks(self, ticket: int) -> dict[str, Any]:
-        lost: dict[str, Any] = {"magic": 0} if ticket in self._no_magic else {}
-        return lost | ({"comment": "[by the server]"} if ticket in self._no_comment else {})
+        lost: dict[str, Any] = {"magic": 0} if ticket in self._troubles.no_magic else {}
+        return lost | ({"comment": "[by the server]"} if ticket in self._troubles.no_comment else {})
 
     # -- what happens without being asked -------------------------------------------------------------------------------
 

@@ -21,12 +21,12 @@ from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import OpenRequest, Outcome, TerminalAnswered
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode, ModeChanged, TradingRearmed
-from evenkeel.messages.position import PositionClosed
+from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.system import Message
 from evenkeel.rules.magic import is_ours
 from evenkeel.runtime.publisher import Delivery
 
-CYCLE_MS: Final = 45_000
+CYCLE_MS: Final = 60_000
 """A reconcile cycle with what may lie in its way: two readings, a repair, its answer, another try."""
 EXIT_WITHIN_MS: Final = 6_000
 """Quotes come seconds apart, and the one that reaches a stop may come just before a reading."""
@@ -69,6 +69,7 @@ class Witness:
         self._opened: dict[int, set[int]] = {}
         self._steps_in: Counter[int] = Counter()
         self._steps_out: Counter[int] = Counter()
+        self._filled_utc_ms: dict[int, int] = {}
         self._opened_utc_ms: dict[str, int] = {}
         self._deal_ticket = terminal.books.last_deal_ticket
         self._balance_cents = terminal.books.balance_cents
@@ -85,6 +86,7 @@ class Witness:
 
     def durable(self, upto_seq: int) -> None:
         """All that was heard up to `upto_seq` is on the disk."""
+        self._take_deals()
         count = 0
         for delivery, at_utc_ms in self._waiting:
             if delivery.seq > upto_seq:
@@ -110,6 +112,7 @@ class Witness:
         """The disk has lost its newest records: the chronicle of `kept_seq(upto_seq)`, and `messages` after it."""
         kept = next((one for seq, one in reversed(self._kept) if seq <= upto_seq), None)
         self.chronicle = copy.deepcopy(kept) if kept is not None else Chronicle()
+        self._opened_utc_ms.clear()
         for message in messages:
             self.chronicle.hear(message, self._troubles.now_utc_ms)
 
@@ -123,6 +126,9 @@ class Witness:
                 self.see("I26", not rises or by == PERSON, f"{by} raised the mode to {mode.value}")
                 if chronicle.mode is Mode.FLATTEN:
                     self.see("I27", mode is Mode.FLATTEN or by == PERSON, f"{by} ended flatten")
+            case PositionOpened(ticket=ticket, symbol=symbol):
+                filled_utc_ms = self._filled_utc_ms.get(ticket, 0)
+                self._opened_utc_ms[symbol] = max(self._opened_utc_ms.get(symbol, 0), filled_utc_ms)
             case TradingRearmed():
                 self.see("I25", chronicle.is_agreed, "rearmed while the broker did not agree")
             case PositionClosed(ticket=ticket):
@@ -283,7 +289,7 @@ class Witness:
             self.counts["positions"] += not self._steps_in[ticket]
             self._steps_in[ticket] += deal.volume_steps
             if is_ours(deal.magic, self.chronicle.installation):
-                self._opened_utc_ms[deal.symbol] = self._troubles.now_utc_ms
+                self._filled_utc_ms.setdefault(ticket, self._troubles.now_utc_ms)
             if deal.magic:
                 tickets = self._opened.setdefault(deal.magic, set())
                 tickets.add(ticket)
@@ -344,8 +350,12 @@ class Witness:
         return (datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone(self._zone) - boundary).date()
 
     def _positions(self, *, ours: bool) -> list[records.Position]:
-        installation = self.chronicle.installation
-        return [one for one in self._terminal.server.book.positions.values() if is_ours(one.magic, installation) is ours]
+        """One of ours that lost every mark, and that shape and time did not give back, is a stranger's to whoever looks."""
+        return [one for one in self._terminal.server.book.positions.values() if self._is_ours(one) is ours]
+
+    def _is_ours(self, position: records.Position) -> bool:
+        is_lost = self._troubles.is_unmarked(position.ticket) and position.ticket not in self.chronicle.positions
+        return is_ours(position.magic, self.chronicle.installation) and not is_lost
 
     def see(self, invariant: str, holds: bool, detail: str) -> None:
         """Judge it."""

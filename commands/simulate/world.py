@@ -123,6 +123,17 @@ def config_for(plan: Plan) -> Config:
         "limits.trades_per_hour": random.choice(["off", "off", 20]),
         "limits.trades_per_day": random.choice(["off", "off", 150]),
         "limits.trades_limit_days_max": "off",
+        "limits.session.rollover_before_minutes": "off",
+        "limits.session.rollover_after_minutes": "off",
+        "limits.session.friday_before_close_minutes": "off",
+        "limits.session.sunday_after_open_minutes": "off",
+        "limits.consecutive_losses.hold_after": random.choice(["off", "off", 4]),
+        "limits.consecutive_losses.close_only_after": random.choice(["off", 20]),
+        "limits.rejects.in_a_row_max": random.choice(["off", 5]),
+        "limits.slippage.multiple_max": random.choice(["off", 3.0]),
+        "limits.day_loss_pct": random.choice(["off", 3.0, 6.0]),
+        "limits.day_loss_soft_pct": random.choice(["off", 2.0]),
+        "limits.week_loss_pct": "off",
         "circuit_breaker.sample_s": max(60.0, plan.quote_every_ms / 1000),
         "broker_gateway.late_fill": random.choice(["close", "close", "keep"]),
         "strategy": {"cross": {"kind": "ma_cross", "symbols": symbols, "fast": 2, "slow": 3}},
@@ -479,10 +490,11 @@ class _World:
                 self._kill(flatten=True)
                 self._stop()
             case "F44" | "F45" | "F46":
-                troubles.count(name)
-                self.store.refusal = _REFUSALS[name]
-                self._disturbed()
-                troubles.later(random.randrange(5_000, 60_000), self._end_by_journal)
+                if life is not None:
+                    troubles.count(name)
+                    self.store.refusal = _REFUSALS[name]
+                    self._disturbed()
+                    troubles.later(random.randrange(5_000, 60_000), self._end_by_journal)
             case "F47":
                 troubles.count(name)
                 self._lose_writes(random)

@@ -48,6 +48,8 @@ ENDS: Final[dict[DenialReason, str]] = {
     DenialReason.DIRECTION_LOCKED: "the broker's records must settle the order of the other direction",
     DenialReason.FOREIGN_OPPOSITE: "the position that is not ours must be closed",
     DenialReason.DRAWDOWN: "or a person rearms: the peak starts anew",
+    DenialReason.CONSECUTIVE_LOSSES: "a trade must win, or a person rearms: the count starts anew",
+    DenialReason.BALANCE_FLOOR: "a person must rearm: the floor is then a share of the balance of that time",
     DenialReason.SPEC_UNKNOWN: "the broker must tell the symbol's terms",
     DenialReason.EQUITY_UNKNOWN: "the account must be read",
     DenialReason.DAILY_ATR_UNKNOWN: "the terminal must show enough daily bars",

@@ -22,19 +22,25 @@ from evenkeel.rules.sizing import ppm_of
 from evenkeel.rules.words import money_text
 
 WAIT_MS_MAX: Final = 8 * 86_400_000
+WAIT_STEP_MS: Final = 300_000
 COUNT_MAX: Final = 1_000_000
 CENTS_MAX: Final = 10**14
 PPM: Final = 1_000_000
 
 
 class Lever(NamedTuple):
-    """`at` sets its number to a value, counted from `start`, the present one, to `farthest`, in either direction."""
+    """`at` sets its number to a value, counted from `start`, the present one, to `farthest`, in either direction.
+
+    `step` 0: what passes with one value passes with every farther one. Else it may be refused again farther on, and is looked
+    at in steps so wide.
+    """
 
     name: str
     start: int
     farthest: int
     at: Callable[[Moment, int], Moment]
     text: Callable[[int], str]
+    step: int = 0
 
 
 class Relief(NamedTuple):
@@ -56,11 +62,17 @@ def reliefs(moment: Moment, refusal: Refusal, account: AccountRead | None) -> li
 
 
 def nearest_passing(moment: Moment, lever: Lever) -> int | None:
-    """The value nearest to the present one with which nothing is refused; None when even the farthest does not help."""
-    if lever.start == lever.farthest or not passes(lever.at(moment, lever.farthest)):
+    """The value nearest to the present one with which nothing is refused; None when no step to the farthest helps. A passing
+    stretch narrower than a step may be missed."""
+    if lever.start == lever.farthest:
         return None
-    way = 1 if lever.farthest > lever.start else -1
-    refused, passing = 0, abs(lever.farthest - lever.start)
+    way, distance = (1 if lever.farthest > lever.start else -1), abs(lever.farthest - lever.start)
+    step = lever.step or distance
+    steps = range(step, distance + 1, step)
+    passing = next((off for off in steps if passes(lever.at(moment, lever.start + way * off))), None)
+    if passing is None:
+        return None
+    refused = passing - step
     while passing - refused > 1:
         middle = (refused + passing) // 2
         if passes(lever.at(moment, lever.start + way * middle)):
@@ -117,6 +129,7 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
                 yield _knob(config, "limits", name, 100, up_to=100)
             for name in ("order_notional_max", "symbol_notional_max", "total_notional_max"):
                 yield _knob(config, "limits", name, 100, up_to=1000)
+            yield _down_to_a_step(_knob(config, "limits", "free_margin_after_pct", 100, up_to=0))
             yield _knob(config, "limits", "volume_lots_max", 100, up_to=10_000)
             yield _knob(config, "entry", "volume_lots", 100, up_to=10_000)
             yield _stop(config)
@@ -140,7 +153,12 @@ def _knob(config: Config, table: str, name: str, scale: int, *, up_to: int) -> L
 
 
 def _stop(config: Config) -> Lever:
-    return _knob(config, "entry", "stop_pips", 10, up_to=0)._replace(farthest=1)
+    return _down_to_a_step(_knob(config, "entry", "stop_pips", 10, up_to=0))
+
+
+def _down_to_a_step(knob: Lever) -> Lever:
+    """0 is no value of it. One that is off stays so."""
+    return knob._replace(farthest=1) if knob.start else knob
 
 
 def _spread(moment: Moment) -> Lever:
@@ -178,7 +196,7 @@ def _wait(moment: Moment) -> Lever:
     def text(wait_ms: int) -> str:
         return f"{duration_text(wait_ms)} later, from {utc_text(moment.signal_utc_ms + wait_ms + 999)} on"
 
-    return Lever("wait_ms", 0, WAIT_MS_MAX, at, text)
+    return Lever("wait_ms", 0, WAIT_MS_MAX, at, text, WAIT_STEP_MS)  # the hours of the session come and go
 
 
 def _anew(moment: Moment, utc_ms: int) -> RiskState:

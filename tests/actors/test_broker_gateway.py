@@ -657,8 +657,9 @@ def test_a_stop_that_was_removed_or_moved_is_set_again_with_the_person_s_target(
 
 
 def fail_stop(held: Desk, intent_id: int, outcome: Outcome = Outcome.REJECTED) -> list[Any]:
-    """What is said besides that it is not set."""
-    assert kinds(held.read(seen(stop_points=0))) == [CallTerminal]
+    """What is said besides that somebody took it away, where that is news, and that it is not set."""
+    is_news = held.gateway.state.book.positions[1001].held_stop_points != 0
+    assert kinds(held.read(seen(stop_points=0))) == [*[LevelsMoved] * is_news, CallTerminal]
     refused, *more = held.answer(outcome, intent_id, code=10016)
     assert refused == StopsRefused(1001, "EURUSD", outcome, 10016, "")
     return more
@@ -685,8 +686,27 @@ def test_stops_that_somebody_wants_set_are_sent_kept_and_answered(held):
     assert call.request == StopRequest("EURUSD", 1001, 109_960, 110_110)
     assert held.answer(Outcome.ACCEPTED, call.intent_id) == [StopsSet(1001, "EURUSD", 1, 109_960, 110_110)]
     assert held.read(seen(stop_points=109_960, target_points=110_110)) == []
-    (again,) = held.read(seen())
-    assert again.request.stop_points == 109_960
+    moved, again = held.read(seen())
+    assert moved == LevelsMoved(1001, "EURUSD", 1, 109_660, 0, kept=False)
+    assert again.request == StopRequest("EURUSD", 1001, 109_960, 0), "the target is the person's own affair"
+
+
+def test_stops_of_which_nobody_knows_whether_they_were_set_are_ours_when_a_reading_shows_them(held):
+    (call,) = held.hear(SetStops(1001, "EURUSD", 1, 109_960, 110_110))
+    assert kinds(held.answer(Outcome.UNKNOWN, call.intent_id)) == [StopsRefused]
+    assert held.read(seen()) == []
+    assert held.read(seen(stop_points=109_960, target_points=110_110)) == []
+    (closed,) = held.hear(DealDone(deal_out(reason=DealReason.STOP, magic=0, price_points=109_960)))
+    assert (closed.reason, closed.by) == (ExitReason.STOP, ClosedBy.BROKER)
+
+
+def test_stops_that_somebody_wants_set_leave_a_person_s_nearer_stop_and_target(held):
+    held.read(seen(stop_points=109_980, target_points=110_060))
+    (call,) = held.hear(SetStops(1001, "EURUSD", 1, 109_960, 110_110))
+    assert call.request == StopRequest("EURUSD", 1001, 109_980, 110_060)
+    assert held.answer(Outcome.ACCEPTED, call.intent_id) == [StopsSet(1001, "EURUSD", 1, 109_980, 110_060)]
+    (call,) = held.read(seen(stop_points=0, target_points=110_060))[1:]
+    assert call.request.stop_points == 109_960
 
 
 def test_stops_that_the_broker_does_not_take_leave_those_that_belonged_there(held):

@@ -5,7 +5,7 @@ import pytest
 from orders import QUOTE, SPEC, closed, opened
 
 from evenkeel.actors.position import Position
-from evenkeel.config.schema import PLAIN, BrokerGatewayConfig, Config, EntryConfig, ExitConfig
+from evenkeel.config.schema import PERSONAL, PLAIN, BrokerGatewayConfig, Config, EntryConfig, ExitConfig
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.entry import DenialReason, EntryProposed, Lineage, OrderDenied, SignalRaised
 from evenkeel.messages.market import ArmWatches, Direction, DisarmWatches, PricesReached, Quote, SymbolSpecified
@@ -24,6 +24,8 @@ from evenkeel.messages.system import CancelTimer, SetTimer, TimerDue
 from evenkeel.runtime.actor import restore, snapshot_of
 
 MINUTE_MS = 60_000
+ROLLOVER_UTC_MS = 1_767_736_800_000
+"""2026-01-06 22:00 UTC, 17:00 in New York."""
 BUY, SELL = Direction.BUY, Direction.SELL
 
 
@@ -122,6 +124,34 @@ def test_a_rejection_frees_the_slot(told):
     lineage = told.signal().lineage
     told.hear(OrderRejected("EURUSD-1", "EURUSD", BUY, 1, 10006, "no", lineage))
     assert isinstance(told.signal(), EntryProposed)
+
+
+def requoted(told: Told, lineage: Lineage, *, ask: int = 110_012) -> list:
+    quote = Quote(1_000, ask - 10, ask)
+    return told.hear(OrderRejected(lineage.proposal_id, "EURUSD", BUY, 1, 10004, "requote", lineage, quote))
+
+
+def test_a_requoted_order_is_proposed_anew_at_the_price_of_now_in_the_same_slot_and_chain(told):
+    lineage = told.signal().lineage
+    (again,) = requoted(told, lineage)
+    assert (again.proposal_id, again.quote.ask_points) == ("EURUSD-2", 110_012)
+    assert (again.lineage.slot, again.lineage.chain_id) == (lineage.slot, "EURUSD-1")
+
+
+def test_a_requoted_order_whose_slot_a_position_took_meanwhile_is_refused(told):
+    lineage = told.signal().lineage
+    told.hold(2002, lineage=Lineage("adopted", ""), adopted=True)
+    (said,) = requoted(told, lineage)
+    assert denial(said) == (DenialReason.SLOT_TAKEN, 1, 1, "count")
+
+
+def test_a_requoted_order_is_refused_when_the_session_ends_meanwhile():
+    told = Told(msgspec.structs.replace(config(), limits=PERSONAL))
+    told.now_utc_ms = ROLLOVER_UTC_MS - 10 * MINUTE_MS - 1
+    lineage = told.signal().lineage
+    told.now_utc_ms += 1
+    (said,) = requoted(told, lineage)
+    assert denial(said)[0] is DenialReason.SESSION
 
 
 def test_a_held_slot_is_taken_and_a_closing_one_says_so(held):

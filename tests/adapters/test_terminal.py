@@ -63,7 +63,9 @@ class ObedientBroker:
         self.spec: SymbolSpec | None = SPEC
         self.money: AccountRead | None = ACCOUNT
 
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
         self.sent.append((request, magic))
         return self.answer
 

@@ -159,5 +159,5 @@ def test_where_the_clock_is_steady_its_watch_is_a_guard_and_hears_of_a_rearm() -
     manual = World(config, specs, terminal, ManualClock(), QuoteBoard(), Gate(), terminal.ticks, lambda: 0)
     steady = manual._replace(clock=SteadyClock(Machine()))
     assert "wall_clock" in route_table(children(steady)).by_type[TradingRearmed]
-    assert "wall_clock" in guard_names(steady)
-    assert "wall_clock" not in [*guard_names(manual), *(spec.name for spec in children(manual))]
+    assert "wall_clock" in guard_names(config, tuple(specs))
+    assert "wall_clock" not in [spec.name for spec in children(manual)]

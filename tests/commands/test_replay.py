@@ -10,10 +10,11 @@ import msgspec
 import pytest
 from builders import STARTED, LiveLikeHost, Scene, sabotaged
 from kept import configured, keep
-from story import told
+from story import CONFIG, told
 
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, replay
+from evenkeel.config.load import load
 from evenkeel.messages.codec import decode, encode
 from evenkeel.messages.entry import OpenPosition
 from evenkeel.messages.system import Message
@@ -54,7 +55,9 @@ def config_file(tmp_path: Path, text: str) -> Path:
         '[limits]\nquote_age_s_max = "off"\ntrades_per_hour = "off"\ntrades_per_day = "off"\ntrades_limit_days_max = "off"',
         '[strategy.ma_cross]\nkind = "ma_cross"\nsymbols = ["EURUSD", "GBPUSD"]\nfast = 2\nslow = 3',
         "[circuit_breaker]\nsample_s = 600.0",
+        "[attendance]\nabsent_hours_max = 0.5",
         "[entry]\nstop_pips = 5.0\ntarget_pips = 10.0\ncooldown_minutes = 0.0",
+        '[limits.consecutive_losses]\nreduce_after = "off"\nhold_after = "off"\nclose_only_after = "off"',
     ]
     path = tmp_path / "other.toml"
     path.write_text("\n".join([*lines, text]))
@@ -148,7 +151,9 @@ def test_a_record_without_its_configuration_asks_for_one(
     keep(folder, scene.records()).close(clean=True)
     assert again() == exit_codes.FAILED
     assert "run 1 recorded no configuration: say --config FILE" in capsys.readouterr().err
-    assert again(config=config_file(tmp_path, "")) == exit_codes.OK
+    path = config_file(tmp_path, "")
+    assert load(path) == CONFIG
+    assert again(config=path) == exit_codes.OK
 
 
 def test_a_later_day_goes_on_from_the_states_of_the_day_before(folder: Path, scene: Scene) -> None:
@@ -161,18 +166,22 @@ def test_a_later_day_goes_on_from_the_states_of_the_day_before(folder: Path, sce
 
 
 def test_the_runs_of_a_journal_are_listed(folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    keep(folder, configured(scene.records())).close(clean=True)
+    records = configured(scene.records())
+    keep(folder, records).close(clean=True)
     assert again(list=True) == exit_codes.OK
-    assert f"#1 to #535, build {STARTED.build}, anew in order" in capsys.readouterr().out
+    assert f"#1 to #{len(records)}, build {STARTED.build}, anew in order" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("flags, words", [({"segment": 2}, "there is no run 2"), ({"from_seq": 9_999}, "ends with record 535")])
+@pytest.mark.parametrize(
+    "flags, words", [({"segment": 2}, "there is no run 2"), ({"from_seq": 9_999}, "ends with record {last_seq}\n")]
+)
 def test_what_the_journal_does_not_hold_is_one_line(
     folder: Path, scene: Scene, capsys: pytest.CaptureFixture[str], flags: dict[str, object], words: str
 ) -> None:
-    keep(folder, configured(scene.records())).close(clean=True)
+    records = configured(scene.records())
+    keep(folder, records).close(clean=True)
     assert again(**flags) == exit_codes.FAILED
-    assert words in capsys.readouterr().err
+    assert words.format(last_seq=len(records)) in capsys.readouterr().err
 
 
 def test_a_wrong_configuration_is_told_as_such(folder: Path, tmp_path: Path, scene: Scene) -> None:

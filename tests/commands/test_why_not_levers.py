@@ -42,6 +42,7 @@ def moment(*, spread: int = 10, median: int = 10, confidence: float = 1.0, **con
         marks=EquityMarks(1_000_000, 1_000_000, 1_000_000),
         daily_atr_points={"EURUSD": 500},
         day_ends_utc_ms=NOW + 12 * 3_600_000,
+        leverage=100,
     )
     gateway = BrokerGatewayState(guards=GuardTable(mode=Mode.RUN, agreed=True))
     return Moment(configured(**config), signal, PositionState(spec=SPEC, mode=Mode.RUN), risk, gateway, NOW, NOW, NOW)
@@ -52,7 +53,10 @@ def with_risk(of: Moment, **changes: object) -> Moment:
 
 
 def reserved(count: int) -> Book:
-    return Book(specs={"EURUSD": SPEC}, reservations={f"EURUSD-{n}": Reservation("EURUSD", 1, 1, True) for n in range(count)})
+    return Book(
+        specs={"EURUSD": SPEC},
+        reservations={f"EURUSD-{n}": Reservation("EURUSD", Direction.BUY, 1, 1, is_fresh=True) for n in range(count)},
+    )
 
 
 def held() -> Moment:
@@ -92,6 +96,16 @@ CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
         {"equity_cents"},
     ),
     "hold": (held(), DenialReason.HOLD, {"wait_ms"}),
+    "round the rollover": (
+        moment()._replace(**dict.fromkeys(("signal_utc_ms", "proposal_utc_ms", "order_utc_ms"), NOW + 12 * 3_600_000)),
+        DenialReason.SESSION,
+        {"wait_ms"},
+    ),
+    "free margin": (
+        with_risk(moment(limits__free_margin_after_pct=60.0), margin_cents=399_999),
+        DenialReason.VOLUME_BELOW_MINIMUM,
+        {"equity_cents", "limits.free_margin_after_pct"},
+    ),
     "volume": (
         with_risk(moment(entry__stop_pips=50.0), marks=EquityMarks(10_000, 10_000, 10_000)),
         DenialReason.VOLUME_BELOW_MINIMUM,

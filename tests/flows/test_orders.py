@@ -1,9 +1,10 @@
 """What becomes of an order, told on the stepped host over a broker that fails by script."""
 
+import msgspec
 import pytest
-from stage import BUY, READINGS_AT_START, SELL, Stage, blind, denial, fault, held, mined
+from stage import BUY, CONFIG, READINGS_AT_START, SELL, Stage, blind, denial, fault, held, mined
 
-from evenkeel.adapters.simulated.faults import Call, FaultKind
+from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind
 from evenkeel.messages.broker_gateway import (
     BrokerAgreed,
     BrokerDisagreed,
@@ -79,14 +80,32 @@ def test_a_requoted_order_is_tried_anew_as_another_intent_that_lives_no_longer_t
     assert first.expires_utc_ms == second.expires_utc_ms > 0
 
 
+def thrice_requoted() -> list[Fault]:
+    return [fault(FaultKind.REQUOTE, Call.OPEN, nth) for nth in (1, 2, 3)]
+
+
 def test_an_order_is_tried_three_times_at_most() -> None:
-    stage = Stage(*(fault(FaultKind.REQUOTE, Call.OPEN, nth) for nth in (1, 2, 3)))
+    unhurried = msgspec.structs.replace(CONFIG.limits.requests, open_and_modify_per_s=3)
+    limits = msgspec.structs.replace(CONFIG.limits, requests=unhurried)
+    stage = Stage(*thrice_requoted(), config=msgspec.structs.replace(CONFIG, limits=limits))
     stage.signal()
     stage.wait(30)
     assert (len(stage.calls(OpenRequest)), stage.bought()) == (3, 0)
     assert stage.scene.host.child("risk_limit").state.book.reservations == {}
     stage.signal()
     assert stage.bought() == 1
+
+
+def test_a_further_try_counts_as_a_request_and_is_refused_beyond_their_limit() -> None:
+    stage = Stage(*thrice_requoted())
+    stage.signal()
+    assert (len(stage.calls(OpenRequest)), denial(stage)[0]) == (2, DenialReason.REQUESTS_PER_SECOND)
+    assert stage.scene.host.child("risk_limit").state.book.reservations == {}
+    stage.wait(1)
+    stage.signal()
+    stage.wait(1)
+    stage.signal()
+    assert (len(stage.calls(OpenRequest)), stage.bought()) == (4, 1)
 
 
 def test_an_order_that_was_refused_for_another_reason_is_not_tried_anew() -> None:

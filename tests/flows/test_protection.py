@@ -8,7 +8,7 @@ from stage import DAILY, SELL, SPECS, Stage, denial, fault, held, mined
 
 from evenkeel.adapters.simulated.faults import Call, FaultKind
 from evenkeel.config.load import load, packaged
-from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, CloseRequest, StopRequest
+from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, CloseRequest, LevelsMoved, StopRequest
 from evenkeel.messages.entry import DenialReason, Lineage, SignalRaised
 from evenkeel.messages.market import ArmWatches, Direction, PricesReached
 from evenkeel.messages.operator import Mode, ModeChanged, RearmTrading, StartTrading
@@ -94,6 +94,31 @@ def test_a_symbol_is_given_back_by_a_rearm_and_its_exits_are_the_app_s_again() -
     assert levels(stage) == [(WIDE_STOP, 0)]
     stage.quote(APP_STOP)
     assert (stage.last(PositionClosed).reason, stage.last(PositionClosed).by) == (ExitReason.STOP, ClosedBy.APP)
+
+
+def test_a_stop_that_was_set_although_the_answer_was_lost_is_ours_not_a_person_s() -> None:
+    lose = fault(FaultKind.LOST_AFTER, Call.SET_STOPS)
+    stage, _ = held(lose, sabotage=mined("position/EURUSD", is_stray_timer, {1, 3}))
+    for _ in range(2):
+        stage.tell(TimerDue("position/EURUSD", "time/1", 0))
+    stage.wait(30)
+    stage.look()
+    assert (levels(stage), stage.said(LevelsMoved)) == ([(APP_STOP, APP_TARGET)], [])
+    stage.quote(APP_STOP)
+    assert (stage.last(PositionClosed).reason, stage.last(PositionClosed).by) == (ExitReason.STOP, ClosedBy.BROKER)
+
+
+def test_a_nearer_stop_and_a_target_of_a_person_outlast_a_takeover_and_its_end() -> None:
+    stage, ticket = held(sabotage=mined("position/EURUSD", is_stray_timer, {1, 3}))
+    stage.terminal.person_sets_levels(ticket, 109_980, 110_060)
+    stage.look()
+    for _ in range(2):
+        stage.tell(TimerDue("position/EURUSD", "time/1", 0))
+    assert (len(stage.said(SymbolTakenOver)), levels(stage)) == (1, [(109_980, 110_060)])
+    stage.tell(RearmTrading("a", "me"))
+    assert (len(stage.said(SymbolGivenBack)), levels(stage)) == (1, [(109_980, 110_060)])
+    stage.quote(109_975)
+    assert stage.last(PositionClosed).reason is ExitReason.PERSON
 
 
 def test_a_rearm_while_the_actor_is_down_gives_its_symbol_back_when_it_serves() -> None:
@@ -244,8 +269,9 @@ def test_a_replay_without_a_stop_at_the_broker_has_no_protection_and_a_live_run_
     world = world_of(config, SPECS, terminal_of(config, SPECS), ManualClock())
     assert "protection" not in {spec.name for spec in children(world)}
     live = world._replace(source=object())  # type: ignore[arg-type]
-    assert "protection" in guard_names(live)
-    assert {spec.name for spec in children(live)} >= set(guard_names(live))
+    guards = set(guard_names(config, live.symbols))
+    assert "protection" in guards
+    assert guards - {spec.name for spec in children(live)} == {"wall_clock", "storage"}, "it has neither a clock nor a disk"
 
 
 # On threads

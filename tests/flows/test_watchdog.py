@@ -55,6 +55,8 @@ ACCOUNT = """
 quote_every_s = 0.1
 """
 EVENKEEL = [sys.executable, "-m", "evenkeel.cli"]
+NOTE_S = 10.0
+"""At most so long until the next note."""
 
 
 class Watchdog:
@@ -132,14 +134,15 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         watchdog = Watchdog(home.config, home.environment | {"NOTIFY_SOCKET": systemd.address})
         try:
             watchdog.until("the broker agrees")
+            passed_on = noted_until_ready(systemd)
             os.kill(home.supervisor(), signal.SIGSTOP)
             watchdog.until("the broker agrees")
             hung, watchdog.heard = watchdog.heard, []
-            passed_on = noted(systemd)
+            passed_on += noted_until_ready(systemd)
             os.kill(home.supervisor(), signal.SIGKILL)
             watchdog.until("the broker agrees")
             died, watchdog.heard = watchdog.heard, []
-            passed_on += noted(systemd)
+            passed_on += noted_until_ready(systemd)
             os.kill(home.supervisor(), signal.SIGKILL)
             held = watchdog.until("is held")
             status = home.command("status", "--account", "test").stdout
@@ -156,6 +159,16 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def noted(box: NoteBox) -> list[Note]:
     return list(iter(lambda: box.take(0.0), None))
+
+
+def noted_until_ready(box: NoteBox) -> list[Note]:
+    """Up to the word that it serves, which comes when it will after the log has said so."""
+    notes: list[Note] = []
+    while not notes or not notes[-1].ready:
+        note = box.take(NOTE_S)
+        assert note is not None, "nobody said that it serves"
+        notes.append(note)
+    return notes
 
 
 def has(lines: list[str], words: str) -> bool:

@@ -27,9 +27,9 @@ def test_what_was_counted_before_anything_was_kept_one_by_one_is_not_new():
     assert told([4999, 5000, 5001, 4999], newest=5000)[0] == [5001]
 
 
-@given(st.permutations(range(1, 40)))
+@given(st.permutations(range(1, KEPT + 1)))
 def test_in_whatever_order_the_lines_come_each_is_new_once(tickets):
-    assert sorted(told([*tickets, *tickets])[0]) == list(range(1, 40))
+    assert sorted(told([*tickets, *tickets])[0]) == list(range(1, KEPT + 1))
 
 
 def test_only_so_many_are_kept_and_what_is_older_than_all_of_them_is_old():

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from builders import config_of
 from orders import INSTALLATION
 
 from evenkeel.actors.broker_gateway import BrokerGateway
@@ -12,12 +13,12 @@ from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
-from evenkeel.config.schema import BrokerGatewayConfig
 from evenkeel.messages.broker_gateway import PositionsRead
 from evenkeel.messages.operator import Mode, ModeChanged
 from evenkeel.messages.system import RunStarted
 from evenkeel.runtime.actor import restore, snapshot_of
 
+CONFIG = config_of()
 READING_GAP_MS = 2_000
 STARTED = RunStarted("build", "configuration", "test", INSTALLATION, continued=True, crashed=True)
 
@@ -42,7 +43,7 @@ class Desk:
 
 def gateway_desk() -> Desk:
     """A gateway that agrees with the broker, and may open."""
-    desk = Desk(lambda: BrokerGateway(BrokerGatewayConfig(), ("position/EURUSD",)))
+    desk = Desk(lambda: BrokerGateway(CONFIG, ("position/EURUSD",)))
     desk.hear(STARTED)
     desk.hear(ModeChanged(Mode.RUN, 0, "test", ""))
     for _ in range(2):

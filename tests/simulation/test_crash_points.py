@@ -12,7 +12,7 @@ import pytest
 from evenkeel.commands.simulate.world import Outcome, Plan, lived
 
 CANONICAL = Plan(1, 24.0, ("EURUSD",), 600_000, fault_factor=0.0)
-EVERY = 1 if os.environ.get("EVENKEEL_CRASH_POINTS") == "all" else 20
+EVERY = 1 if os.environ.get("EVENKEEL_CRASH_POINTS") == "all" else 40
 JOBS = 2
 
 

@@ -64,7 +64,9 @@ class LossyTerminal:
     def who(self) -> tuple[int, str]:
         return 1, "test"
 
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
         self.orders.append(intent_id)
         return Answer(Outcome.UNKNOWN, detail="the reply was lost")
 

@@ -23,9 +23,12 @@ from evenkeel.adapters.terminal import TerminalEdge
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import HostedBroker, ReplyLost
 from evenkeel.messages.broker_gateway import (
+    BrokerOrder,
     BrokerPosition,
     CallTerminal,
+    Cash,
     Deal,
+    IntentSettled,
     OpenRequest,
     OrderOutcomeResolved,
     Outcome,
@@ -42,6 +45,8 @@ READINGS_TO_SETTLE = 4
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where the files lie, if the system has it: nothing loses its power here, so they need not wait for a disk."""
 SLOTS = (0, 1)
+UNREADABLE_MS = 10_000
+"""Nobody looks by himself here: a reading that failed is asked for again long before."""
 
 
 class Fate(StrEnum):
@@ -97,7 +102,9 @@ class Terminal:
     def who(self) -> tuple[int, str]:
         return 1, "test"
 
-    def open_position(self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0) -> Answer:
+    def open_position(
+        self, request: OpenRequest, magic: int, *, intent_id: int = 0, epoch: int = 0, within_ms: int = 0
+    ) -> Answer:
         if self.fate is Fate.HOST_DIES_BEFORE:
             raise HostDied
         self._on_call(request, intent_id, epoch)
@@ -121,7 +128,13 @@ class Terminal:
     def positions(self) -> Sequence[BrokerPosition]:
         return tuple(self.shown)
 
+    def orders(self) -> Sequence[BrokerOrder]:
+        return ()
+
     def deals(self, after_ticket: int) -> Sequence[Deal]:
+        return ()
+
+    def cash(self, after_ticket: int) -> Sequence[Cash]:
         return ()
 
     def account(self) -> None:
@@ -321,8 +334,10 @@ class Orders:
             journal=None,
             kill_epoch=lambda: self.host.kill_epoch.read().epoch,
             monotonic_ns=lambda: self.desk.now_utc_ms * 1_000_000,
-            quote_age_ms_max=None,
+            quote_age_ms_max={},
+            closes_per_s=None,
             reading_every_ms=None,
+            unreadable_ms=UNREADABLE_MS,
         )
 
     def tell(self, mode: ModeChanged) -> None:
@@ -331,7 +346,11 @@ class Orders:
 
     def pass_on(self, said: Sequence[Any]) -> None:
         """What the gateway says to the edge waits in its box."""
-        self.mail += [message for message in said if isinstance(message, CallTerminal | ReadTerminal | OrderOutcomeResolved)]
+        self.mail += [
+            message
+            for message in said
+            if isinstance(message, CallTerminal | ReadTerminal | OrderOutcomeResolved | IntentSettled)
+        ]
 
     def say(self, said: Sequence[Any]) -> None:
         for message in said:
