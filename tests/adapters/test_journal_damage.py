@@ -65,6 +65,7 @@ def damaged(journal: Path, scratch: Path, kind: str, count: int) -> Iterator[str
         number += len(lines)
 
 
+@pytest.mark.timeout(300)
 def test_every_flipped_bit_that_changes_anything_is_found(journal: Path, tmp_path: Path) -> None:
     """LMDB itself ends the process on a few damaged page headers, which is loud; nothing may go on as if it were whole."""
     came_of_it = list(damaged(journal, tmp_path / "scratch", "flip", FLIPS))

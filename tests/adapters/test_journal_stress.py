@@ -79,6 +79,7 @@ def appended_until_it_fails(journal: LmdbJournal) -> int:
     return journal.durable_seq
 
 
+@pytest.mark.timeout(300)
 def test_a_writer_that_is_killed_at_any_moment_loses_nothing_that_it_called_durable(tmp_path: Path) -> None:
     folder, chance, last_said = tmp_path / "journal", random.Random(5), 0
     for number in range(KILLS):
