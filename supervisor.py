@@ -78,7 +78,7 @@ ROUTES: Final[Routes] = {
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
     system.TimerDue: ["{owner}"],
-    trading_calendar.TradingDayStarted: ["broker_gateway", "risk_limit", "reporter?"],
+    trading_calendar.TradingDayStarted: ["risk_limit", "reporter?"],
     # the market
     market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", "reporter?"],
     market.DailyBarsRead: ["risk_limit", "broker_gateway"],

@@ -37,7 +37,6 @@ from evenkeel.messages.operator import CommandDone, CommandRefused, HoldEnded, H
 from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition, ExitReason, ReducePosition
 from evenkeel.messages.protection import SetStops, StopsRefused, StopsSet
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, SetTimer, TimerDue
-from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import broker_book, broker_levels, guard_table, money, seen_deals
 from evenkeel.rules.adoption import Plan, adoption_refusal, plan_for
 from evenkeel.rules.broker_book import BrokerBook
@@ -57,6 +56,7 @@ from evenkeel.rules.order_intents import (
 )
 from evenkeel.rules.readings import READINGS_TO_CONCLUDE, concluded, is_unsettled, lacks_others
 from evenkeel.rules.reconciliation import differences, unmanaged
+from evenkeel.rules.trading_calendar import trading_day
 from evenkeel.rules.witnesses import Marked, highest_number
 
 NAME: Final = "broker_gateway"
@@ -75,7 +75,6 @@ class BrokerGatewayState(msgspec.Struct):
     readings: int = 0
     guards: GuardTable = msgspec.field(default_factory=GuardTable)
     book: BrokerBook = msgspec.field(default_factory=BrokerBook)
-    trading_day: str = ""
     equal_readings: int = 0
     disagreement: str = ""
     read_utc_ms: int | None = None
@@ -110,7 +109,6 @@ Heard = (
     | ChildDown
     | ChildServing
     | MessageParked
-    | TradingDayStarted
 )
 
 
@@ -149,9 +147,6 @@ class BrokerGateway:
                 return self._read_now(now_utc_ms) if self._must_read() else ()
             case RunStarted():
                 return self._run_started(message, now_utc_ms)
-            case TradingDayStarted():
-                self.state.trading_day = message.day
-                return ()
             case _:
                 return self._guard(message)
 
@@ -339,7 +334,12 @@ class BrokerGateway:
             case DealEntry.IN:
                 return self._held(broker_book.deal_in(state.book, line.deal, state.installation, self._plan))
             case DealEntry.OUT:
-                return self._held(broker_book.deal_out(state.book, line.deal, state.trading_day))
+                return self._held(broker_book.deal_out(state.book, line.deal, self._day_of(line.deal.time_utc_ms)))
+
+    def _day_of(self, utc_ms: int) -> str:
+        """A deal belongs to the day of its own time, whenever it is heard of."""
+        calendar = self._config.trading_calendar
+        return trading_day(utc_ms, calendar.day_boundary, calendar.zone)
 
     def _held(self, said: list[Message]) -> list[Message]:
         """Holds count from now on: an order may be on its way already."""
@@ -420,7 +420,7 @@ class BrokerGateway:
             said += self._protect(seen)
         if state.read_utc_ms is None or now_utc_ms - state.read_utc_ms >= self._gap_ms:
             state.read_utc_ms, state.uncounted = now_utc_ms, False
-            said += self._held(concluded(book, reading, state.trading_day, now_utc_ms))
+            said += self._held(concluded(book, reading, self._day_of(now_utc_ms), now_utc_ms))
             said += self._agree([*before, *unmanaged(book.positions, self._guards)], len(reading.positions))
         else:
             state.uncounted = state.uncounted or lacks_others(book, reading)

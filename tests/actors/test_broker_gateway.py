@@ -58,7 +58,6 @@ from evenkeel.messages.position import (
 )
 from evenkeel.messages.protection import SetStops, StopsRefused, StopsSet
 from evenkeel.messages.system import ChildDown, ChildServing, MessageParked, RunStarted, SetTimer, TimerDue
-from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.magic import NUMBER_MAX, OPENS_NUMBER_MAX, RESTORED_JUMP, comment_for, magic_for
 from evenkeel.runtime.actor import restore, snapshot_of
 
@@ -100,7 +99,6 @@ def desk() -> Desk:
     """Running and agreed with an empty broker."""
     desk = Desk()
     desk.hear(STARTED)
-    desk.hear(TradingDayStarted("2026-01-05", 0, 1))
     desk.hear(ModeChanged(Mode.RUN, 3, "me", "start"))
     desk.read()
     desk.read()
@@ -373,7 +371,16 @@ def test_an_accepted_close_waits_for_its_deal_which_has_its_reason(held):
     assert held.answer(Outcome.ACCEPTED, 2, ticket=1001) == []
     (said,) = held.hear(DealDone(deal_out(magic=call.magic)))
     assert isinstance(said, PositionClosed)
-    assert (said.reason, said.by, said.trading_day) == (ExitReason.TARGET, ClosedBy.APP, "2026-01-05")
+    assert (said.reason, said.by) == (ExitReason.TARGET, ClosedBy.APP)
+
+
+@pytest.mark.parametrize("late_ms, day", [(-1, "2026-01-04"), (0, "2026-01-05")])
+def test_a_deal_belongs_to_the_trading_day_of_its_own_time_whenever_it_is_heard_of(held, late_ms, day):
+    """17:00 in New York is 22:00 UTC in winter; a deal of the time while nobody ran is heard of the day after."""
+    monday_22_utc_ms = 1_767_650_400_000
+    held.now_utc_ms = monday_22_utc_ms + 86_400_000
+    (said,) = held.hear(DealDone(deal_out(time_utc_ms=monday_22_utc_ms + late_ms)))
+    assert said.trading_day == day
 
 
 @pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.UNKNOWN])
