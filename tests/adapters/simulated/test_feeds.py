@@ -132,4 +132,6 @@ def test_a_terminal_that_holds_the_interpreter_stops_every_other_thread() -> Non
         thread.join()
         return found
 
-    assert counted_during(hold=True) * 5 < counted_during(hold=False)
+    tries = 5  # somebody else may have the machine in one of them
+    least_held = min(counted_during(hold=True) for _ in range(tries))
+    assert least_held * 5 < max(counted_during(hold=False) for _ in range(tries))
