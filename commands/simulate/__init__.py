@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +15,15 @@ ACCOUNT_DAYS_MAX: Final = 1_000_000.0
 JOBS_MAX: Final = 256
 CONTROLS: Final = 8
 QUOTE_EVERY_S: Final = 5.0
+TOLD_EVERY_S: Final = 60.0
 EXPLANATION: Final = """\
 A world is one account for a while: a market, a broker that loses, delays and refuses, a disk that fails, processes that die,
 persons who interfere, all drawn from its seed, and the system itself, the same actors, edges, gates and records as in a run.
 Somebody who shares nothing with the system watches the broker's books and the journal and judges every promise at each step.
 
-The control is the same world with a gateway that sends an order again when its reply was lost, as most bots do. It must open
-positions twice; if it does not, the worlds prove nothing, and that counts as a failure.
+The control is the same world without gates and with a gateway that sends an order again when its reply was lost, as most bots
+do; replies are lost until one order has doubled. It must open positions twice; if it does not, or there is no control, the
+worlds prove nothing, and that counts as a failure.
 
 A world that fails is named with the one command that shows it again.
 
@@ -69,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
             print(f"{arguments.json}: no such folder", file=sys.stderr)
             return exit_codes.USAGE
-        ended = run_all(plans, kept, jobs=arguments.jobs, on_progress=_shown if sys.stderr.isatty() else _quiet)
+        ended = run_all(plans, kept, jobs=arguments.jobs, on_progress=_shown if sys.stderr.isatty() else _now_and_then())
     except (KeptDamaged, OSError) as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
@@ -86,9 +89,18 @@ def _shown(line: str) -> None:
         print(file=sys.stderr)
 
 
-def _quiet(line: str) -> None:
-    if line.endswith("."):
-        print(line, file=sys.stderr, flush=True)
+def _now_and_then() -> Callable[[str], None]:
+    """For a log: a line a minute, and the last one."""
+    from evenkeel.runtime.clock import monotonic_s
+
+    told_s = [monotonic_s()]
+
+    def tell(line: str) -> None:
+        if line.endswith(".") or monotonic_s() - told_s[0] >= TOLD_EVERY_S:
+            told_s[0] = monotonic_s()
+            print(line, file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _within(text: str, least: float, most: float, kind: type[int] | type[float]) -> int | float:

@@ -6,6 +6,8 @@ from evenkeel.messages.broker_gateway import (
     BrokerAgreed,
     BrokerDisagreed,
     CallTerminal,
+    CashKind,
+    CashMoved,
     CloseRequest,
     DealDone,
     OpenRequest,
@@ -51,6 +53,8 @@ class Chronicle:
         self.closes: dict[int, int] = {}
         self.closed: list[PositionClosed] = []
         self.deals: set[int] = set()
+        self.money_cents = 0
+        self._deals_upto = 0
         self.opened_today = 0
         self._last_order: OpenPosition | None = None
 
@@ -83,7 +87,9 @@ class Chronicle:
                 self.stops.pop(ticket, None)
                 self.closed.append(message)
             case DealDone(deal=deal):
-                self.deals.add(deal.deal_ticket)
+                self._book(deal.deal_ticket, deal.profit_cents + deal.commission_cents + deal.swap_cents)
+            case CashMoved(cash=cash):
+                self._book(cash.deal_ticket, 0 if cash.kind is CashKind.CREDIT else cash.amount_cents)
             case _:
                 self._hear_of_state(message)
 
@@ -101,6 +107,12 @@ class Chronicle:
                 self.opened_today = 0
             case _:
                 pass
+
+    def _book(self, deal_ticket: int, cents: int) -> None:
+        """Each line of the history once; credit is no part of the balance."""
+        if deal_ticket > self._deals_upto and deal_ticket not in self.deals:
+            self.deals.add(deal_ticket)
+            self.money_cents += cents
 
     def _open(self, opened: PositionOpened) -> None:
         if opened.ticket not in self.positions and not opened.adopted and opened.lineage.level == 0:
@@ -121,6 +133,7 @@ class Chronicle:
     def forget(self, before_deal_ticket: int) -> None:
         """What has been judged and is of no use any more, so that a long life stays small."""
         self.closed = []
-        self.deals = {ticket for ticket in self.deals if ticket >= before_deal_ticket}
+        self._deals_upto = max(self._deals_upto, before_deal_ticket - 1)
+        self.deals = {ticket for ticket in self.deals if ticket > self._deals_upto}
         in_flight = {one.magic for one in self.open_intents.values()}
         self.asked = {magic: one for magic, one in self.asked.items() if magic in in_flight}

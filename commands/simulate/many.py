@@ -3,8 +3,8 @@
 KeptDamaged   the file to resume from is not what an earlier run wrote
 """
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,6 @@ from evenkeel.adapters.build import build_id
 from evenkeel.commands.simulate.world import Outcome, Plan, lived
 from evenkeel.runtime.clock import cpu_s, monotonic_s
 
-WAITING_PER_JOB: Final = 2
 LINE_BYTES_MAX: Final = 1 << 20
 WORLD_HOURS_OF_CONTROL: Final = 6.0
 """A control world ends by then: it has failed long before, or it never will."""
@@ -103,16 +102,9 @@ def _each(plans: Sequence[Plan], jobs: int) -> Iterator[Ended]:
     if jobs == 1:
         yield from map(to_its_end, plans)
         return
-    waiting = list(reversed(plans))
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running: set[Future[Ended]] = set()
-        try:
-            while waiting or running:
-                while waiting and len(running) < jobs * WAITING_PER_JOB:
-                    running.add(pool.submit(to_its_end, waiting.pop()))
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with get_context("spawn").Pool(jobs, _leave_interrupts_to_the_parent) as pool:  # leaving it ends its processes
+        yield from pool.imap_unordered(to_its_end, plans)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

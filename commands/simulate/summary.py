@@ -82,7 +82,7 @@ def summary_of(worlds: Iterable[Ended]) -> Summary:
         counts=dict(sorted(counts.items())),
         control=control,
         failures=failures,
-        is_good=not any(one.broken for one in judged) and control.worlds_that_doubled == control.worlds,
+        is_good=not any(one.broken for one in judged) and 0 < control.worlds == control.worlds_that_doubled,
     )
 
 
@@ -90,7 +90,7 @@ def command_for(plan: Plan) -> str:
     """Runs that one world again."""
     return (
         f"evenkeel simulate --account-days {plan.hours / 24!r} --seeds 1 --first-seed {plan.seed}"
-        f" --quote-every-s {plan.quote_every_ms / 1000:g} --controls 0"
+        f" --quote-every-s {plan.quote_every_ms / 1000:g}"
     )
 
 
@@ -130,11 +130,11 @@ def _line(name: str, judged: Judged) -> str:
 
 def _of_control(control: Control) -> str:
     if not control.worlds:
-        return "control: none"
+        return "control: none, so the worlds prove nothing"
     verdict = "as it must" if control.worlds_that_doubled == control.worlds else "NOT AS IT MUST: the worlds prove nothing"
     return (
-        f"control (sends again what had no reply): {control.worlds_that_doubled} of {control.worlds} worlds opened positions "
-        f"twice, {control.duplicates} orders doubled: {verdict}"
+        f"control (no gate, sends again what had no reply): {control.worlds_that_doubled} of {control.worlds} worlds "
+        f"opened positions twice, {control.duplicates} orders doubled: {verdict}"
     )
 
 

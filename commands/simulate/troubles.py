@@ -163,7 +163,7 @@ class TroubledTerminal:
             return Answer(Outcome.PENDING, code=10008, detail="placed")
         if troubles.strikes("F57"):
             return Answer(Outcome.ACCEPTED, ticket=troubles.between(_NO_TICKETS), code=10009, detail="request executed")
-        if troubles.strikes("F12") and request.volume_steps > 1:
+        if request.volume_steps > 1 and troubles.strikes("F12"):
             request = msgspec.structs.replace(request, volume_steps=troubles.random.randrange(1, request.volume_steps))
         if troubles.strikes("F14"):
             self._flash(request.symbol)
@@ -196,7 +196,7 @@ class TroubledTerminal:
             return self._disabled()
         if troubles.strikes("F15"):
             self._broker_closes(request.ticket, mt5.DEAL_REASON_SL)
-        if troubles.strikes("F12") and volume_steps > 1:
+        if volume_steps > 1 and troubles.strikes("F12"):
             volume_steps = troubles.random.randrange(1, volume_steps)
         ghost = next((one for one in self.inner.positions() or () if one.ticket == request.ticket), None)
         answer = self._lossy(lambda: self.inner.close_position(request, volume_steps, magic))

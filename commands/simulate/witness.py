@@ -72,7 +72,7 @@ class Witness:
         self._filled_utc_ms: dict[int, int] = {}
         self._opened_utc_ms: dict[str, int] = {}
         self._deal_ticket = terminal.books.last_deal_ticket
-        self._balance_cents = terminal.books.balance_cents
+        self._start_cents = self._balance_cents = terminal.books.balance_cents
         self._judged_ticket = self._deal_ticket
         self._since: dict[tuple[str, int], int] = {}
         self._reached: dict[int, int] = {}
@@ -204,11 +204,22 @@ class Witness:
             risk += sum(chronicle.ordered[one.proposal_id].reserved_cents for one in in_flight)
             allowed = max(state.equity_cents, state.balance_cents) * limits.open_risk_pct / 100 * EQUITY_SLACK
             self.see("I11", risk <= allowed, f"{risk} cents at risk, {allowed:.0f} allowed")
+            at_broker = sum(self._lost_at_stop_cents(one) for one in self._positions(ours=True))
+            self.see("I11", at_broker <= allowed, f"{at_broker:.0f} cents at risk at the broker, {allowed:.0f} allowed")
         if limits.trades_per_day != "off":
             count = chronicle.opened_today + len(in_flight)
             self.see("I11", count <= limits.trades_per_day, f"{count} trades today, {limits.trades_per_day} allowed")
         steps, most = asked.request.volume_steps, limits.volume_lots_max * 100
         self.see("I13", steps <= most, f"{steps} steps in one order, {most:g} allowed")
+
+    def _lost_at_stop_cents(self, position: records.Position) -> float:
+        """What the broker's own record of it would lose at the app's stop, costs aside."""
+        stop, spec = self.chronicle.stops.get(position.ticket, 0), self._terminal.symbol(position.symbol)
+        if not stop or spec is None:
+            return 0.0
+        points = position.sign * (position.open_cost / position.open_parts - stop)
+        worth = spec.worth.numerator / spec.worth.denominator
+        return max(0.0, points) * position.volume_steps * worth / spec.steps_per_lot
 
     # -- at any moment --------------------------------------------------------------------------------------------------
 
@@ -317,6 +328,8 @@ class Witness:
         believed = set(chronicle.positions) - {one.ticket for one in self._positions(ours=False)}
         self.see("I29", believed <= there, f"positions {sorted(believed - there)} are believed and are not there")
         self.see("I28", there <= believed, f"positions {sorted(there - believed)} are there and not believed")
+        told, balance = self._start_cents + chronicle.money_cents, self._terminal.books.balance_cents
+        self.see("I30", told == balance, f"the balance is {balance}, the journal's deals make it {told}")
         self.see("L4", chronicle.mode is not Mode.FLATTEN or not there, f"{sorted(there)} are open while flattening")
         self._judge_deals()
 
@@ -324,7 +337,7 @@ class Witness:
         """Those up to `until_utc_ms` that were not judged before."""
         chronicle, books = self.chronicle, self._terminal.books
         old = [one for one in books.deals if one.ticket > self._judged_ticket and one.time_utc_ms <= until_utc_ms]
-        missing = [one.ticket for one in old if one.symbol and one.ticket not in chronicle.deals]
+        missing = [one.ticket for one in old if one.ticket not in chronicle.deals]
         self.see("I28", not missing, f"deals {missing[:5]} are not in the journal")
         self._judged_ticket = max((one.ticket for one in old), default=self._judged_ticket)
         strange = [ticket for ticket in chronicle.deals if ticket > books.last_deal_ticket]

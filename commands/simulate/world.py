@@ -56,6 +56,8 @@ QUIET_WITHOUT_FAULTS_MS: Final = 4 * 60_000
 AFTER_CRASH_MS: Final = HOUR_MS
 """Of a world that is made for one crash: what that breaks shows by then."""
 DOWN_MS: Final = (500, 90_000)
+HEARD_LATER_MS: Final = 1_000
+"""A kill is on the disk so long before the supervisor hears of it."""
 PERSON_EVERY_MS: Final = 20 * 60_000
 STEADY_AFTER_MS: Final = 60_000
 KEEP_TICKS: Final = 20_000
@@ -171,7 +173,7 @@ class _World:
         self._asleep_until_utc_ms = 0
         self._steady_from_utc_ms = 0
         self._dies_at_commit, self._dies_at_call = plan.crash_at_commit, plan.crash_at_call
-        self._commits = self._calls = 0
+        self._commits = self._calls = self._kill_at_call = 0
         self._deaths_left = 0
         self._backup: Backup | None = None
         self._was_stopped = False
@@ -410,7 +412,8 @@ class _World:
             self._dies_at_commit = self._dies_at_call = 0
 
     def _disturbed(self, until_utc_ms: int = 0) -> None:
-        self._steady_from_utc_ms = max(self._steady_from_utc_ms, until_utc_ms, self.clock.true_utc_ms) + STEADY_AFTER_MS
+        calm_from_utc_ms = max(until_utc_ms, self.clock.true_utc_ms) + STEADY_AFTER_MS
+        self._steady_from_utc_ms = max(self._steady_from_utc_ms, calm_from_utc_ms)
 
     def _may_die_at_commit(self) -> None:
         self._commits += 1
@@ -420,12 +423,17 @@ class _World:
 
     def _may_die_at_call(self) -> None:
         self._calls += 1
+        if self._calls == self._kill_at_call and not self.troubles.is_over:
+            self.troubles.count("F58")
+            self._raise_epoch()
+            self.troubles.later(HEARD_LATER_MS, lambda: self._tell_of_kill(flatten=False))
         if self._calls == self._dies_at_call:
             self.troubles.count("F34")
             raise Died
 
     def _host_died(self) -> None:
         self.counts["hosts died"] += 1
+        self.troubles.count("F23")
         self._host = self._new_host()
 
     def _sent(self, request: OpenRequest, magic: int, intent_id: int, epoch: int) -> None:
@@ -447,17 +455,15 @@ class _World:
                 self._each_hour()
             case "person":
                 self._person_acts()
-            case "F16":
-                troubles.count(name)
-                self.troubled.stop_out()
-            case "F18":
-                troubles.count(name)
-                self.troubled.someone_moves_a_stop()
+            case "F16" | "F18":
+                if self.terminal.server.book.positions:
+                    troubles.count(name)
+                    act = self.troubled.stop_out if name == "F16" else self.troubled.someone_moves_a_stop
+                    act()
             case "F19":
                 troubles.count(name)
                 self.troubled.move_cash()
             case "F23":
-                troubles.count(name)
                 self.troubled.die_soon(random.randrange(1, 6))
             case "F24" | "F61":
                 troubles.count(name)
@@ -469,7 +475,6 @@ class _World:
                     self._dies_at_call = self._calls + 1 + random.randrange(6)
             case "F35":
                 if life is not None:
-                    troubles.count(name)
                     self.fuse.light(random.choice(life.specs).name, random.randrange(1, 60))
             case "F37":
                 self._told_twice(random)
@@ -510,6 +515,8 @@ class _World:
                 troubles.count(name)
                 self._die()
                 self.clock.skew_ms = -random.randrange(1, 3 * HOUR_MS)
+            case "F58" if random.random() < 0.5:
+                self._kill_at_call = self._calls + 1 + random.randrange(4)
             case "F58":
                 troubles.count(name)
                 for _ in range(random.randrange(2, 5)):
@@ -630,8 +637,14 @@ class _World:
 
     def _kill(self, *, flatten: bool) -> None:
         """The epoch is on the disk before anybody is told."""
+        self._raise_epoch()
+        self._tell_of_kill(flatten=flatten)
+
+    def _raise_epoch(self) -> None:
         self.kill_epoch += 1
         self.witness.kill_epoch = self.kill_epoch
+
+    def _tell_of_kill(self, *, flatten: bool) -> None:
         epoch = self.kill_epoch
         if self.life is not None:
             self._command(lambda number, by: KillTrading(number, by, epoch, flatten))
@@ -711,6 +724,7 @@ class _World:
 
     def outcome(self) -> Outcome:
         witness = self.witness
+        self.troubles.came["F35"] = self.fuse.struck
         self.counts["faults"] = sum(self.troubles.came.values())
         self.counts["deals"] = sum(1 for _ in self.terminal.books.deals)
         self.counts["children struck"] = self.fuse.struck

@@ -20,6 +20,7 @@ from evenkeel.messages.system import Message
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.runtime.actor import restore, snapshot_of
+from evenkeel.runtime.journal import Record
 
 
 class GateRefusal(NamedTuple):
@@ -133,8 +134,18 @@ def _states(files: DayFiles, runs: RecordedRuns, asked_at: Mapping[str, int], co
         for name in hearers:
             upto_seq = snapshots[name].upto_seq if name in snapshots else 0
             if record.seq > upto_seq and (name, record.seq) not in runs.parked:
-                children[name].handle(codec.decode(bytes(record.body)), record.time_utc_ms)
+                _tell(children[name], name, record)
     return {name: child.state for name, child in children.items()}
+
+
+def _tell(child: Any, name: str, record: Record) -> None:
+    """Raises NotRecorded where the present code does not take what the recorded one was told."""
+    message = codec.decode(bytes(record.body))
+    try:
+        child.handle(message, record.time_utc_ms)
+    except AssertionError as error:
+        told = f"record {record.seq}: today's {name} does not take {type(message).__name__}; evenkeel replay shows more"
+        raise NotRecorded(told) from error
 
 
 def _made_anew(new: Any, old: Any) -> Any:

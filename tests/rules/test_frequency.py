@@ -2,6 +2,7 @@ import pytest
 
 from evenkeel.config.schema import RejectsConfig, RequestsConfig, SlippageConfig
 from evenkeel.messages.entry import DenialReason
+from evenkeel.rules.entries import Refusal
 from evenkeel.rules.frequency import (
     RejectCounts,
     RequestCounts,
@@ -89,3 +90,21 @@ def test_slipped_fills_count_for_so_long():
     config = SlippageConfig()
     assert slip_counted(config, (0,), 5 * MINUTE_MS) == ((), True)
     assert slip_counted(config, (0,), 5 * MINUTE_MS + 1) == ((5 * MINUTE_MS + 1,), False)
+
+
+def test_another_trade_leaves_the_days_in_a_row_as_they_are():
+    assert trade_counted(TradeCounts(days_at_limit=2), 0) == TradeCounts(today=1, in_hour=1, days_at_limit=2)
+
+
+def test_a_refused_request_says_how_many_there_were_and_how_many_may_be():
+    config = RequestsConfig(open_and_modify_per_s=2, open_and_modify_per_min=3, open_and_modify_per_day=4)
+    refused = request_refusal(config, requests_at(config, 0, 1000, 2000), 59_999)
+    assert refused == Refusal(DenialReason.REQUESTS_PER_MINUTE, 3, 3, "count")
+
+
+def test_limits_of_requests_and_rejects_that_are_off_refuse_nothing_and_keep_no_times():
+    off = RequestsConfig(open_and_modify_per_s="off", open_and_modify_per_min="off", open_and_modify_per_day="off")
+    counts = requests_at(off, 0, 1, 2)
+    assert (counts, request_refusal(off, counts, 3)) == (RequestCounts(today=3), None)
+    rejects = reject_counted(RejectsConfig(in_a_row_max="off"), RejectCounts(in_a_row=99), is_held=False)
+    assert rejects == (RejectCounts(in_a_row=100), 0)

@@ -132,3 +132,11 @@ def test_all_that_stands_against_an_entry_is_told_the_gravest_first():
         DenialReason.GUARD_DOWN,
         DenialReason.HOLD,
     ]
+
+
+def test_a_hold_of_a_strategy_counts_for_that_strategy_alone(table):
+    place(table, hold("strategy/trend"))
+    held = entry_refusal(table, "EURUSD", 400, strategy="trend")
+    assert held == Refusal(DenialReason.HOLD, 0, 0, "ms", "breaker: wide")
+    assert [entry_refusal(table, "EURUSD", 400, strategy=other) for other in ("carry", "")] == [None, None]
+    assert entry_refusal(table, "EURUSD", 400) is None

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from evenkeel.config.schema import PERSONAL, ConsecutiveLossesConfig, DrawdownConfig
@@ -13,7 +14,9 @@ from evenkeel.rules.losses import (
     loses_too_often,
     rearmed,
     sampled,
+    shifted,
     size_ppm,
+    week_loss_reached,
 )
 
 
@@ -97,3 +100,22 @@ def test_so_many_losses_need_a_person():
     config = ConsecutiveLossesConfig()
     assert [loses_too_often(config, losses) for losses in (6, 7, 8)] == [False, True, True]
     assert not loses_too_often(ConsecutiveLossesConfig(close_only_after="off"), 100)
+
+
+def test_money_that_comes_or_goes_moves_every_mark_alike():
+    marks = EquityMarks(90, 100, 120, 110)
+    assert shifted(marks, 7) == EquityMarks(97, 107, 127, 117)
+    assert shifted(marks, -7) == EquityMarks(83, 93, 113, 103)
+    assert shifted(EquityMarks(), 7) == EquityMarks()
+
+
+@pytest.mark.parametrize("equity_cents, fall", [(951, None), (950, Fall(50, 50)), (940, Fall(60, 50))])
+def test_the_week_is_measured_from_its_own_base(equity_cents, fall):
+    assert week_loss_reached(5.0, EquityMarks(equity_cents, 2000, 3000, 1000)) == fall
+    assert week_loss_reached("off", EquityMarks(equity_cents, 2000, 3000, 1000)) is None
+
+
+def test_losses_in_a_row_that_reduce_nothing_by_name_leave_the_volume():
+    off = ConsecutiveLossesConfig(reduce_after="off", close_only_after="off")
+    limits = msgspec.structs.replace(PERSONAL, consecutive_losses=off)
+    assert size_ppm(limits, marks_of(1000), 99) == 1_000_000

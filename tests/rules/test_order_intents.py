@@ -4,7 +4,8 @@ from orders import QUOTE, order, seen
 from evenkeel.messages.broker_gateway import OpenRequest
 from evenkeel.messages.entry import DenialReason, Lineage
 from evenkeel.messages.market import Direction
-from evenkeel.rules.order_intents import Life, OpenIntent, lock_refusal, request_for
+from evenkeel.rules.entries import Refusal
+from evenkeel.rules.order_intents import Life, OpenIntent, lock_refusal, lock_refusals, request_for
 
 BUY, SELL = Direction.BUY, Direction.SELL
 SLOT_2 = Lineage("strategy", "trend", slot=2)
@@ -62,3 +63,23 @@ def test_a_request_carries_the_price_of_its_quote_and_the_wide_stop(direction, p
 
 def test_a_wide_stop_that_is_off_is_not_sent():
     assert request_for(order(catastrophe_distance_points=0)).stop_points == 0
+
+
+@pytest.mark.parametrize("life", list(Life))
+def test_every_order_without_an_end_locks_its_slot_and_those_nobody_can_settle_the_opposite_too(life):
+    assert reason(order(), opens=[intent(BUY, life)]) is DenialReason.SLOT_LOCKED
+    opposite = reason(order(SELL, lineage=SLOT_2), opens=[intent(BUY, life)])
+    assert (opposite is DenialReason.DIRECTION_LOCKED) == (life in (Life.PENDING, Life.UNKNOWN))
+
+
+def test_all_that_keeps_an_order_back_is_told_with_its_numbers():
+    opens = [intent(BUY), intent(BUY, Life.UNKNOWN, proposal_id="EURUSD-2", lineage=SLOT_2), intent(SELL, Life.PENDING)]
+    foreign = [seen(2002, magic=0), seen(2003, symbol="GBPUSD"), seen(2004)]
+    assert list(lock_refusals(order(SELL, expires_utc_ms=1000), opens, foreign, 1000)) == [
+        Refusal(DenialReason.EXPIRED, 0, 0, "ms"),
+        Refusal(DenialReason.SLOT_LOCKED, 1, 1, "count", "EURUSD-1 is sent"),
+        Refusal(DenialReason.DIRECTION_LOCKED, 1, 0, "count", "EURUSD-2 is unknown"),
+        Refusal(DenialReason.SLOT_LOCKED, 1, 1, "count", "EURUSD-1 is pending"),
+        Refusal(DenialReason.FOREIGN_OPPOSITE, 1, 0, "count", "position 2002"),
+        Refusal(DenialReason.FOREIGN_OPPOSITE, 1, 0, "count", "position 2004"),
+    ]

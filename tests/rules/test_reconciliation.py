@@ -4,7 +4,7 @@ from orders import deal_out, order, seen
 
 from evenkeel.messages.broker_gateway import DealReason
 from evenkeel.messages.position import ClosedBy, ExitReason
-from evenkeel.rules.reconciliation import Believed, cause_of_close, differences
+from evenkeel.rules.reconciliation import Believed, cause_of_close, differences, unmanaged
 
 OURS = Believed(
     ticket=1001,
@@ -69,3 +69,20 @@ def test_the_sign_of_the_profit_says_nothing_about_the_cause(profit_cents):
 def test_a_broker_stop_at_the_app_s_level_is_a_stop():
     at_app_stop = msgspec.structs.replace(OURS, broker_stop_points=OURS.stop_points)
     assert cause_of_close(deal_out(reason=DealReason.STOP), at_app_stop, None)[0] is ExitReason.STOP
+
+
+@pytest.mark.parametrize(
+    "held_stop_points, by",
+    [(109_700, ClosedBy.PERSON), (109_660, ClosedBy.BROKER), (0, ClosedBy.BROKER), (None, ClosedBy.BROKER)],
+)
+def test_a_stop_that_was_not_ours_is_a_person_s(held_stop_points, by):
+    position = msgspec.structs.replace(OURS, held_stop_points=held_stop_points)
+    expected = ExitReason.PERSON if by is ClosedBy.PERSON else ExitReason.CATASTROPHE
+    assert cause_of_close(deal_out(reason=DealReason.STOP), position, None) == (expected, by)
+
+
+def test_a_position_whose_symbol_has_no_actor_has_nobody():
+    other = msgspec.structs.replace(OURS, ticket=1002, symbol="GBPUSD")
+    believed = {1001: OURS, 1002: other}
+    assert unmanaged(believed, {"position/EURUSD"}) == ["position 1002 in GBPUSD has nobody who manages it"]
+    assert unmanaged(believed, {"position/EURUSD", "position/GBPUSD"}) == []

@@ -1,19 +1,25 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evenkeel.messages.broker_gateway import ForeignPositionSeen
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec
+from evenkeel.messages.position import ExitReason, PositionPriced, PositionReduced
 from evenkeel.rules.sizing import (
     Book,
     Holding,
     cents_for,
     floating_cents,
+    foreign_holding_of,
     loss_per_step,
     marked,
     notional_cents,
     open_risk_cents,
     ppm_of_pct,
+    priced,
     realized,
+    reduced,
     share_of,
     steps_of_lots,
     steps_within,
@@ -130,3 +136,34 @@ def test_a_stop_in_profit_still_risks_slippage_and_commissions():
 def test_without_a_stop_everything_is_at_risk():
     book = Book(specs={"EURUSD": EURUSD}, holdings={1: holding(stop_points=0)})
     assert open_risk_cents(book, slippage_points=20) == notional_cents(book) == 1_100_000
+
+
+def test_somebody_else_s_position_has_no_stop_of_ours_and_floats_from_its_own_price():
+    seen = ForeignPositionSeen(7, "EURUSD", 1, Direction.SELL, 10, 110_000)
+    assert foreign_holding_of(seen) == Holding("EURUSD", Direction.SELL, 10, 110_000, 0, 0, True, None, 10)
+
+
+def test_a_deal_moves_the_stop_with_the_price_frees_the_reservation_and_invents_no_stop():
+    deal = PositionPriced(7, "EURUSD", 1, 110_005, 8, 0)
+    moved = priced(holding(reserved_cents=900), deal)
+    assert (moved.entry_points, moved.stop_points, moved.volume_steps, moved.reserved_cents) == (110_005, 109_905, 8, 0)
+    assert priced(holding(stop_points=0), deal).stop_points == 0
+
+
+@pytest.mark.parametrize("marked_steps, floats", [(10, 4), (3, 3)])
+def test_what_left_no_longer_floats(marked_steps, floats):
+    held = msgspec.structs.replace(holding(), marked_steps=marked_steps)
+    rest = reduced(held, PositionReduced(7, "EURUSD", 1, 4, 110_100, 0, ExitReason.STOP))
+    assert (rest.volume_steps, rest.marked_steps) == (4, floats)
+
+
+@pytest.mark.parametrize("unknown", [{"mark_points": None}, {"entry_points": 0}])
+def test_without_an_entry_or_a_present_price_nothing_floats(unknown):
+    held = msgspec.structs.replace(holding(), mark_points=110_100)
+    assert floating_cents(Book({"EURUSD": EURUSD}, holdings={1: held})) != 0
+    assert floating_cents(Book({"EURUSD": EURUSD}, holdings={1: msgspec.structs.replace(held, **unknown)})) == 0
+
+
+def test_a_new_price_is_that_of_all_that_is_left():
+    held = msgspec.structs.replace(holding(), marked_steps=3)
+    assert marked(held, 110_100, 110_110).marked_steps == 10

@@ -5,9 +5,9 @@ from orders import INSTALLATION, order, seen
 
 from evenkeel.messages.broker_gateway import DealReason
 from evenkeel.messages.market import Direction
-from evenkeel.rules.magic import comment_for, magic_for
+from evenkeel.rules.magic import OPENS_NUMBER_MAX, comment_for, magic_for
 from evenkeel.rules.order_intents import Life, OpenIntent
-from evenkeel.rules.witnesses import WINDOW_AFTER_MS, WINDOW_BEFORE_MS, verdict
+from evenkeel.rules.witnesses import WINDOW_AFTER_MS, WINDOW_BEFORE_MS, highest_number, verdict
 
 MAGIC, OTHER = magic_for(INSTALLATION, 1), magic_for(INSTALLATION, 2)
 STRANGER = magic_for(INSTALLATION + 1, 1)
@@ -113,3 +113,35 @@ def test_two_orders_that_fit_alike_prove_nothing():
     found = judged(at_broker(magic=0, comment=""), FIRST, SECOND)
     assert (found.intent, found.intent_ids) == (None, (1, 2))
     assert found.disputed == "without magic and comment it fits 2 orders"
+
+
+def test_a_stranger_s_comment_beside_a_magic_of_ours_is_no_witness():
+    assert judged(at_broker(comment=comment_for(STRANGER))).intent is FIRST
+
+
+def test_a_dispute_says_what_was_asked_and_what_is_there():
+    assert judged(at_broker(volume_steps=11)).disputed == "11 steps, but order 1 asked for 10"
+
+
+# Numbers that were used
+
+
+@pytest.mark.parametrize(
+    "shown, highest",
+    [
+        ((), 0),
+        (({"magic": STRANGER, "comment": comment_for(STRANGER)},), 0),
+        (({"magic": MAGIC}, {"magic": OTHER}), 2),
+        (({"magic": 0, "comment": comment_for(OTHER)}, {"magic": MAGIC}), 2),
+        (({"magic": magic_for(INSTALLATION, OPENS_NUMBER_MAX)},), OPENS_NUMBER_MAX),
+        (({"magic": magic_for(INSTALLATION, OPENS_NUMBER_MAX + 1)}, {"magic": MAGIC}), 1),
+    ],
+)
+def test_the_highest_number_of_ours_counts_by_magic_or_comment(shown, highest):
+    assert highest_number([at_broker(**{"comment": "", **marks}) for marks in shown], INSTALLATION) == highest
+
+
+@pytest.mark.parametrize("moved_ms, is_ours", [(-5_001, False), (-5_000, True), (180_000, True), (180_001, False)])
+def test_the_window_is_as_long_as_the_model_says(moved_ms, is_ours):
+    found = judged(at_broker(magic=0, comment="", opened_utc_ms=ASKED_UTC_MS + moved_ms))
+    assert (found.intent is FIRST) is is_ours
