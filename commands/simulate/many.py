@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from evenkeel.adapters.build import build_id
-from evenkeel.commands.simulate.world import Outcome, Plan, lived
+from evenkeel.commands.simulate.plan import Outcome, Plan
+from evenkeel.commands.simulate.world import lived
 from evenkeel.runtime.clock import cpu_s, monotonic_s
 
 LINE_BYTES_MAX: Final = 1 << 20

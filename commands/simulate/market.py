@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
 
 DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
 MINUTE_MS: Final = 60_000
 _WEEKEND_MS: Final = 48 * 3_600_000
 _FRIDAY_CLOSE_MS: Final = 22 * 3_600_000

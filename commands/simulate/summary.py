@@ -9,7 +9,7 @@ from evenkeel.adapters.build import build_id
 from evenkeel.commands.simulate.faults import FAULTS
 from evenkeel.commands.simulate.invariants import INVARIANTS
 from evenkeel.commands.simulate.many import Ended
-from evenkeel.commands.simulate.world import Outcome, Plan
+from evenkeel.commands.simulate.plan import Outcome, Plan
 
 FAILURES_TOLD = 20
 

@@ -9,7 +9,8 @@ from multiprocessing import get_context
 
 import pytest
 
-from evenkeel.commands.simulate.world import Outcome, Plan, lived
+from evenkeel.commands.simulate.plan import Outcome, Plan
+from evenkeel.commands.simulate.world import lived
 
 CANONICAL = Plan(1, 24.0, ("EURUSD",), 600_000, fault_factor=0.0)
 EVERY = 1 if os.environ.get("EVENKEEL_CRASH_POINTS") == "all" else 40

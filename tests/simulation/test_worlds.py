@@ -8,8 +8,9 @@ import pytest
 
 from evenkeel.commands.simulate.invariants import INVARIANTS
 from evenkeel.commands.simulate.many import Kept, plans_for, run_all
+from evenkeel.commands.simulate.plan import Plan
 from evenkeel.commands.simulate.summary import Summary, summary_of, told
-from evenkeel.commands.simulate.world import Plan, lived
+from evenkeel.commands.simulate.world import lived
 
 SEEDS = 64
 HOURS = float(os.environ.get("EVENKEEL_WORLD_HOURS", "6"))
@@ -56,7 +57,10 @@ def test_a_world_that_failed_once_fails_no_more(plan: Plan) -> None:
 
 
 def test_the_same_seed_is_the_same_world_whatever_hashes_make_of_it() -> None:
-    program = "from evenkeel.commands.simulate.world import Plan, lived; print(lived(Plan(7, 2.0)).digest)"
+    program = (
+        "from evenkeel.commands.simulate.plan import Plan; from evenkeel.commands.simulate.world import lived;"
+        "print(lived(Plan(7, 2.0)).digest)"
+    )
     told = [
         subprocess.run(
             [sys.executable, "-c", program],
