@@ -375,7 +375,8 @@ class LivedWorld:
 
     def outcome(self) -> Outcome:
         witness = self.witness
-        self.troubles.came["F35"] = self.fuse.struck
+        if self.fuse.struck:
+            self.troubles.came["F35"] = self.fuse.struck
         self.counts["faults"] = sum(self.troubles.came.values())
         self.counts["deals"] = sum(1 for _ in self.terminal.books.deals)
         self.counts["children struck"] = self.fuse.struck
