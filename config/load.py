@@ -21,8 +21,9 @@ from typing import Any, Final, NamedTuple, TypeAlias, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
+from evenkeel.config.limits import PROFILES, Profile
 from evenkeel.config.locate import KeyPath, NotToml, parse, paths
-from evenkeel.config.schema import PROFILES, Config, MaCrossConfig, Profile, PythonConfig
+from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig
 
 FILE_BYTES_MAX: Final = 256 * 1024
 DEFAULT_PROFILE: Final[Profile] = "personal"

@@ -8,29 +8,28 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Off = Literal["off"]
-Name = Annotated[str, Meta(pattern=r"\A[A-Za-z][A-Za-z0-9_.#-]{0,31}\Z")]
-Pct = Annotated[float, Meta(gt=0, le=100)]
-Ratio = Annotated[float, Meta(ge=0, le=1)]
-Multiple = Annotated[float, Meta(gt=0, le=1000)]
-Minutes = Annotated[float, Meta(ge=0, le=100_000)]
-Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-Pips = Annotated[float, Meta(gt=0, le=100_000)]
-Lots = Annotated[float, Meta(gt=0, le=10_000)]
-Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-Slots = Annotated[int, Meta(ge=1, le=16)]
-Requests = Annotated[int, Meta(ge=1, le=10_000)]
-Points = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-MoneyDecimal = Annotated[float, Meta(gt=0, le=1e12)]
-Timeframe = Literal["M1", "M5", "M15", "M30", "H1", "H4", "D1"]
-Profile = Literal["plain", "personal", "prop", "demo"]
+from evenkeel.config.chains import ChainType, DualOrdersConfig, Logic, Orders, ProfitBookingConfig, RecoveryConfig, ShieldConfig
+from evenkeel.config.limits import LimitsConfig, Profile
+from evenkeel.config.units import (
+    Count,
+    Lots,
+    Minutes,
+    MoneyDecimal,
+    Multiple,
+    Name,
+    Off,
+    Pct,
+    Pips,
+    Points,
+    Ratio,
+    Seconds,
+    Slots,
+    Table,
+    Timeframe,
+)
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class AccountConfig(_Table, frozen=True):
+class AccountConfig(Table, frozen=True):
     """The account. `name` labels state folder, lock and journal."""
 
     name: Name = "simulated"
@@ -40,21 +39,25 @@ class AccountConfig(_Table, frozen=True):
     leverage: Annotated[int, Meta(ge=1, le=5000)] = 100
 
 
-class TradingConfig(_Table, frozen=True):
+class TradingConfig(Table, frozen=True):
     """Off until this says so and a person starts it."""
 
     enabled: bool = False
 
 
-class EntryConfig(_Table, frozen=True):
+class EntryConfig(Table, frozen=True):
     """What position/SYMBOL proposes. Without `volume_lots` the volume follows from `risk_per_trade_pct`.
+
+    `stop_system` "sl_1" or "sl_2" takes the stop from the tables of rules/stop_systems.py, by symbol and balance; a symbol
+    that is not there has `stop_pips`. `volume_lots` "by_tier" is the table's volume for the balance.
 
     `points_per_pip` absent: 10 for symbols of 3 and 5 digits, 1 for others.
     """
 
+    stop_system: Literal["pips", "sl_1", "sl_2"] = "pips"
     stop_pips: Pips = 20.0
     target_pips: Pips | Off = 40.0
-    volume_lots: Lots | None = None
+    volume_lots: Lots | Literal["by_tier"] | None = None
     cooldown_minutes: Minutes = 15.0
     cooldown_from: Literal["open", "close"] = "open"
     spread_multiple_max: Multiple | Off = 3.0
@@ -62,7 +65,7 @@ class EntryConfig(_Table, frozen=True):
     points_per_pip: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
-class ExitConfig(_Table, frozen=True):
+class ExitConfig(Table, frozen=True):
     """The exit hierarchy. `emergency_r` is negative, in R of the risk frozen at entry."""
 
     emergency_r: Annotated[float, Meta(ge=-100, lt=0)] | Off = -1.5
@@ -71,7 +74,7 @@ class ExitConfig(_Table, frozen=True):
     retry_max_s: Seconds = 30.0
 
 
-class CatastropheStopConfig(_Table, frozen=True):
+class CatastropheStopConfig(Table, frozen=True):
     """The wide stop that every position carries at the broker (DESIGN 10)."""
 
     at_broker: Literal["on", "off"] = "on"
@@ -81,120 +84,20 @@ class CatastropheStopConfig(_Table, frozen=True):
     daily_atr_days: Annotated[int, Meta(ge=1, le=100)] = 14
 
 
-class DrawdownConfig(_Table, frozen=True):
-    """Percent below the peak equity sample, and what happens there; each "off" by name."""
-
-    reduce_pct: Pct | Off = 5.0
-    reduce_to_ratio: Ratio = 0.75
-    halve_pct: Pct | Off = 8.0
-    halve_to_ratio: Ratio = 0.5
-    close_only_pct: Pct | Off = 12.0
-    flatten_pct: Pct | Off = 15.0
-
-
-class MarginLevelConfig(_Table, frozen=True):
-    """Equity in percent of the margin in use, and what happens there; each "off" by name. No margin in use is no level."""
-
-    warn_pct: Multiple | Off = 200.0
-    hold_pct: Multiple | Off = 150.0
-    halve_pct: Multiple | Off = 120.0
-    flatten_pct: Multiple | Off = 100.0
-
-
-class ConsecutiveLossesConfig(_Table, frozen=True):
-    """Closed trades in a row that lost net, and what happens there; each "off" by name."""
-
-    reduce_after: Count | Off = 3
-    reduce_to_ratio: Ratio = 0.75
-    hold_after: Count | Off = 4
-    hold_hours: Annotated[float, Meta(gt=0, le=10_000)] = 6.0
-    close_only_after: Count | Off = 7
-
-
-class SlippageConfig(_Table, frozen=True):
-    """Fills worse than `multiple_max` times the median spread and `entry.spread_points_floor`: so many in so long hold."""
-
-    multiple_max: Multiple | Off = 3.0
-    breaches_max: Annotated[int, Meta(ge=1, le=100)] = 2
-    within_minutes: Minutes = 5.0
-    hold_minutes: Minutes = 30.0
-
-
-class RejectsConfig(_Table, frozen=True):
-    """Requests in a row that the broker refused or left without an answer; the hold doubles with each one after it."""
-
-    in_a_row_max: Count | Off = 5
-    hold_minutes: Minutes = 5.0
-    hold_minutes_max: Minutes = 60.0
-
-
-class RequestsConfig(_Table, frozen=True):
-    """Requests to the broker. Those that open or modify are refused beyond their limits, closes and stops only spaced."""
-
-    open_and_modify_per_s: Requests | Off = 2
-    open_and_modify_per_min: Requests | Off = 30
-    open_and_modify_per_day: Requests | Off = 500
-    close_per_s: Requests | Off = 10
-
-
-class SessionConfig(_Table, frozen=True):
-    """No entry round the rollover (17:00 New York), before the week's last one and after its first; each "off" by name."""
-
-    rollover_before_minutes: Minutes | Off = 10.0
-    rollover_after_minutes: Minutes | Off = 20.0
-    friday_before_close_minutes: Minutes | Off = 60.0
-    sunday_after_open_minutes: Minutes | Off = 15.0
-
-
-class LimitsConfig(_Table, frozen=True):
-    """Hard limits; a key that the file leaves out comes from the profile (`PROFILES`). Percent are of equity."""
-
-    risk_per_trade_pct: Pct | Off
-    loss_at_catastrophe_stop_pct: Pct | Off
-    volume_lots_max: Lots
-    order_notional_max: Multiple | Off
-    symbol_notional_max: Multiple | Off
-    total_notional_max: Multiple | Off
-    correlated_risk_pct: Pct | Off
-    open_risk_pct: Pct | Off
-    free_margin_after_pct: Pct | Off
-    margin_level: MarginLevelConfig
-    positions_max: Count | Off
-    per_symbol_slots: Slots
-    trades_per_day: Count | Off
-    trades_per_hour: Count | Off
-    trades_limit_days_max: Count | Off
-    day_loss_pct: Pct | Off
-    day_loss_soft_pct: Pct | Off
-    week_loss_pct: Pct | Off
-    drawdown: DrawdownConfig
-    consecutive_losses: ConsecutiveLossesConfig
-    balance_floor_pct: Pct | Off
-    confidence_min: Ratio
-    quote_age_s_max: Seconds | Off
-    quote_age_others_s_max: Seconds | Off
-    intent_expiry_s: Seconds | Off
-    slippage_points: Points
-    slippage: SlippageConfig
-    rejects: RejectsConfig
-    requests: RequestsConfig
-    session: SessionConfig
-
-
-class AttendanceConfig(_Table, frozen=True):
+class AttendanceConfig(Table, frozen=True):
     """Whether a person still looks after it: any command of theirs counts, also a repeated `start`."""
 
     absent_hours_max: Annotated[float, Meta(gt=0, le=8760)] | Off = "off"
 
 
-class TradingCalendarConfig(_Table, frozen=True):
+class TradingCalendarConfig(Table, frozen=True):
     """The trading day ends at `day_boundary` (HH:MM) in `zone`."""
 
     day_boundary: Annotated[str, Meta(pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z")] = "17:00"
     zone: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_+/-]{1,64}\Z")] = "America/New_York"
 
 
-class CircuitBreakerConfig(_Table, frozen=True):
+class CircuitBreakerConfig(Table, frozen=True):
     """Spread against its median and ATR against its own: reaching either holds the symbol until it stays quiet."""
 
     enabled: bool = True
@@ -206,14 +109,14 @@ class CircuitBreakerConfig(_Table, frozen=True):
     sample_s: Seconds = 5.0
 
 
-class ProtectionConfig(_Table, frozen=True):
+class ProtectionConfig(Table, frozen=True):
     """What watches over open positions. A close without an end is asked for again after `close_answer_s`."""
 
     grace_s: Seconds = 5.0
     close_answer_s: Seconds = 60.0
 
 
-class BrokerGatewayConfig(_Table, frozen=True):
+class BrokerGatewayConfig(Table, frozen=True):
     """Reconciliation. `reading_gap_s` lies between two readings that must agree; after `unreadable_s` without one entries
     wait for two again; `late_fill` says what becomes of an order that was filled after it was given up."""
 
@@ -223,7 +126,7 @@ class BrokerGatewayConfig(_Table, frozen=True):
     late_fill: Literal["close", "keep"] = "close"
 
 
-class JournalConfig(_Table, frozen=True):
+class JournalConfig(Table, frozen=True):
     """The journal's disk and its copies. `map_mb` is what one trading day may take. "" lies in the state folder."""
 
     map_mb: Annotated[int, Meta(ge=16, le=65_536)] = 1024
@@ -237,13 +140,19 @@ class JournalConfig(_Table, frozen=True):
     backups_daily: Count = 30
 
 
-class StrategyConfig(_Table, frozen=True, tag_field="kind"):
-    """Fields that every strategy has. `slots`: positions that it may have in a symbol at once, if more than the limit's."""
+class StrategyConfig(Table, frozen=True, tag_field="kind"):
+    """Fields that every strategy has. `slots`: positions that it may have in a symbol at once, if more than the limit's.
+
+    `orders`, `chain_type`, `logic`: see config/chains.py.
+    """
 
     symbols: tuple[Name, ...] = ()
     timeframe: Timeframe = "M1"
     confidence: Ratio = 1.0
     slots: Slots = 1
+    orders: Orders = "single"
+    chain_type: ChainType = "v3"
+    logic: Logic = "off"
 
 
 class MaCrossConfig(StrategyConfig, frozen=True, tag="ma_cross", tag_field="kind"):
@@ -255,13 +164,13 @@ class PythonConfig(StrategyConfig, frozen=True, tag="python", tag_field="kind"):
     """A strategy of the user's own: the dotted name of its class, which is called with the symbol's terms and `parameters`."""
 
     object: Annotated[str, Meta(pattern=r"\A([A-Za-z_]\w*(\.[A-Za-z_]\w*)+)?\Z", max_length=200)] = ""
-    parameters: dict[str, int | float | str | bool] = {}
+    parameters: dict[str, int | float | str | bool] = msgspec.field(default_factory=dict)
 
 
 SomeStrategyConfig = MaCrossConfig | PythonConfig
 
 
-class SymbolConfig(_Table, frozen=True):
+class SymbolConfig(Table, frozen=True):
     """What a terminal would tell of a symbol, for back-tests and the simulated terminal. Absent: derived from its currencies.
 
     `daily_atr_points` stands in where no terminal has daily bars. `account_per_quote` is the worth of one unit of the quote
@@ -281,7 +190,7 @@ class SymbolConfig(_Table, frozen=True):
     daily_atr_points: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
 
 
-class TerminalConfig(_Table, frozen=True):
+class TerminalConfig(Table, frozen=True):
     """The terminal host. `kind` "simulated" needs no broker; "mt5" is the official package, on Windows or under Wine.
 
     Of "mt5": `path` is the terminal's program, `login` and `server` must match what it says; a real account is refused unless
@@ -307,7 +216,7 @@ class TerminalConfig(_Table, frozen=True):
     play: Annotated[str, Meta(max_length=64)] = ""
 
 
-class WatchdogConfig(_Table, frozen=True):
+class WatchdogConfig(Table, frozen=True):
     """`evenkeel watchdog`: when it starts the supervisor again, and what it does for the account when that does not help."""
 
     silent_s: Annotated[float, Meta(ge=1, le=3600)] = 5.0
@@ -318,7 +227,7 @@ class WatchdogConfig(_Table, frozen=True):
     flatten_after_minutes: Annotated[float, Meta(gt=0, le=10_080)] | Off = "off"
 
 
-class SimulatedConfig(_Table, frozen=True):
+class SimulatedConfig(Table, frozen=True):
     """The simulated terminal and the synthetic market of `evenkeel run` and `demo`. `speed` is market time over real time."""
 
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 1
@@ -326,7 +235,7 @@ class SimulatedConfig(_Table, frozen=True):
     quote_every_s: Seconds = 1.0
 
 
-class Config(_Table, frozen=True):
+class Config(Table, frozen=True):
     profile: Profile
     limits: LimitsConfig
     account: AccountConfig = AccountConfig()
@@ -337,121 +246,15 @@ class Config(_Table, frozen=True):
     attendance: AttendanceConfig = AttendanceConfig()
     trading_calendar: TradingCalendarConfig = TradingCalendarConfig()
     circuit_breaker: CircuitBreakerConfig = CircuitBreakerConfig()
+    recovery: RecoveryConfig = RecoveryConfig()
+    dual_orders: DualOrdersConfig = DualOrdersConfig()
+    profit_booking: ProfitBookingConfig = ProfitBookingConfig()
+    shield: ShieldConfig = ShieldConfig()
     protection: ProtectionConfig = ProtectionConfig()
     broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
     journal: JournalConfig = JournalConfig()
-    strategy: dict[Name, SomeStrategyConfig] = {}
-    symbols: dict[Name, SymbolConfig] = {}
+    strategy: dict[Name, SomeStrategyConfig] = msgspec.field(default_factory=dict)
+    symbols: dict[Name, SymbolConfig] = msgspec.field(default_factory=dict)
     terminal: TerminalConfig = TerminalConfig()
     watchdog: WatchdogConfig = WatchdogConfig()
     simulated: SimulatedConfig = SimulatedConfig()
-
-
-_DRAWDOWN_OFF = DrawdownConfig(reduce_pct="off", halve_pct="off", close_only_pct="off", flatten_pct="off")
-_MARGIN_LEVEL_OFF = MarginLevelConfig(warn_pct="off", hold_pct="off", halve_pct="off", flatten_pct="off")
-_LOSSES_OFF = ConsecutiveLossesConfig(reduce_after="off", hold_after="off", close_only_after="off")
-_REQUESTS_OFF = RequestsConfig(
-    open_and_modify_per_s="off", open_and_modify_per_min="off", open_and_modify_per_day="off", close_per_s="off"
-)
-_SESSION_OFF = SessionConfig(
-    rollover_before_minutes="off",
-    rollover_after_minutes="off",
-    friday_before_close_minutes="off",
-    sunday_after_open_minutes="off",
-)
-
-PLAIN = LimitsConfig(
-    risk_per_trade_pct="off",
-    loss_at_catastrophe_stop_pct="off",
-    volume_lots_max=100.0,
-    order_notional_max="off",
-    symbol_notional_max="off",
-    total_notional_max="off",
-    correlated_risk_pct="off",
-    open_risk_pct="off",
-    free_margin_after_pct="off",
-    margin_level=_MARGIN_LEVEL_OFF,
-    positions_max="off",
-    per_symbol_slots=1,
-    trades_per_day="off",
-    trades_per_hour="off",
-    trades_limit_days_max="off",
-    day_loss_pct="off",
-    day_loss_soft_pct="off",
-    week_loss_pct="off",
-    drawdown=_DRAWDOWN_OFF,
-    consecutive_losses=_LOSSES_OFF,
-    balance_floor_pct="off",
-    confidence_min=0.0,
-    quote_age_s_max="off",
-    quote_age_others_s_max="off",
-    intent_expiry_s="off",
-    slippage_points=0,
-    slippage=SlippageConfig(multiple_max="off"),
-    rejects=RejectsConfig(in_a_row_max="off"),
-    requests=_REQUESTS_OFF,
-    session=_SESSION_OFF,
-)
-PERSONAL = LimitsConfig(
-    risk_per_trade_pct=0.5,
-    loss_at_catastrophe_stop_pct=2.0,
-    volume_lots_max=1.0,
-    order_notional_max=3.0,
-    symbol_notional_max=5.0,
-    total_notional_max=8.0,
-    correlated_risk_pct=1.5,
-    open_risk_pct=3.0,
-    free_margin_after_pct=50.0,
-    margin_level=MarginLevelConfig(),
-    positions_max=5,
-    per_symbol_slots=1,
-    trades_per_day=20,
-    trades_per_hour=5,
-    trades_limit_days_max=3,
-    day_loss_pct=3.0,
-    day_loss_soft_pct=2.0,
-    week_loss_pct=6.0,
-    drawdown=DrawdownConfig(),
-    consecutive_losses=ConsecutiveLossesConfig(),
-    balance_floor_pct=50.0,
-    confidence_min=0.70,
-    quote_age_s_max=5.0,
-    quote_age_others_s_max=15.0,
-    intent_expiry_s=3.0,
-    slippage_points=20,
-    slippage=SlippageConfig(),
-    rejects=RejectsConfig(),
-    requests=RequestsConfig(),
-    session=SessionConfig(),
-)
-PROP = msgspec.structs.replace(
-    PERSONAL,
-    risk_per_trade_pct=0.25,
-    loss_at_catastrophe_stop_pct=1.0,
-    symbol_notional_max=4.0,
-    total_notional_max=6.0,
-    correlated_risk_pct=0.75,
-    open_risk_pct=1.5,
-    free_margin_after_pct=60.0,
-    positions_max=3,
-    trades_per_day=10,
-    trades_per_hour=3,
-    day_loss_pct=2.0,
-    day_loss_soft_pct=1.0,
-    week_loss_pct=4.0,
-    drawdown=DrawdownConfig(reduce_pct=3.0, halve_pct=4.0, close_only_pct=6.0, flatten_pct=8.0),
-    consecutive_losses=ConsecutiveLossesConfig(hold_after=3, close_only_after=5),
-    balance_floor_pct=90.0,
-    confidence_min=0.75,
-    slippage=SlippageConfig(multiple_max=2.0),
-)
-DEMO = msgspec.structs.replace(
-    PERSONAL,
-    trades_per_day="off",
-    trades_per_hour="off",
-    trades_limit_days_max="off",
-    consecutive_losses=_LOSSES_OFF,
-    confidence_min=0.0,
-    session=_SESSION_OFF,
-)
-PROFILES: dict[Profile, LimitsConfig] = {"plain": PLAIN, "personal": PERSONAL, "prop": PROP, "demo": DEMO}

@@ -10,13 +10,17 @@ import msgspec
 
 from evenkeel.messages import (
     broker_gateway,
+    chain_store,
+    circuit_breaker,
     entry,
     market,
     operator,
     position,
     protection,
+    recovery,
     retired,
     risk_limit,
+    shield,
     storage,
     system,
     trading_calendar,
@@ -34,6 +38,10 @@ _TOPICS: Final = (
     risk_limit,
     trading_calendar,
     storage,
+    recovery,
+    chain_store,
+    shield,
+    circuit_breaker,
     retired,
 )
 

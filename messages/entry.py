@@ -23,6 +23,23 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     confidence_parts: tuple[tuple[str, float], ...] = ()
 
 
+class OrderKind(StrEnum):
+    """What an order is in the life of a chain; `Lineage.order_kind` holds its value. SINGLE belongs to none.
+
+    TP_TRAIL is order A, PROFIT_TRAIL order B; all others are derived from an earlier trade (trading_rules 1.1).
+    """
+
+    SINGLE = "single"
+    TP_TRAIL = "tp_trail"
+    PROFIT_TRAIL = "profit_trail"
+    TP_CONTINUATION = "tp_continuation"
+    SL_RECOVERY = "sl_recovery"
+    EXIT_CONTINUATION = "exit_continuation"
+    PROFIT_RECOVERY = "profit_recovery"
+    SHIELD_A = "shield_a"
+    SHIELD_B = "shield_b"
+
+
 class DenialReason(StrEnum):
     """Why one of us refused new risk. Grouped by who says it."""
 
@@ -33,6 +50,8 @@ class DenialReason(StrEnum):
     SPREAD = "spread"
     SPEC_UNKNOWN = "spec_unknown"
     SESSION = "session"
+    DUPLICATE = "duplicate"
+    CHAIN_WAITS = "chain_waits"
     # risk_limit
     CONFIDENCE = "confidence"
     POSITIONS = "positions"
@@ -53,6 +72,14 @@ class DenialReason(StrEnum):
     REQUESTS_PER_SECOND = "requests_per_second"
     REQUESTS_PER_MINUTE = "requests_per_minute"
     REQUESTS_PER_DAY = "requests_per_day"
+    RECOVERY_ATTEMPTS = "recovery_attempts"
+    RECOVERY_LOSSES = "recovery_losses"
+    RECOVERY_CONCURRENT = "recovery_concurrent"
+    PROFIT_PROTECTION = "profit_protection"
+    CHAIN_RISK_BUDGET = "chain_risk_budget"
+    LOSS_TIER_DAY = "loss_tier_day"
+    LOSS_TIER_LIFETIME = "loss_tier_lifetime"
+    STOP_TOO_NEAR = "stop_too_near"
     # broker_gateway
     MODE = "mode"
     HOLD = "hold"
@@ -61,6 +88,7 @@ class DenialReason(StrEnum):
     SLOT_LOCKED = "slot_locked"
     DIRECTION_LOCKED = "direction_locked"
     FOREIGN_OPPOSITE = "foreign_opposite"
+    SHIELD = "shield"
     MAGIC_EXHAUSTED = "magic_exhausted"
     # the last gate
     EXPIRED = "expired"
@@ -86,10 +114,33 @@ class SignalRaised(Observation, frozen=True):
     lineage: Lineage
 
 
+class ReentryRaised(Message, frozen=True):
+    """One of us wants the next order of a chain: a signal like any other, with its own distances and volume.
+
+    Answered as a signal is, to whoever hears of orders by `signal.lineage.chain_id`. `volume_steps` is the most that it may
+    have; limits may make it less.
+    """
+
+    symbol: str
+    signal: SignalRaised
+    stop_distance_points: int
+    target_distance_points: int
+    volume_steps: int
+
+
+class SecondOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Order B beside an order A of the same signal: its risk is a sum of money, so its distance follows from its volume."""
+
+    proposal_id: str
+    lineage: Lineage
+
+
 class EntryProposed(Message, frozen=True):
     """The symbol's slot is free and its own checks pass. Answered by `OpenPosition` or `OrderDenied`.
 
     `expires_utc_ms` is that of the first try when the broker refused one before; 0: this is the first, or nothing expires.
+    `volume_steps` is the most that it may have, 0: what the limits allow. With `second` both are judged together, and each is
+    answered apart.
     """
 
     proposal_id: str
@@ -102,6 +153,8 @@ class EntryProposed(Message, frozen=True):
     spread_median_points: int
     lineage: Lineage
     expires_utc_ms: int = 0
+    volume_steps: int = 0
+    second: SecondOrder | None = None
 
 
 class OpenPosition(Message, frozen=True):

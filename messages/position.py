@@ -22,6 +22,12 @@ class ExitReason(StrEnum):
     UNEXPLAINED = "unexplained"
     NEVER_OPENED = "never_opened"
     MARGIN = "margin"
+    SIGNAL = "signal"
+    REVERSAL = "reversal"
+    BOOKED = "booked"
+    SHIELD = "shield"
+    BREAKER = "breaker"
+    CHAIN = "chain"
 
 
 class ClosedBy(StrEnum):
@@ -98,9 +104,29 @@ class ReducePosition(Message, frozen=True):
     reason: ExitReason
 
 
+class TightenStop(Message, frozen=True):
+    """The app's stop of a position is to be at `stop_points`, if that is nearer than it was. Answered by StopTightened; one
+    that is no nearer, or of a position that is gone, is ignored."""
+
+    ticket: int
+    symbol: str
+    spec_id: int
+    stop_points: int
+
+
+class StopTightened(Message, frozen=True):
+    """The app's stop moved, never away from the price. `first_stop_points` is where it was at the entry."""
+
+    ticket: int
+    symbol: str
+    spec_id: int
+    stop_points: int
+    first_stop_points: int
+
+
 class CloseScope(Message, frozen=True):
-    """Everything of ours in `scope` (the account, a symbol, "strategy/NAME") is to be closed. Answered for each position as
-    `ReducePosition` is."""
+    """Everything of ours in `scope` (the account, a symbol, "strategy/NAME", "chain/ID") is to be closed. Answered for each
+    position as `ReducePosition` is."""
 
     scope: str
     reason: ExitReason

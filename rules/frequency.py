@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from evenkeel.config.schema import Off, RejectsConfig, RequestsConfig, SlippageConfig
+from evenkeel.config.limits import RejectsConfig, RequestsConfig, SlippageConfig
+from evenkeel.config.units import Off
 from evenkeel.messages.entry import DenialReason
 from evenkeel.rules.entries import Refusal
 

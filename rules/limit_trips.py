@@ -6,7 +6,7 @@ when it is reached, not while it stays so.
 
 from typing import Final
 
-from evenkeel.config.schema import LimitsConfig
+from evenkeel.config.limits import LimitsConfig
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.operator import HoldPlaced, LowerMode, Mode
 from evenkeel.messages.position import ExitReason, ReducePosition

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from evenkeel.config.schema import ConsecutiveLossesConfig, DrawdownConfig, LimitsConfig, Off
+from evenkeel.config.limits import ConsecutiveLossesConfig, DrawdownConfig, LimitsConfig
+from evenkeel.config.units import Off
 from evenkeel.rules.sizing import PPM, ppm_of, ppm_of_pct, share_of
 
 SOFT_DAY_LOSS_SIZE_PPM: Final = PPM // 2

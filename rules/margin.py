@@ -3,7 +3,8 @@
 from enum import IntEnum
 from fractions import Fraction
 
-from evenkeel.config.schema import MarginLevelConfig, Off
+from evenkeel.config.limits import MarginLevelConfig
+from evenkeel.config.units import Off
 from evenkeel.messages.market import SymbolSpec
 from evenkeel.rules.sizing import PPM, Book, Holding, Reservation, notional_per_step, ppm_of_pct, share_of
 

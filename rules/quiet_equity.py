@@ -5,7 +5,7 @@ For a replay that jumps: between two such samples the limits neither trip nor re
 
 from collections.abc import Iterator
 
-from evenkeel.config.schema import LimitsConfig
+from evenkeel.config.limits import LimitsConfig
 from evenkeel.messages.market import Direction
 from evenkeel.rules.bands import FAR_POINTS, SHUT, Band
 from evenkeel.rules.losses import day_loss_reached, drawdown_reached, floor_cents, week_loss_reached

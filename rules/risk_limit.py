@@ -5,11 +5,13 @@ Rows and meanings are those of limits.md. Reached counts from the limit on, and 
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from evenkeel.config.schema import Config, LimitsConfig, Off
+from evenkeel.config.limits import LimitsConfig
+from evenkeel.config.schema import Config
+from evenkeel.config.units import Off
 from evenkeel.messages.entry import DenialReason, EntryProposed
 from evenkeel.messages.market import Direction, SymbolSpec
 from evenkeel.rules.catastrophe_stop import catastrophe_distance_points, catastrophe_distance_points_min
@@ -54,6 +56,7 @@ from evenkeel.rules.sizing import (
     steps_of_lots,
     steps_within,
 )
+from evenkeel.rules.stop_systems import tier_lots, tier_of
 
 CANNOT_BE_SIZED: Final = (DenialReason.SPEC_UNKNOWN, DenialReason.EQUITY_UNKNOWN)
 
@@ -302,13 +305,20 @@ def _wanted(config: Config, state: RiskState, spec: SymbolSpec, losses: Losses) 
     """The volume asked for, cut by losses of the day and drawdown; the limits come on top."""
     risk_ppm = _ppm_of_pct(config.limits.risk_per_trade_pct)
     if config.entry.volume_lots is not None:
-        name, steps = "entry.volume_lots", steps_of_lots(config.entry.volume_lots, spec)
+        name, steps = "entry.volume_lots", steps_of_lots(_fixed_lots(config.entry.volume_lots, config, state), spec)
     elif risk_ppm is not None and state.marks.equity_cents is not None:
         name, steps = "risk_per_trade_pct", steps_within(share_of(state.marks.equity_cents, risk_ppm), losses.at_stop)
     else:
         name, steps = "neither entry.volume_lots nor risk_per_trade_pct", 0
     size = size_ppm(config.limits, state.marks, state.losses_in_a_row)
     return VolumeLimit(name if size == PPM else f"{name} cut to {size // (PPM // 100)} %", share_of(steps, size))
+
+
+def _fixed_lots(configured: float | Literal["by_tier"], config: Config, state: RiskState) -> float:
+    """By the tier of the balance, where it is said so; an account that has told nothing is in the lowest."""
+    if configured != "by_tier":
+        return configured
+    return tier_lots(tier_of((state.balance_cents or 0) // 10**config.account.currency_digits))
 
 
 def _budgets(limits: LimitsConfig, state: RiskState, leg: Leg, spec: SymbolSpec, losses: Losses) -> list[Budget]:

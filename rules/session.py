@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from evenkeel.config.schema import Off, SessionConfig
+from evenkeel.config.limits import SessionConfig
+from evenkeel.config.units import Off
 from evenkeel.messages.entry import DenialReason
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.trading_calendar import day_end, day_start

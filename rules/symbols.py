@@ -11,7 +11,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
-from evenkeel.config.schema import Config, LimitsConfig, SymbolConfig
+from evenkeel.config.limits import LimitsConfig
+from evenkeel.config.schema import Config, SymbolConfig
 from evenkeel.messages.market import PointWorth, SymbolSpec
 
 ProfitRule = Callable[[SymbolSpec, int, int, int], int]

@@ -5,7 +5,8 @@ from typing import Final, assert_never
 
 import msgspec
 
-from evenkeel.config.schema import Config, LimitsConfig
+from evenkeel.config.limits import LimitsConfig
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerAgreed,

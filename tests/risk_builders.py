@@ -5,13 +5,8 @@ from typing import Any
 import msgspec
 
 from evenkeel.actors.risk_limit import RiskLimit
-from evenkeel.config.schema import (
-    PLAIN,
-    CatastropheStopConfig,
-    Config,
-    EntryConfig,
-    LimitsConfig,
-)
+from evenkeel.config.limits import PLAIN, LimitsConfig
+from evenkeel.config.schema import CatastropheStopConfig, Config, EntryConfig
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     Deal,

@@ -8,7 +8,8 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from evenkeel.config.schema import CircuitBreakerConfig, LimitsConfig
+from evenkeel.config.limits import LimitsConfig
+from evenkeel.config.schema import CircuitBreakerConfig
 from evenkeel.rules.bar_columns import Bars
 from evenkeel.rules.bars import NEVER_UTC_MS, PERIOD_MS
 from evenkeel.rules.foresight import AtrCourse, HourCourse

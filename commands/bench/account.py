@@ -19,7 +19,8 @@ from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.commands.bench.hosts import SENDER, threaded_host
 from evenkeel.config.load import load
-from evenkeel.config.schema import Config, Off
+from evenkeel.config.schema import Config
+from evenkeel.config.units import Off
 from evenkeel.messages.broker_gateway import BrokerAgreed
 from evenkeel.messages.entry import Lineage, SignalRaised
 from evenkeel.messages.market import BarClosed, Direction, PointWorth, Quote, SymbolSpec

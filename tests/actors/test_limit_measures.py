@@ -25,7 +25,7 @@ from risk_builders import (
     trade,
 )
 
-from evenkeel.config.schema import ConsecutiveLossesConfig, MarginLevelConfig, RejectsConfig, RequestsConfig, SlippageConfig
+from evenkeel.config.limits import ConsecutiveLossesConfig, MarginLevelConfig, RejectsConfig, RequestsConfig, SlippageConfig
 from evenkeel.messages.broker_gateway import OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
 from evenkeel.messages.market import BarClosed, Direction, SymbolSpecified

@@ -27,20 +27,18 @@ from risk_builders import (
 
 from evenkeel.actors.position import Position
 from evenkeel.actors.risk_limit import RiskLimit
-from evenkeel.config import schema
-from evenkeel.config.schema import (
+from evenkeel.config.limits import (
+    PERSONAL,
     PLAIN,
-    Config,
     ConsecutiveLossesConfig,
     DrawdownConfig,
-    EntryConfig,
-    MaCrossConfig,
     MarginLevelConfig,
     RejectsConfig,
     RequestsConfig,
     SessionConfig,
     SlippageConfig,
 )
+from evenkeel.config.schema import Config, EntryConfig, MaCrossConfig
 from evenkeel.messages.broker_gateway import ForeignPositionGone, OrderRejected
 from evenkeel.messages.entry import DenialReason, Lineage, OpenPosition, OrderDenied, SignalRaised
 from evenkeel.messages.market import DailyBarsRead, Direction, Quote, SymbolSpecified
@@ -548,7 +546,7 @@ def test_a_restart_on_the_way_changes_nothing(row: Row) -> None:
 
 
 def test_every_knob_of_the_limits_has_a_row() -> None:
-    knobs = msgspec.to_builtins(schema.PERSONAL)
+    knobs = msgspec.to_builtins(PERSONAL)
     tables = {key: table for key, table in knobs.items() if isinstance(table, dict)}
     leaves = {key for key in knobs if key not in tables} | {f"{key}.{leaf}" for key, table in tables.items() for leaf in table}
     assert leaves - {row.key for row in ROWS} == ELSEWHERE_TOLD | SHAPES

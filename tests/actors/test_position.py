@@ -5,7 +5,8 @@ import pytest
 from orders import QUOTE, SPEC, closed, opened
 
 from evenkeel.actors.position import Position
-from evenkeel.config.schema import PERSONAL, PLAIN, BrokerGatewayConfig, Config, EntryConfig, ExitConfig
+from evenkeel.config.limits import PERSONAL, PLAIN
+from evenkeel.config.schema import BrokerGatewayConfig, Config, EntryConfig, ExitConfig
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.entry import DenialReason, EntryProposed, Lineage, OrderDenied, SignalRaised
 from evenkeel.messages.market import ArmWatches, Direction, DisarmWatches, PricesReached, Quote, SymbolSpecified

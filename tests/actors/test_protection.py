@@ -7,7 +7,8 @@ import pytest
 from orders import closed, opened, seen
 
 from evenkeel.actors.protection import Protection
-from evenkeel.config.schema import PERSONAL, CatastropheStopConfig, Config
+from evenkeel.config.limits import PERSONAL
+from evenkeel.config.schema import CatastropheStopConfig, Config
 from evenkeel.messages.broker_gateway import Outcome, PositionsRead
 from evenkeel.messages.market import ArmWatches, Side, Watch
 from evenkeel.messages.operator import LowerMode, Mode, ModeChanged, TradingRearmed

@@ -24,12 +24,8 @@ from risk_builders import (
 )
 
 from evenkeel.actors.risk_limit import RiskLimit
-from evenkeel.config.schema import (
-    PERSONAL,
-    CatastropheStopConfig,
-    DrawdownConfig,
-    SymbolConfig,
-)
+from evenkeel.config.limits import PERSONAL, DrawdownConfig
+from evenkeel.config.schema import CatastropheStopConfig, SymbolConfig
 from evenkeel.messages.broker_gateway import (
     ForeignPositionGone,
     OrderOutcomeResolved,

@@ -8,7 +8,8 @@ from loguru import logger
 
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.reporter import EVENT_CHARACTERS_MAX, EVENTS_KEPT, Reporter, What
-from evenkeel.config.schema import DEMO, Config
+from evenkeel.config.limits import DEMO
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerDisagreed,

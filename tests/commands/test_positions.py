@@ -9,7 +9,8 @@ import pytest
 from evenkeel.adapters.control_channel import ControlServer, Told
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, positions
-from evenkeel.config.schema import PERSONAL, Config
+from evenkeel.config.limits import PERSONAL
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import AccountRead, ForeignPositionSeen
 from evenkeel.messages.entry import Lineage
 from evenkeel.messages.market import Direction, PointWorth, Quote, SymbolSpec, SymbolSpecified

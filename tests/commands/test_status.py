@@ -16,7 +16,8 @@ from evenkeel.adapters.control_channel import ControlServer, HandledRequest, Ref
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.view import FILE_NAME, ViewWriter
 from evenkeel.commands import exit_codes, status
-from evenkeel.config.schema import PERSONAL, Config
+from evenkeel.config.limits import PERSONAL
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import AccountRead, BrokerAgreed
 from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, Mode, ModeChanged
 from evenkeel.messages.protection import Gap, PositionUnprotected, SymbolTakenOver

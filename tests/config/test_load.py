@@ -15,6 +15,7 @@ import pytest
 
 from evenkeel.commands import config_check
 from evenkeel.config import schema
+from evenkeel.config.limits import PERSONAL, PROP
 from evenkeel.config.load import FILE_BYTES_MAX, ConfigInvalid, canonical, identity, load, packaged, recorded
 from evenkeel.config.locate import LINE_CHARACTERS_MAX, parse, paths
 
@@ -46,7 +47,7 @@ def complaints(write: Write) -> Complaints:
 
 
 def test_a_file_may_leave_out_everything(write: Write) -> None:
-    assert load(write("")) == load(None) == schema.Config(profile="personal", limits=schema.PERSONAL)
+    assert load(write("")) == load(None) == schema.Config(profile="personal", limits=PERSONAL)
 
 
 def test_a_limit_that_the_file_leaves_out_comes_from_its_profile(write: Write) -> None:
@@ -62,7 +63,7 @@ def test_an_override_wins_over_the_file(write: Write) -> None:
 
 
 def test_the_profile_of_an_override_brings_its_limits() -> None:
-    assert load(None, overrides={"profile": "prop"}).limits == schema.PROP
+    assert load(None, overrides={"profile": "prop"}).limits == PROP
 
 
 def test_an_override_may_be_a_whole_table_so_that_names_with_dots_can_be_given() -> None:

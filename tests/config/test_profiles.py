@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from evenkeel.config import schema
+from evenkeel.config.limits import DEMO, PERSONAL, PLAIN, PROFILES, LimitsConfig, Profile
 from evenkeel.config.load import load, packaged
 
 DEFAULT = packaged("default.toml").read_text("utf-8")
@@ -31,13 +32,13 @@ def test_default_toml_names_every_key_of_the_schema() -> None:
 
 
 def test_default_toml_holds_the_defaults_of_the_schema() -> None:
-    defaults = schema.Config(profile="personal", limits=schema.PERSONAL)
+    defaults = schema.Config(profile="personal", limits=PERSONAL)
     assert load(packaged("default.toml")) == load(None) == defaults
-    assert msgspec.convert(tomllib.loads(DEFAULT) | {"limits": msgspec.to_builtins(schema.PERSONAL)}, schema.Config) == defaults
+    assert msgspec.convert(tomllib.loads(DEFAULT) | {"limits": msgspec.to_builtins(PERSONAL)}, schema.Config) == defaults
 
 
 def test_the_limits_that_default_toml_keeps_in_comments_are_those_of_personal() -> None:
-    assert msgspec.convert(WITH_COMMENTED["limits"], schema.LimitsConfig) == schema.PERSONAL
+    assert msgspec.convert(WITH_COMMENTED["limits"], LimitsConfig) == PERSONAL
 
 
 def test_the_examples_that_default_toml_keeps_in_comments_are_valid() -> None:
@@ -47,11 +48,11 @@ def test_the_examples_that_default_toml_keeps_in_comments_are_valid() -> None:
 
 
 @pytest.mark.parametrize("column, profile", [(0, "plain"), (1, "personal"), (2, "prop"), (3, "demo")])
-def test_the_columns_of_default_toml_are_the_profiles(column: int, profile: schema.Profile) -> None:
+def test_the_columns_of_default_toml_are_the_profiles(column: int, profile: Profile) -> None:
     sections = re.findall(r"(?ms)^\[limits\.?(\w*)\]$(.*?)(?=^\[)", DEFAULT)
     rows = [(section, *row) for section, text in sections for row in ROW.findall(text)]
     values = {(section, key): cells[column] for section, key, _, *cells in rows}
-    limits = msgspec.to_builtins(schema.PROFILES[profile])
+    limits = msgspec.to_builtins(PROFILES[profile])
     tables = {key: table for key, table in limits.items() if isinstance(table, dict)}
     expected = {("", key): value for key, value in limits.items() if key not in tables}
     expected |= {(section, key): value for section, table in tables.items() for key, value in table.items()}
@@ -75,7 +76,7 @@ def test_trading_is_off_until_somebody_turns_it_on() -> None:
 def test_plain_toml_leaves_only_signal_stop_and_target() -> None:
     assert load(packaged("plain.toml")) == schema.Config(
         profile="plain",
-        limits=schema.PLAIN,
+        limits=PLAIN,
         account=schema.AccountConfig(start_balance=10_000.0, currency="USD", leverage=100),
         trading=schema.TradingConfig(enabled=True),
         entry=schema.EntryConfig(
@@ -96,7 +97,7 @@ def test_demo_toml_trades_four_symbols_with_the_limits_of_demo() -> None:
     config = load(packaged("demo.toml"))
     (strategy,) = config.strategy.values()
     assert strategy == schema.MaCrossConfig(symbols=("EURUSD", "GBPUSD", "AUDUSD", "USDJPY"), timeframe="M1", fast=5, slow=12)
-    stricter = msgspec.structs.replace(schema.DEMO, order_notional_max=2.0)
+    stricter = msgspec.structs.replace(DEMO, order_notional_max=2.0)
     assert (config.profile, config.limits, config.trading.enabled) == ("demo", stricter, True)
     assert (config.entry.stop_pips, config.entry.target_pips, config.entry.cooldown_minutes) == (8.0, 14.0, 0.0)
     assert (config.exit.time_stop_minutes, config.entry.spread_multiple_max) == (45.0, 3.0)

@@ -1,6 +1,6 @@
 import pytest
 
-from evenkeel.config.schema import RejectsConfig, RequestsConfig, SlippageConfig
+from evenkeel.config.limits import RejectsConfig, RequestsConfig, SlippageConfig
 from evenkeel.messages.entry import DenialReason
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.frequency import (

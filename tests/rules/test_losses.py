@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from evenkeel.config.schema import PERSONAL, ConsecutiveLossesConfig, DrawdownConfig
+from evenkeel.config.limits import PERSONAL, ConsecutiveLossesConfig, DrawdownConfig
 from evenkeel.rules.losses import (
     DrawdownStep,
     EquityMarks,

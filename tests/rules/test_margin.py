@@ -2,7 +2,7 @@ import msgspec
 import pytest
 from orders import SPEC
 
-from evenkeel.config.schema import MarginLevelConfig
+from evenkeel.config.limits import MarginLevelConfig
 from evenkeel.messages.market import Direction
 from evenkeel.rules.margin import (
     MarginStep,

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 from risk_builders import EURUSD, config, proposal
 
-from evenkeel.config.schema import DEMO, PERSONAL, PLAIN, PROP
+from evenkeel.config.limits import DEMO, PERSONAL, PLAIN, PROP
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import Direction
 from evenkeel.rules.entries import Refusal

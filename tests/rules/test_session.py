@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from evenkeel.config.schema import PLAIN, SessionConfig
+from evenkeel.config.limits import PLAIN, SessionConfig
 from evenkeel.rules.session import session_refusal
 
 

@@ -3,7 +3,8 @@ from fractions import Fraction
 import msgspec
 import pytest
 
-from evenkeel.config.schema import PLAIN, AccountConfig, Config, EntryConfig, SymbolConfig
+from evenkeel.config.limits import PLAIN
+from evenkeel.config.schema import AccountConfig, Config, EntryConfig, SymbolConfig
 from evenkeel.messages.market import PointWorth
 from evenkeel.rules.symbols import RATIO_PART_MAX, UnknownSymbol, points_per_pip, profit_rule, spec_for, typical_price
 

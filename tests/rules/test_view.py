@@ -4,7 +4,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from evenkeel.config.schema import PERSONAL, PLAIN, Config, LimitsConfig
+from evenkeel.config.limits import PERSONAL, PLAIN, LimitsConfig
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerAgreed,

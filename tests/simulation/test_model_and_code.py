@@ -22,7 +22,8 @@ from simulation.model.search import search
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.adapters.broker import Answer
 from evenkeel.adapters.terminal_host import verbs
-from evenkeel.config.schema import PLAIN, CatastropheStopConfig, Config, EntryConfig
+from evenkeel.config.limits import PLAIN
+from evenkeel.config.schema import CatastropheStopConfig, Config, EntryConfig
 from evenkeel.messages.broker_gateway import (
     CallTerminal,
     OpenRequest,

@@ -8,7 +8,8 @@ from builders import shared_data
 from evenkeel.adapters.history import BarFile, Counts, HistoryUnreadable
 from evenkeel.adapters.history.bars import PRICES
 from evenkeel.adapters.history.quotes import joined
-from evenkeel.config.schema import PLAIN, Config
+from evenkeel.config.limits import PLAIN
+from evenkeel.config.schema import Config
 from evenkeel.rules.symbols import spec_for, typical_price
 
 CONFIG = Config(profile="plain", limits=PLAIN)

@@ -9,7 +9,8 @@ from evenkeel.adapters.history import Counts, HistoryUnreadable, TickFile
 from evenkeel.adapters.history.columns import ROWS_AT_ONCE
 from evenkeel.adapters.history.quotes import joined
 from evenkeel.adapters.history.ticks import KEPT_ROWS_MAX
-from evenkeel.config.schema import PLAIN, Config
+from evenkeel.config.limits import PLAIN
+from evenkeel.config.schema import Config
 from evenkeel.rules.symbols import spec_for, typical_price
 
 CONFIG = Config(profile="plain", limits=PLAIN)
