@@ -9,6 +9,7 @@ from evenkeel.messages.broker_gateway import OrderRejected
 from evenkeel.messages.entry import DenialReason, EntryProposed, Lineage, SignalRaised
 from evenkeel.messages.market import SymbolSpec
 from evenkeel.rules.entries import Refusal, cooldown_refusal, distance_points, may_try_again, spread_refusal
+from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.position import Attempt, PositionState
 from evenkeel.rules.session import session_refusal
 from evenkeel.rules.symbols import points_per_pip
@@ -44,7 +45,7 @@ def entry_refusals(config: Config, state: PositionState, signal: SignalRaised, n
     checks = (
         _slot_refusal(config, state, strategy) if _slot_for(config, state, signal.lineage) is None else None,
         session_refusal(config.limits.session, now_utc_ms),
-        cooldown_refusal(now_utc_ms, state.cooldown_until_utc_ms) if signal.lineage.level == 0 else None,
+        cooldown_refusal(now_utc_ms, state.cooldown_until_utc_ms) if is_fresh(signal.lineage) else None,
         spread_refusal(config.entry, signal.quote, signal.spread_median_points),
     )
     yield from (refusal for refusal in checks if refusal is not None)
