@@ -212,9 +212,9 @@ class Position:
         if what == "time":
             return self._close(int(number), ExitReason.TIME)
         position = self.state.positions.get(int(number))
-        return (
-            () if position is None or not is_asked_again(position, self.state.mode) else [ask_to_close(position, self._symbol)]
-        )
+        if position is None or not is_asked_again(position, self.state.mode):
+            return ()
+        return [ask_to_close(position, self._symbol)]
 
     def _reduced(self, reduced: PositionReduced) -> Sequence[Message]:
         position = self.state.positions.get(reduced.ticket)
