@@ -13,6 +13,7 @@ from evenkeel.actors.circuit_breaker import CircuitBreaker
 from evenkeel.actors.operator import Operator
 from evenkeel.actors.position import Position
 from evenkeel.actors.protection import Protection
+from evenkeel.actors.recovery import Recovery
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
@@ -45,6 +46,7 @@ from evenkeel.messages import (
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
+from evenkeel.rules.lineage import has_chains
 from evenkeel.rules.symbols import quote_age_ms_max
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_of
@@ -84,25 +86,33 @@ ROUTES: Final[Routes] = {
     system.TimerDue: ["{owner}"],
     trading_calendar.TradingDayStarted: ["risk_limit", "reporter?"],
     # the market
-    market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", "reporter?"],
+    market.SymbolSpecified: [
+        "position/*",
+        "risk_limit",
+        "broker_gateway",
+        "market_feed",
+        "strategy/*",
+        "recovery?",
+        "reporter?",
+    ],
     market.DailyBarsRead: ["risk_limit", "broker_gateway"],
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
-    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*"],
+    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "recovery?"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
     market.QuotesStale: ["reporter?"],
     market.QuotesResumed: ["reporter?"],
     market.FeedGap: ["reporter?"],
     # the way in
-    entry.SignalRaised: ["position/{symbol}"],
+    entry.SignalRaised: ["position/{symbol}", "recovery?"],
     entry.EntryProposed: ["risk_limit"],
     entry.OpenPosition: ["broker_gateway"],
-    entry.OrderDenied: ["position/{symbol}", "risk_limit", "reporter?"],
-    broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "reporter?"],
-    broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "reporter?"],
-    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "reporter?"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", "recovery?", "reporter?"],
+    broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "recovery?", "reporter?"],
+    broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "recovery?", "reporter?"],
+    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "recovery?", "reporter?"],
     risk_limit.LimitReached: ["reporter?"],
     risk_limit.BalanceTierReached: ["position/*"],
     risk_limit.RecoveryReserved: ["{owner}"],
@@ -121,17 +131,17 @@ ROUTES: Final[Routes] = {
     chain_store.ChainSaved: ["{owner}"],
     chain_store.ChainNotSaved: ["{owner}", "reporter?"],
     shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", "reporter?"],
-    shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "reporter?"],
+    shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "recovery?", "reporter?"],
     shield.LowerShield: ["shield?", "attendance?"],
     shield.HedgeWanted: ["shield?"],
     shield.HedgeEnded: ["recovery?", "reporter?"],
     circuit_breaker.BreakerChanged: ["position/*", "risk_limit", "reporter?"],
     broker_gateway.IntentSettled: ["terminal"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", "reporter?"],
-    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
+    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", "recovery?", "reporter?"],
+    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "recovery?", "reporter?"],
     position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
-    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", "reporter?"],
+    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", "recovery?", "reporter?"],
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
@@ -176,7 +186,7 @@ ROUTES: Final[Routes] = {
     operator.CloseTicket: ["operator", "attendance?"],
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
-    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "reporter?"],
+    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "recovery?", "reporter?"],
     operator.TradingRearmed: ["broker_gateway", "risk_limit", "protection?", "wall_clock?", "storage?", "reporter?"],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
@@ -329,6 +339,8 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
     ]
     if is_live or config.catastrophe_stop.at_broker == "on":
         specs.append(_actor("protection", lambda: Protection(config, guards)))
+    if has_chains(config):
+        specs.append(_actor("recovery", lambda: Recovery(config)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     absent_hours = config.attendance.absent_hours_max
@@ -340,12 +352,14 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
 def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
     """The children without which nothing new is opened, those included that not every run has."""
     breaker = ("circuit_breaker",) if config.circuit_breaker.enabled else ()
+    chains = ("recovery",) if has_chains(config) else ()
     return (
         "risk_limit",
         "operator",
         "trading_calendar",
         "protection",
         *breaker,
+        *chains,
         "wall_clock",
         "storage",
         *(f"position/{symbol}" for symbol in symbols),
