@@ -97,7 +97,7 @@ class Recovery:
 
     def handle(self, message: Heard, now_utc_ms: int, /) -> Sequence[Message]:
         said = list(self._heard(message, now_utc_ms))
-        for saga in tuple(self.state.sagas.values()):
+        for saga in sorted(self.state.sagas.values(), key=urgency):
             said += write(saga, now_utc_ms)
             if not is_live(saga) and not saga.is_writing:
                 del self.state.sagas[saga.chain.chain_id]

@@ -199,7 +199,7 @@ def urgency(saga: Saga) -> tuple[bool, int, int, int, str]:
     """Which of several goes first: continuations before recoveries; then highest profit, longest running, newest step."""
     chain = saga.chain
     profit_cents = chain.won_cents - chain.lost_cents
-    is_hunt = chain.state is ChainState.RECOVERY_MODE
+    is_hunt = chain.step == OrderKind.SL_RECOVERY
     return is_hunt, -profit_cents, chain.created_utc_ms, -chain.updated_utc_ms, chain.chain_id
 
 

@@ -8,7 +8,17 @@ from evenkeel.actors.recovery import Heard, Recovery
 from evenkeel.config.schema import Config
 from evenkeel.messages.chain_store import ChainNotSaved, ChainSaved, SaveChain, StoreFailure
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied, OrderKind, ReentryRaised, SignalRaised
-from evenkeel.messages.market import ArmWatches, BarClosed, Direction, DisarmWatches, PricesReached, Quote, Side, SymbolSpecified, Watch
+from evenkeel.messages.market import (
+    ArmWatches,
+    BarClosed,
+    Direction,
+    DisarmWatches,
+    PricesReached,
+    Quote,
+    Side,
+    SymbolSpecified,
+    Watch,
+)
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.recovery import Chain, ChainEnded, ChainStepped, ReserveRecovery
 from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
