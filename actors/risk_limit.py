@@ -30,6 +30,7 @@ from evenkeel.messages.position import (
     PositionOpened,
     PositionPriced,
     PositionReduced,
+    StopTightened,
 )
 from evenkeel.messages.system import Message
 from evenkeel.messages.trading_calendar import TradingDayStarted
@@ -82,6 +83,7 @@ Heard = (
     | PositionPriced
     | PositionReduced
     | PositionClosed
+    | StopTightened
     | CloseFailed
     | ForeignPositionSeen
     | ForeignPositionGone
@@ -109,6 +111,8 @@ class RiskLimit:
                 return self._answer(message, now_utc_ms)
             case OrderDenied() | OrderRejected() | OrderOutcomeUnknown() | OrderOutcomeResolved():
                 return self._order(message, now_utc_ms)
+            case StopTightened():
+                return []  # what is reserved for it stays reserved until it is closed
             case CloseFailed():
                 is_refused = message.failure is CloseFailure.REJECTED
                 return limit_trips.broker_refused(self.config.limits, self.state, now_utc_ms) if is_refused else []
