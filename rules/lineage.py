@@ -19,6 +19,12 @@ def has_chains(config: Config) -> bool:
     return bool(plugins(config))
 
 
+def has_pyramids(config: Config) -> bool:
+    """Some signal may open an order B, or a hedge its second order."""
+    wanted = any(config.strategy[name].orders in ("pyramid", "dual") for name in plugins(config))
+    return wanted or (has_chains(config) and config.shield.hedge.enabled)
+
+
 def is_fresh(lineage: Lineage) -> bool:
     """It comes of a signal, not of an earlier trade's end: it counts as a trade, and cooldowns hold it."""
     return lineage.parent_ticket == 0 and lineage.level == 0
