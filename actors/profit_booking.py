@@ -34,6 +34,7 @@ from evenkeel.rules.booking_steps import (
     changed,
     closed,
     crossed,
+    disarm,
     end_chain,
     failed,
     lose_hunt,
@@ -59,7 +60,7 @@ from evenkeel.rules.exits import sign
 from evenkeel.rules.indicators.trend import is_aligned
 from evenkeel.rules.indicators.window import window_after
 from evenkeel.rules.lineage import is_fresh
-from evenkeel.rules.profit_booking import HELD, LIVE, begun, is_pyramid, order_numbered, pyramid_id
+from evenkeel.rules.profit_booking import HELD, LIVE, begun, is_pyramid, order_numbered
 
 TIMEFRAME: Final = "M15"
 """Of the bars that tell the trend (trading_rules 1.5.6)."""
@@ -187,7 +188,8 @@ class ProfitBooking:
         before, market.spec = market.spec, spec
         said: list[Message] = []
         for booking in self._of(spec.symbol):
-            if before is not None and (before.digits, before.steps_per_lot) != (spec.digits, spec.steps_per_lot):
+            is_other = before is not None and (before.digits, before.steps_per_lot) != (spec.digits, spec.steps_per_lot)
+            if is_other and booking.pyramid.state in LIVE:
                 said += end_chain(booking, PyramidState.STOPPED, "the symbol has other terms")
             for order in booking.pyramid.orders:
                 said += arm_booking(self._around(spec.symbol, now_utc_ms), booking, order)
@@ -305,6 +307,7 @@ class ProfitBooking:
             booking, order = found
             booking.steps[order.number] = Step.SENT
             changed(booking, order, status=OrderStatus.PLACING)
+            return disarm(booking, order.number)
         return []
 
     def _opened(self, fill: PositionOpened, now_utc_ms: int) -> list[Message]:
@@ -322,7 +325,7 @@ class ProfitBooking:
         return [ReducePosition(fill.ticket, fill.symbol, 0, ExitReason.CHAIN)]  # nobody would ever book it
 
     def _begun(self, around: Around, fill: PositionOpened) -> list[Message]:
-        chain_id = pyramid_id(fill)
+        chain_id = fill.lineage.chain_id
         if chain_id in self.state.bookings:
             return []
         spec = around.market.spec

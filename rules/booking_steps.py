@@ -220,7 +220,8 @@ def ask(around: Around, booking: Booking, order: PyramidOrder, quote: Quote) -> 
     booking.steps[order.number] = Step.SENT
     if reentry is None:
         return failed(around, booking, order, "one point is worth more than its stop", is_final=True)
-    return [reentry]
+    told, state = f"order {order.number}, try {order.tries}", booking.pyramid.state
+    return [stepped(booking, state, "placing", order.parent_ticket, told), reentry]
 
 
 def failed(around: Around, booking: Booking, order: PyramidOrder, told: str, *, is_final: bool = False) -> list[Message]:

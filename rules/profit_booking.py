@@ -17,8 +17,6 @@ from evenkeel.messages.profit_booking import OrderStatus, Pyramid, PyramidOrder,
 from evenkeel.messages.recovery import ChainStatus
 from evenkeel.rules.exits import sign
 
-PYRAMID_MARK: Final = "/b"
-"""How the id of a pyramid ends: no re-entry chain's does."""
 TRIES_MAX: Final = 3
 """So often one order is asked for, each time as a new signal."""
 WON: Final = (OrderStatus.BOOKED, OrderStatus.RECOVERED)
@@ -45,13 +43,8 @@ class Verdict(NamedTuple):
 
 
 def is_pyramid(chain_id: str) -> bool:
-    return chain_id.endswith(PYRAMID_MARK)
-
-
-def pyramid_id(opened: PositionOpened) -> str:
-    """A shield's second order has the id of the chain that it protects: its pyramid is another one."""
-    chain_id = opened.lineage.chain_id
-    return chain_id if is_pyramid(chain_id) else f"{chain_id}/{opened.ticket}{PYRAMID_MARK}"
+    """Whether a chain of this id would be a pyramid: "X/b" beside the re-entry chain X, or that of a shield."""
+    return "/" in chain_id
 
 
 def begun(config: ProfitBookingConfig, opened: PositionOpened, spec_commission_cents: int) -> Pyramid:
@@ -61,7 +54,7 @@ def begun(config: ProfitBookingConfig, opened: PositionOpened, spec_commission_c
     """
     is_shield = opened.lineage.order_kind == OrderKind.SHIELD_B.value
     return Pyramid(
-        chain_id=pyramid_id(opened),
+        chain_id=opened.lineage.chain_id,
         plugin=opened.lineage.strategy,
         symbol=opened.symbol,
         spec_id=opened.spec_id,
