@@ -19,10 +19,15 @@ def has_chains(config: Config) -> bool:
     return bool(plugins(config))
 
 
+def opens_pyramids(config: Config, strategy: str) -> bool:
+    """Its signals open an order B."""
+    return config.strategy[strategy].orders in ("pyramid", "dual")
+
+
 def has_pyramids(config: Config) -> bool:
     """Some signal may open an order B, or a hedge its second order."""
-    wanted = any(config.strategy[name].orders in ("pyramid", "dual") for name in plugins(config))
-    return wanted or (has_chains(config) and config.shield.hedge.enabled)
+    is_hedged = has_chains(config) and config.shield.hedge.enabled
+    return is_hedged or any(opens_pyramids(config, name) for name in config.strategy)
 
 
 def is_fresh(lineage: Lineage) -> bool:

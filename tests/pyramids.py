@@ -1,6 +1,6 @@
 """The profit_booking actor with a small world round it: prices, timers, a store and limits that answer, and a broker's hand.
 
-EURUSD of tests/orders.py: orders of 10 steps, so a point is 10 cents; a target of 7.00 is 70 points away, a stop of 10.00 is 100.
+EURUSD of tests/orders.py with 10 steps, so a point is 10 cents: a target of 7.00 is 70 points away, a stop of 10.00 is 100.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,17 @@ from orders import SPEC
 from evenkeel.actors.profit_booking import ProfitBooking
 from evenkeel.messages.chain_store import ChainNotSaved, ChainSaved, SaveChain, StoreFailure
 from evenkeel.messages.entry import Lineage, OrderKind, ReentryRaised
-from evenkeel.messages.market import ArmWatches, BarClosed, Direction, DisarmWatches, PricesReached, Quote, Side
-from evenkeel.messages.market import SymbolSpecified, Watch
+from evenkeel.messages.market import (
+    ArmWatches,
+    BarClosed,
+    Direction,
+    DisarmWatches,
+    PricesReached,
+    Quote,
+    Side,
+    SymbolSpecified,
+    Watch,
+)
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened, ReducePosition
 from evenkeel.messages.profit_booking import Pyramid, PyramidOrder
 from evenkeel.messages.recovery import ChainEnded, ChainStepped, FreeRecovery, ReserveRecovery
