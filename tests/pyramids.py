@@ -55,6 +55,7 @@ class Desk:
         self.watches: dict[str, Watch] = {}
         self.timers: dict[str, int] = {}
         self.reserved: set[str] = set()
+        self.written: Pyramid | None = None
         self.tell(SymbolSpecified(spec))
 
     def tell(self, *messages: Message) -> None:
@@ -79,6 +80,8 @@ class Desk:
             case CancelTimer():
                 self.timers.pop(said.name, None)
             case SaveChain(chain=chain):
+                assert isinstance(chain, Pyramid)
+                self.written = chain if self.store else self.written
                 told = said.owner, said.plugin, chain.chain_id, chain.version
                 return [ChainSaved(*told) if self.store else ChainNotSaved(*told, StoreFailure.UNWRITABLE, "full")]
             case ReserveRecovery(recovery_id=wanted):
