@@ -39,6 +39,7 @@ from evenkeel.rules.correlation import HourCloses, minute_closed
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.exits import sign
 from evenkeel.rules.frequency import RequestCounts, day_counted, request_counted, request_not_sent, slippage_points_max
+from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.losses import DrawdownStep, at_day_start, at_week_start, rearmed, shifted
 from evenkeel.rules.margin import MarginStep
 from evenkeel.rules.money import capital_cents_of
@@ -174,7 +175,7 @@ class RiskLimit:
             direction=proposal.direction,
             volume_steps=order.volume_steps,
             risk_cents=order.risk_cents,
-            is_fresh=proposal.lineage.level == 0,
+            is_fresh=is_fresh(proposal.lineage),
             asked_utc_ms=now_utc_ms,
             fill=self._expected(proposal),
         )
@@ -255,7 +256,7 @@ class RiskLimit:
         is_ours = (before is None or before.is_foreign) and not opened.adopted
         if is_ours:
             limit_trips.broker_served(self.state)
-        is_trade = is_ours and opened.lineage.level == 0
+        is_trade = is_ours and is_fresh(opened.lineage)
         return limit_trips.trade_opened(self.config.limits, self.state, now_utc_ms) if is_trade else []
 
     def _priced(self, deal: PositionPriced, holding: Holding, now_utc_ms: int) -> list[Message]:

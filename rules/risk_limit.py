@@ -18,6 +18,7 @@ from evenkeel.rules.catastrophe_stop import catastrophe_distance_points, catastr
 from evenkeel.rules.correlation import HourCloses, group_of
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.frequency import RejectCounts, RequestCounts, TradeCounts, request_refusal, trades_in_hour
+from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.losses import (
     DrawdownStep,
     EquityMarks,
@@ -225,7 +226,7 @@ def _held(state: RiskState, now_utc_ms: int) -> Iterator[Refusal]:
 
 def _lost(limits: LimitsConfig, state: RiskState, proposal: EntryProposed) -> Iterator[Refusal]:
     step, fall = drawdown_reached(limits.drawdown, state.marks)
-    worst_allowed = DrawdownStep.HALVE if proposal.lineage.level == 0 else DrawdownStep.REDUCE
+    worst_allowed = DrawdownStep.HALVE if is_fresh(proposal.lineage) else DrawdownStep.REDUCE
     if fall and step > worst_allowed:
         yield Refusal(DenialReason.DRAWDOWN, fall.cents, fall.limit_cents, "cents")
     if state.day_loss:
@@ -256,7 +257,7 @@ def _too_many(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, n
     positions = len(exposures(state.book))
     if limits.positions_max != "off" and positions >= limits.positions_max:
         yield Refusal(DenialReason.POSITIONS, positions, limits.positions_max, "count")
-    if proposal.lineage.level > 0:
+    if not is_fresh(proposal.lineage):
         return
     coming = sum(reservation.is_fresh for reservation in state.book.reservations.values())
     trades = state.counts.today + coming

@@ -56,6 +56,7 @@ from evenkeel.rules.entries import distance_points
 from evenkeel.rules.exits import exit_price, sign
 from evenkeel.rules.frequency import TradeCounts, day_counted, trade_counted, trades_in_hour
 from evenkeel.rules.guard_table import GuardTable
+from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.losses import EquityMarks, at_day_start, at_week_start, rearmed, sampled, shifted
 from evenkeel.rules.money import capital_cents_of
 from evenkeel.rules.sizing import Book, Reservation, holding_of, open_risk_cents, ppm_of_pct, share_of
@@ -267,7 +268,7 @@ def _opened(state: ViewState, opened: PositionOpened) -> None:
     """A trade is counted as risk_limit counts it: an order of ours from a fresh signal, once."""
     state.unknown.pop(opened.lineage.proposal_id, None)
     state.foreign.pop(opened.ticket, None)
-    if opened.ticket not in state.held and not opened.adopted and opened.lineage.level == 0:
+    if opened.ticket not in state.held and not opened.adopted and is_fresh(opened.lineage):
         state.counts = trade_counted(state.counts, opened.opened_utc_ms)
     state.held[opened.ticket] = Held(opened)
 

@@ -115,7 +115,11 @@ class Chronicle:
             self.money_cents += cents
 
     def _open(self, opened: PositionOpened) -> None:
-        if opened.ticket not in self.positions and not opened.adopted and opened.lineage.level == 0:
+        if (
+            opened.ticket not in self.positions
+            and not opened.adopted
+            and not (opened.lineage.level or opened.lineage.parent_ticket)
+        ):
             self.opened_today += 1
         self.positions[opened.ticket], self.stops[opened.ticket] = opened, opened.stop_points
         self._end_of(opened.lineage.proposal_id)

@@ -1,0 +1,38 @@
+"""Where an order comes from: of a signal, or of an earlier trade's end (trading_rules 1.1)."""
+
+from typing import Final
+
+from evenkeel.config.schema import Config
+from evenkeel.messages.entry import Lineage, OrderKind
+
+_STARTS_RECOVERY: Final = frozenset({OrderKind.TP_TRAIL.value, OrderKind.TP_CONTINUATION.value})
+_RECOVERY: Final = frozenset({OrderKind.SL_RECOVERY.value, OrderKind.PROFIT_RECOVERY.value})
+_OF_A_SIGNAL: Final = frozenset({OrderKind.SINGLE.value, OrderKind.TP_TRAIL.value, OrderKind.PROFIT_TRAIL.value})
+
+
+def plugins(config: Config) -> tuple[str, ...]:
+    """The strategies whose signals open chains, in the order of the configuration."""
+    return tuple(name for name, strategy in config.strategy.items() if strategy.orders != "single")
+
+
+def has_chains(config: Config) -> bool:
+    return bool(plugins(config))
+
+
+def is_fresh(lineage: Lineage) -> bool:
+    """It comes of a signal, not of an earlier trade's end: it counts as a trade, and cooldowns hold it."""
+    return lineage.parent_ticket == 0 and lineage.level == 0
+
+
+def is_derived(kind: str) -> bool:
+    """Orders of this kind come of an earlier trade's end. Kinds of a later build, unknown here, count as derived."""
+    return kind not in _OF_A_SIGNAL
+
+
+def starts_recovery(kind: str) -> bool:
+    """A stop of an order of this kind may be recovered; one of any other never (trading_rules 1.6)."""
+    return kind in _STARTS_RECOVERY
+
+
+def is_recovery(kind: str) -> bool:
+    return kind in _RECOVERY
