@@ -11,15 +11,6 @@ from evenkeel.messages.market import BarClosed, Quote, QuotesResumed, QuotesStal
 from evenkeel.messages.operator import ACCOUNT, HoldEnded, HoldPlaced, LowerMode, Mode, TradingRearmed
 from evenkeel.messages.position import CloseFailed, CloseFailure
 from evenkeel.messages.system import ChildDown, Message, RunStarted, SetTimer, TimerDue
-from evenkeel.rules.breaker_levels import (
-    Standing,
-    after_acknowledgement,
-    after_look,
-    after_reading,
-    halted_until_utc_ms,
-    next_look_utc_ms,
-    size_ppm,
-)
 from evenkeel.rules.circuit_breaker import (
     HOUR_MS,
     Market,
@@ -34,6 +25,15 @@ from evenkeel.rules.circuit_breaker import (
     pair_reading,
     silence_reading,
     spread_reading,
+)
+from evenkeel.rules.circuit_breaker_levels import (
+    Standing,
+    after_acknowledgement,
+    after_look,
+    after_reading,
+    halted_until_utc_ms,
+    next_look_utc_ms,
+    size_ppm,
 )
 from evenkeel.rules.correlation import HourCloses, minute_closed
 from evenkeel.rules.session import is_week_open

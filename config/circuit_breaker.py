@@ -28,8 +28,9 @@ STEPS: Final = (
 class CircuitBreakerConfig(Table, frozen=True):
     """Each trigger has its steps; the highest level that any of them reaches counts, for a symbol or (errors) the account.
 
-    ATR is that of `atr_bars` M5 bars. `size_pct` are the shares of new volume at YELLOW and ORANGE. After RED or BLACK
-    `restart_minutes` are the lengths of: frozen, exits only, and entries at the two shares of `restart_size_pct`.
+    ATRs are of `atr_bars` bars: M15 for `atr_ratio` and `volatility_pct`, M5 for moves and gaps. `size_pct` are the shares of
+    new volume at YELLOW and ORANGE. After RED or BLACK `restart_minutes` are the lengths of: frozen, exits only, and entries
+    at the two shares of `restart_size_pct`.
     """
 
     enabled: bool = True

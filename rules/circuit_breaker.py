@@ -2,11 +2,13 @@
 
 Ratios are to the symbol's own baseline, because absolute percentages are of the scale of cryptocurrencies and would seldom be
 reached by currencies; they are tried beside them, and the higher level counts. All of it comes of M1 bars, which make the M5
-bars of the ATR here, and of samples of the spread. What a level does is in rules/breaker_levels.py.
+and M15 bars here, and of samples of the spread. Volatility is the ATR of M15 bars, on which a lively hour is not yet far from
+the median of all hours; moves within minutes are measured in ATRs of M5 bars. What follows of a level is in
+rules/circuit_breaker_levels.py.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -22,8 +24,9 @@ from evenkeel.rules.sizing import PPM, ppm_of
 
 LEVELS: Final = tuple(BreakerLevel)
 BASELINE_MIN: Final = 12
-"""ATRs in the baseline, from which it counts: so many M5 bars at first, then one an hour."""
-MOVE_MS: Final = PERIOD_MS["M5"]
+"""ATRs in the baseline, from which it counts: so many M15 bars at first, then one an hour."""
+M5_MS: Final = PERIOD_MS["M5"]
+M15_MS: Final = PERIOD_MS["M15"]
 HOUR_MS: Final = PERIOD_MS["H1"]
 CORRELATIONS_MAX: Final = 60
 CORRELATIONS_MIN: Final = 24
@@ -49,13 +52,14 @@ class Minute(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Market(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A symbol after its last M1 bar: the minutes of the last five, the ATR of closed M5 bars, and its samples.
+    """A symbol after its last M1 bar: the minutes of the last fifteen, the ATRs of closed M5 and M15 bars, and samples.
 
-    A sample is taken of each of the first BASELINE_MIN M5 bars that have an ATR, then of the first that closes of each hour.
+    A sample is taken of the M15 ATR at each of the first BASELINE_MIN bars that have one, then at the first of each hour.
     """
 
     minutes: tuple[Minute, ...] = ()
-    atr: Atr = Atr()
+    m5: Atr = Atr()
+    m15: Atr = Atr()
     usual: RunningMedian = RunningMedian()
     sampled_hour: int = -1
 
@@ -64,30 +68,32 @@ def baseline_max(config: CircuitBreakerConfig) -> int:
     return config.baseline_days * _HOURS_PER_DAY
 
 
-def ends_m5(bar: BarClosed) -> bool:
-    """The quote that closed this M1 bar is of a later M5 period."""
-    return bar.quote.time_utc_ms // MOVE_MS != bar.open_utc_ms // MOVE_MS
-
-
 def market_after(config: CircuitBreakerConfig, market: Market, bar: BarClosed) -> Market:
-    """Takes in a closed M1 bar."""
-    kept = [minute for minute in market.minutes if minute.open_utc_ms > bar.open_utc_ms - MOVE_MS]
+    """Takes in a closed M1 bar. The quote that closed it closes the longer ones, too, when it is of a later period."""
+    kept = [minute for minute in market.minutes if minute.open_utc_ms > bar.open_utc_ms - M15_MS]
     minutes = (*kept, Minute(bar.open_utc_ms, bar.high_points, bar.low_points))
-    if not ends_m5(bar):
-        return Market(minutes, market.atr, market.usual, market.sampled_hour)
-    period = bar.open_utc_ms // MOVE_MS
-    of_period = [minute for minute in minutes if minute.open_utc_ms // MOVE_MS == period]
-    atr = atr_after(
-        market.atr,
+    m5 = _atr_after(config, market.m5, minutes, bar, M5_MS)
+    m15 = _atr_after(config, market.m15, minutes, bar, M15_MS)
+    average, hour = atr_millipoints(m15, config.atr_bars), bar.open_utc_ms // HOUR_MS
+    is_known = len(market.usual.values) >= BASELINE_MIN and hour == market.sampled_hour
+    if m15 is market.m15 or average is None or is_known:
+        return Market(minutes, m5, m15, market.usual, market.sampled_hour)
+    return Market(minutes, m5, m15, running_median_after(market.usual, baseline_max(config), average), hour)
+
+
+def _atr_after(config: CircuitBreakerConfig, atr: Atr, minutes: Sequence[Minute], bar: BarClosed, period_ms: int) -> Atr:
+    """The same one while the period goes on."""
+    period = bar.open_utc_ms // period_ms
+    if bar.quote.time_utc_ms // period_ms == period:
+        return atr
+    of_period = [minute for minute in minutes if minute.open_utc_ms // period_ms == period]
+    return atr_after(
+        atr,
         config.atr_bars,
         high_points=max(minute.high_points for minute in of_period),
         low_points=min(minute.low_points for minute in of_period),
         close_points=bar.close_points,
     )
-    average, hour = atr_millipoints(atr, config.atr_bars), bar.open_utc_ms // HOUR_MS
-    if average is None or (len(market.usual.values) >= BASELINE_MIN and hour == market.sampled_hour):
-        return Market(minutes, atr, market.usual, market.sampled_hour)
-    return Market(minutes, atr, running_median_after(market.usual, baseline_max(config), average), hour)
 
 
 def market_reading(config: CircuitBreakerConfig, before: Market, after: Market, bar: BarClosed) -> Reading | None:
@@ -95,18 +101,19 @@ def market_reading(config: CircuitBreakerConfig, before: Market, after: Market, 
 
     A move is measured in ATRs from before it, so that it does not hide behind itself.
     """
-    atr = atr_millipoints(before.atr, config.atr_bars)
-    range_points = max(minute.high_points for minute in after.minutes) - min(minute.low_points for minute in after.minutes)
+    atr = atr_millipoints(before.m5, config.atr_bars)
+    recent = [minute for minute in after.minutes if minute.open_utc_ms > bar.open_utc_ms - M5_MS]
+    range_points = max(minute.high_points for minute in recent) - min(minute.low_points for minute in recent)
     gap_points = abs(bar.quote.bid_points - bar.close_points)
     moved_points = max(range_points, gap_points)
-    now = atr_millipoints(after.atr, config.atr_bars)
+    now = atr_millipoints(after.m15, config.atr_bars)
     near_points = _near_points(config, now, moved_points)
     found = [
         _reading(config.move_atr, range_points * 1000, atr, near_points, "range of 5 minutes", "the ATR", 1000),
         _reading(config.gap_atr, gap_points * 1000, atr, near_points, "gap", "the ATR", 1000),
         _share(config.price_change_pct, moved_points * 1000, bar.close_points, near_points, "price change"),
     ]
-    if after.atr is not before.atr:
+    if after.m15 is not before.m15:
         usual = running_median(before.usual, BASELINE_MIN)
         found.append(_reading(config.atr_ratio, now, usual, near_points, "ATR", "its median", 1000))
         found.append(_share(config.volatility_pct, now, bar.close_points, near_points, "ATR"))

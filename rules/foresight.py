@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from evenkeel.config.circuit_breaker import CircuitBreakerConfig, Steps
 from evenkeel.rules.bar_columns import Bars, Column, longer
 from evenkeel.rules.bars import PERIOD_MS
-from evenkeel.rules.circuit_breaker import BASELINE_MIN, MOVE_MS, Market, Minute, baseline_max, quiet_ms, steps_ppm
+from evenkeel.rules.circuit_breaker import BASELINE_MIN, M5_MS, M15_MS, Market, Minute, baseline_max, quiet_ms, steps_ppm
 from evenkeel.rules.correlation import HOURS_KEPT, HourCloses
 from evenkeel.rules.indicators.atr import Atr
 from evenkeel.rules.indicators.running_median import RunningMedian
@@ -30,6 +30,25 @@ _NEARLY: Final = 1 - 1e-9
 Flags = NDArray[np.bool_]
 
 
+class AtrCourse:
+    """The average true range of a timeframe over all M1 bars. `before` counts, of each M1 bar, the bars closed before it;
+    `averages_millipoints` are those after each, 0 while there is none."""
+
+    def __init__(self, minutes: Bars, timeframe: str, period: int) -> None:
+        bars, index = longer(minutes, timeframe), minutes.open_utc_ms // PERIOD_MS[timeframe]
+        self.before = np.cumsum(np.diff(index, prepend=index[:1]) != 0)
+        self.hours, self.close_points = bars.open_utc_ms // _HOUR_MS, bars.close_points
+        self._period, self._totals_millipoints = period, np.array(list(_totals_millipoints(bars, period)), np.int64)
+        self.averages_millipoints = self._totals_millipoints // period
+        self.averages_millipoints[: period - 1] = 0
+
+    def after(self, count: int) -> Atr:
+        """After so many bars."""
+        if count == 0:
+            return Atr()
+        return Atr(min(count, self._period), int(self.close_points[count - 1]), int(self._totals_millipoints[count - 1]))
+
+
 class MarketCourse:
     """A symbol over all its M1 bars, of which the last may go on. `trips` are the numbers of the bars that show a level.
 
@@ -38,18 +57,12 @@ class MarketCourse:
 
     def __init__(self, config: CircuitBreakerConfig, minutes: Bars) -> None:
         self._config, self._minutes = config, minutes
-        longer_bars = longer(minutes, "M5")
-        period = minutes.open_utc_ms // MOVE_MS
-        self._m5_before = np.cumsum(np.diff(period, prepend=period[:1]) != 0)
-        self._close_points, self._hours = longer_bars.close_points, longer_bars.open_utc_ms // _HOUR_MS
-        self._totals_millipoints = np.array(list(_totals_millipoints(longer_bars, config.atr_bars)), np.int64)
-        self._averages_millipoints = self._totals_millipoints // config.atr_bars
-        self._averages_millipoints[: config.atr_bars - 1] = 0  # there is none yet
-        is_sample = np.diff(self._hours, prepend=-1) != 0
+        self._m5, self._m15 = (AtrCourse(minutes, timeframe, config.atr_bars) for timeframe in ("M5", "M15"))
+        is_sample = np.diff(self._m15.hours, prepend=-1) != 0
         is_sample[config.atr_bars - 1 : config.atr_bars - 1 + BASELINE_MIN] = True
         is_sample[: config.atr_bars - 1] = False
         self._samples_by = np.cumsum(is_sample)
-        self._samples = self._averages_millipoints[is_sample]
+        self._samples = self._m15.averages_millipoints[is_sample]
         self._usual = RunningMedian()
         self._usual_count = 0
         self.trips: list[int] = np.flatnonzero(self._moves() | self._averages()).tolist()
@@ -58,16 +71,14 @@ class MarketCourse:
         """What the breaker remembers after the first `count` bars, which were closed by the one after them."""
         if count == 0:
             return Market()
-        minutes, end, period = self._minutes, int(self._m5_before[count]), self._config.atr_bars
+        minutes = self._minutes
         last_utc_ms = int(minutes.open_utc_ms[count - 1])
-        start = int(minutes.open_utc_ms.searchsorted(last_utc_ms - MOVE_MS, side="right"))
+        start = int(minutes.open_utc_ms.searchsorted(last_utc_ms - M15_MS, side="right"))
         recent = (column[start:count].tolist() for column in (minutes.open_utc_ms, minutes.high_points, minutes.low_points))
-        kept = tuple(map(Minute, *recent))
-        if end == 0:
-            return Market(kept)
-        atr = Atr(min(end, period), int(self._close_points[end - 1]), int(self._totals_millipoints[end - 1]))
-        samples = int(self._samples_by[end - 1])
-        return Market(kept, atr, self._usual_of(samples), int(self._hours[end - 1]) if samples else -1)
+        m5, m15 = int(self._m5.before[count]), int(self._m15.before[count])
+        samples = int(self._samples_by[m15 - 1]) if m15 else 0
+        hour = int(self._m15.hours[m15 - 1]) if samples else -1
+        return Market(tuple(map(Minute, *recent)), self._m5.after(m5), self._m15.after(m15), self._usual_of(samples), hour)
 
     def _usual_of(self, count: int) -> RunningMedian:
         """After so many samples. It changes once an hour, and is asked for at every bar that is passed over."""
@@ -80,27 +91,27 @@ class MarketCourse:
         """Of each bar: whether its last five minutes, or the first price after it, show a level."""
         minutes, config = self._minutes, self._config
         high, low = minutes.high_points.copy(), minutes.low_points.copy()
-        for back in range(1, MOVE_MS // PERIOD_MS["M1"]):
-            earlier = minutes.open_utc_ms[:-back] > minutes.open_utc_ms[back:] - MOVE_MS
+        for back in range(1, M5_MS // PERIOD_MS["M1"]):
+            earlier = minutes.open_utc_ms[:-back] > minutes.open_utc_ms[back:] - M5_MS
             high[back:] = np.where(earlier, np.maximum(high[back:], minutes.high_points[:-back]), high[back:])
             low[back:] = np.where(earlier, np.minimum(low[back:], minutes.low_points[:-back]), low[back:])
         range_points = high - low
         gap_points = np.abs(np.append(minutes.open_points[1:], minutes.close_points[-1:]) - minutes.close_points)
-        atr = np.append(0, self._averages_millipoints)[self._m5_before]
+        atr = np.append(0, self._m5.averages_millipoints)[self._m5.before]
         is_move = _reached(config.move_atr, range_points * 1000, atr) | _reached(config.gap_atr, gap_points * 1000, atr)
         share = _reached(config.price_change_pct, np.maximum(range_points, gap_points) * 100, minutes.close_points)
         return is_move | share
 
     def _averages(self) -> Flags:
-        """Of each bar: whether it closes an M5 bar after which the average true range shows a level."""
-        averages, config = self._averages_millipoints, self._config
+        """Of each bar: whether it closes an M15 bar after which the average true range shows a level."""
+        averages, before, config = self._m15.averages_millipoints, self._m15.before, self._config
         samples_before = np.append(0, self._samples_by[:-1])
         medians = np.append(0, running_medians(self._samples, baseline_max(config)))[samples_before]
         medians[samples_before < BASELINE_MIN] = 0
         found = _reached(config.atr_ratio, averages, medians)
-        found |= _reached(config.volatility_pct, averages * 100, self._close_points * 1000)
-        ends = np.append(np.diff(self._m5_before) != 0, False)  # the last bar is not closed
-        flags: Flags = ends & found[self._m5_before]
+        found |= _reached(config.volatility_pct, averages * 100, self._m15.close_points * 1000)
+        ends = np.append(np.diff(before) != 0, False)  # the last bar is not closed
+        flags: Flags = ends & found[before]
         return flags
 
 

@@ -74,7 +74,7 @@ def test_the_course_of_a_market_is_that_of_a_fold(changes: dict[str, Any]) -> No
 @pytest.mark.parametrize("trigger", ["move_atr", "gap_atr", "price_change_pct", "atr_ratio", "volatility_pct"])
 def test_each_trigger_of_prices_is_foreseen_alone(trigger: str) -> None:
     low = {"move_atr": 1.5, "gap_atr": 0.5, "price_change_pct": 0.08, "atr_ratio": 1.3, "volatility_pct": 0.04}[trigger]
-    off = {name: "off" for name in ("move_atr", "gap_atr", "price_change_pct", "atr_ratio", "volatility_pct")}
+    off = dict.fromkeys(("move_atr", "gap_atr", "price_change_pct", "atr_ratio", "volatility_pct"), "off")
     config = CircuitBreakerConfig(**off | {trigger: (low,)})  # type: ignore[arg-type]
     bars = minutes(seed=6, count=5_000)
     market, trips = Market(), []
