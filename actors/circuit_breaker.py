@@ -18,6 +18,7 @@ from evenkeel.rules.circuit_breaker import (
     correlations_after,
     errors_kept,
     errors_reading,
+    highest,
     known_pairs,
     market_after,
     market_reading,
@@ -25,6 +26,7 @@ from evenkeel.rules.circuit_breaker import (
     pair_reading,
     silence_reading,
     spread_reading,
+    volatility_reading,
 )
 from evenkeel.rules.circuit_breaker_levels import (
     Standing,
@@ -190,12 +192,14 @@ class CircuitBreaker:
         return self._stand(name, standing)
 
     def _lasting(self, name: str, now_utc_ms: int) -> Reading | None:
-        """What lasts without being said again: silence, and errors of the last hour."""
+        """What lasts without being said again: errors of the last hour; volatility, and silence while the week is open."""
         if name == ACCOUNT:
             return errors_reading(self.config, len(errors_kept(self.config, self.state.errors_utc_ms, now_utc_ms)))
+        volatile = volatility_reading(self.config, self.state.markets.get(name, Market()))
         if not self._is_silent(name, now_utc_ms) or not is_week_open(now_utc_ms):
-            return None
-        return silence_reading(self.config, now_utc_ms - self.state.silent_since_utc_ms[name])
+            return volatile
+        silent_ms = now_utc_ms - self.state.silent_since_utc_ms[name]
+        return highest([volatile, silence_reading(self.config, silent_ms)])
 
     def _is_silent(self, name: str, now_utc_ms: int) -> bool:
         since_utc_ms = self.state.silent_since_utc_ms.get(name, now_utc_ms)

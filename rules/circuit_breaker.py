@@ -9,6 +9,7 @@ rules/circuit_breaker_levels.py.
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -106,18 +107,25 @@ def market_reading(config: CircuitBreakerConfig, before: Market, after: Market, 
     range_points = max(minute.high_points for minute in recent) - min(minute.low_points for minute in recent)
     gap_points = abs(bar.quote.bid_points - bar.close_points)
     moved_points = max(range_points, gap_points)
-    now = atr_millipoints(after.m15, config.atr_bars)
-    near_points = _near_points(config, now, moved_points)
+    near_points = _near_points(config, after, moved_points)
     found = [
         _reading(config.move_atr, range_points * 1000, atr, near_points, "range of 5 minutes", "the ATR", 1000),
         _reading(config.gap_atr, gap_points * 1000, atr, near_points, "gap", "the ATR", 1000),
         _share(config.price_change_pct, moved_points * 1000, bar.close_points, near_points, "price change"),
     ]
     if after.m15 is not before.m15:
-        usual = running_median(before.usual, BASELINE_MIN)
-        found.append(_reading(config.atr_ratio, now, usual, near_points, "ATR", "its median", 1000))
-        found.append(_share(config.volatility_pct, now, bar.close_points, near_points, "ATR"))
+        found.append(volatility_reading(config, after, moved_points))
     return highest(found)
+
+
+def volatility_reading(config: CircuitBreakerConfig, market: Market, moved_points: int = 0) -> Reading | None:
+    """Of the average true range, which lasts until the next M15 bar has closed."""
+    now, usual = atr_millipoints(market.m15, config.atr_bars), running_median(market.usual, BASELINE_MIN)
+    if now is None:
+        return None
+    near_points = _near_points(config, market, moved_points)
+    ratio = _reading(config.atr_ratio, now, usual, near_points, "ATR", "its median", 1000)
+    return highest([ratio, _share(config.volatility_pct, now, market.m15.close_points or 0, near_points, "ATR")])
 
 
 def spread_reading(config: CircuitBreakerConfig, sample: SampleDue) -> Reading | None:
@@ -186,17 +194,20 @@ def quiet_ms(config: CircuitBreakerConfig) -> int:
     return round(config.quiet_minutes * 60_000)
 
 
-def steps_ppm(steps: Steps) -> list[int]:
+@cache
+def steps_ppm(steps: Steps) -> tuple[int, ...]:
     """The steps as exact numbers, lowest first; none of a trigger that is off."""
-    return [] if steps == "off" else [ppm_of(step) for step in steps]
+    return () if steps == "off" else tuple(ppm_of(step) for step in steps)
 
 
 def _reached(steps: Steps, value: int, base: int) -> tuple[int, float]:
     """How many steps `value` reaches as a multiple of `base`, and the highest of them."""
-    if steps == "off":
-        return 0, 0.0
-    rank = sum(value * PPM >= base * step for step in steps_ppm(steps))
-    return rank, steps[rank - 1] if rank else 0.0
+    rank = 0
+    for step_ppm in steps_ppm(steps):
+        if value * PPM < base * step_ppm:
+            break
+        rank += 1
+    return rank, float(steps[rank - 1]) if rank else 0.0
 
 
 def _reading(
@@ -222,8 +233,9 @@ def _share(steps: Steps, millipoints: int | None, price_points: int, near_points
     return Reading(LEVELS[rank], f"{what} of {millipoints // 1000} points is {step:g} % of the price or more", near_points)
 
 
-def _near_points(config: CircuitBreakerConfig, atr: int | None, moved_points: int) -> int:
+def _near_points(config: CircuitBreakerConfig, market: Market, moved_points: int) -> int:
     """How near stops are to come: ATRs, or as many of what was just moved, which an average learns late. Rounded nearer."""
     if config.tighten_atr == "off":
         return 0
-    return max(1, max(atr or 0, moved_points * 1000) * ppm_of(config.tighten_atr) // (1000 * PPM))
+    atr = atr_millipoints(market.m15, config.atr_bars) or 0
+    return max(1, max(atr, moved_points * 1000) * ppm_of(config.tighten_atr) // (1000 * PPM))

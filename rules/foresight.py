@@ -105,9 +105,8 @@ class MarketCourse:
     def _averages(self) -> Flags:
         """Of each bar: whether it closes an M15 bar after which the average true range shows a level."""
         averages, before, config = self._m15.averages_millipoints, self._m15.before, self._config
-        samples_before = np.append(0, self._samples_by[:-1])
-        medians = np.append(0, running_medians(self._samples, baseline_max(config)))[samples_before]
-        medians[samples_before < BASELINE_MIN] = 0
+        medians = np.append(0, running_medians(self._samples, baseline_max(config)))[self._samples_by]
+        medians[self._samples_by < BASELINE_MIN] = 0
         found = _reached(config.atr_ratio, averages, medians)
         found |= _reached(config.volatility_pct, averages * 100, self._m15.close_points * 1000)
         ends = np.append(np.diff(before) != 0, False)  # the last bar is not closed
