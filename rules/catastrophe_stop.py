@@ -6,7 +6,7 @@ from typing import Final
 
 from evenkeel.config.schema import CatastropheStopConfig
 from evenkeel.messages.market import DailyRange, SymbolSpec
-from evenkeel.rules.indicators import true_range
+from evenkeel.rules.indicators.atr import true_range
 from evenkeel.rules.sizing import PPM, ppm_of
 
 WORST_SPREAD_MULTIPLE: Final = 3  # the widest spread at which an entry is still allowed by default

@@ -9,7 +9,7 @@ import msgspec
 
 from evenkeel.config.schema import CircuitBreakerConfig
 from evenkeel.messages.market import BarClosed, SampleDue
-from evenkeel.rules.indicators import Atr, atr_after, atr_millipoints
+from evenkeel.rules.indicators.atr import Atr, atr_after, atr_millipoints
 from evenkeel.rules.sizing import PPM, ppm_of
 from evenkeel.rules.spreads import lower_median
 

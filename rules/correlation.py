@@ -5,13 +5,13 @@ Hours are UTC hours counted from 1970, closes those of their last closed M1 bar.
 
 from collections.abc import Mapping
 from itertools import pairwise
-from math import isqrt
 from typing import Final
 
 import msgspec
 
 from evenkeel.rules.exits import sign
-from evenkeel.rules.sizing import PPM, Leg
+from evenkeel.rules.indicators.pearson import Moments, pearson_ppm
+from evenkeel.rules.sizing import Leg
 
 CORRELATED_FROM_PPM: Final = 700_000
 RETURNS_MIN: Final = 30
@@ -59,14 +59,10 @@ def correlation_ppm(one: HourCloses, other: HourCloses) -> int | None:
     moves = [(x - x_before, y - y_before) for (x_before, y_before), (x, y) in pairwise(pairs)][-RETURNS_MAX:]
     if len(moves) < RETURNS_MIN:
         return None
-    count, sum_x, sum_y = len(moves), sum(x for x, _ in moves), sum(y for _, y in moves)
-    spread_x = count * sum(x * x for x, _ in moves) - sum_x * sum_x
-    spread_y = count * sum(y * y for _, y in moves) - sum_y * sum_y
-    if spread_x == 0 or spread_y == 0:
-        return None
-    together = count * sum(x * y for x, y in moves) - sum_x * sum_y
-    size_ppm = isqrt(together * together * PPM * PPM // (spread_x * spread_y))
-    return size_ppm if together >= 0 else -size_ppm
+    moments = Moments()
+    for x, y in moves:
+        moments = moments.plus(x, y)
+    return pearson_ppm(moments)
 
 
 def lose_together(one: Leg, other: Leg, hours: Mapping[str, HourCloses]) -> bool:

@@ -1,6 +1,6 @@
 """What breaker and limits will find in prices that are all known: for a replay, which asks before it serves them.
 
-The same numbers as rules/spreads.py, indicators.py, circuit_breaker.py and correlation.py find one bar at a time.
+The same numbers as rules/spreads.py, indicators/atr.py, circuit_breaker.py and correlation.py find one bar at a time.
 """
 
 from bisect import insort
@@ -14,7 +14,7 @@ from evenkeel.config.schema import CircuitBreakerConfig
 from evenkeel.rules.bar_columns import Bars, Column, longer
 from evenkeel.rules.circuit_breaker import BASELINE_BARS_MIN, Baseline, hold_ms
 from evenkeel.rules.correlation import HOURS_KEPT, HourCloses
-from evenkeel.rules.indicators import Atr
+from evenkeel.rules.indicators.atr import Atr
 from evenkeel.rules.sizing import PPM, ppm_of
 from evenkeel.rules.spreads import HOUR_BARS_MAX, HOUR_BARS_MIN, RECENT_BARS_MAX, RECENT_BARS_MIN
 

@@ -1,6 +1,6 @@
 import pytest
 
-from evenkeel.rules.indicators import Atr, atr_after, atr_millipoints, true_range
+from evenkeel.rules.indicators.atr import Atr, atr_after, atr_millipoints, true_range
 
 
 def atr_of(bars: list[tuple[int, int, int]], period: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Streaming indicators over bars in points: a frozen state in, the next one out, integers only."""
+"""The average true range of closed bars (Wilder 1978)."""
 
 import msgspec
 
@@ -20,15 +20,20 @@ def true_range(high_points: int, low_points: int, previous_close_points: int | N
 
 def atr_after(atr: Atr, period: int, *, high_points: int, low_points: int, close_points: int) -> Atr:
     """Takes in one closed bar. The first `period` bars give a plain mean, each later one moves it by 1 / `period`."""
-    leaving = atr.total_millipoints // period if atr.bars >= period else 0
     entering = true_range(high_points, low_points, atr.close_points) * 1000
+    is_full = atr.bars >= period
     return Atr(
         bars=min(atr.bars + 1, period),
         close_points=close_points,
-        total_millipoints=atr.total_millipoints - leaving + entering,
+        total_millipoints=smoothed(atr.total_millipoints, period, entering, is_full=is_full),
     )
 
 
 def atr_millipoints(atr: Atr, period: int) -> int | None:
     """The average in thousandths of a point; None until `period` bars were taken in."""
     return atr.total_millipoints // period if atr.bars >= period else None
+
+
+def smoothed(total: int, period: int, entering: int, *, is_full: bool) -> int:
+    """Wilder's running total, an average times `period`: takes in a value and, once full, lets go of one part in `period`."""
+    return total - (total // period if is_full else 0) + entering
