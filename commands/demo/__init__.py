@@ -20,7 +20,6 @@ from typing import Final, NamedTuple
 import msgspec
 from loguru import logger
 
-from evenkeel.actors.position import ManagedPosition
 from evenkeel.adapters import logs
 from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
 from evenkeel.adapters.reporter import told
@@ -33,6 +32,7 @@ from evenkeel.messages.codec import decode
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.position import PositionClosed, PositionOpened
+from evenkeel.rules.position import ManagedPosition
 from evenkeel.rules.report import r_multiple, report_of
 from evenkeel.rules.view import View
 from evenkeel.rules.view_state import Heard, ViewState, fold

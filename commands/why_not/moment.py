@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from evenkeel.actors.broker_gateway import NAME as GATEWAY
 from evenkeel.actors.broker_gateway import BrokerGateway, BrokerGatewayState
-from evenkeel.actors.position import Position, PositionState
+from evenkeel.actors.position import Position
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, first_needed, states_before
@@ -18,6 +18,7 @@ from evenkeel.messages import codec
 from evenkeel.messages.entry import DenialReason, EntryProposed, OpenPosition, SignalRaised
 from evenkeel.messages.system import Message
 from evenkeel.rules.entries import Refusal
+from evenkeel.rules.position import PositionState
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.runtime.actor import restore, snapshot_of
 from evenkeel.runtime.journal import Record

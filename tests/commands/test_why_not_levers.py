@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenkeel.actors.broker_gateway import BrokerGatewayState
-from evenkeel.actors.position import PositionState
 from evenkeel.commands.why_not.levers import levers_for, nearest_passing, passes, reliefs
 from evenkeel.commands.why_not.moment import Moment, gate_refusals
 from evenkeel.messages.entry import DenialReason, Lineage, SignalRaised
 from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.operator import HoldPlaced, Mode
 from evenkeel.rules.guard_table import GuardTable
+from evenkeel.rules.position import PositionState
 from evenkeel.rules.risk_limit import EquityMarks, Fall, RiskState, TradeCounts
 from evenkeel.rules.sizing import Book, Reservation
 
