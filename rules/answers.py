@@ -52,8 +52,8 @@ def _open_answered(
             return []  # it may be a repeat that was refused: only the broker's records tell what became of the first
         case Outcome.REJECTED:
             broker_book.lapse(book, answer.intent_id)
-            told = answer.intent_id, answer.code, answer.detail
-            return [OrderRejected(order.proposal_id, order.symbol, order.direction, *told, order.lineage, answer.quote)]
+            told = answer.intent_id, answer.code, answer.detail, order.lineage, answer.quote, order.volume_steps
+            return [OrderRejected(order.proposal_id, order.symbol, order.direction, *told)]
         case Outcome.VOID:
             del book.opens[answer.intent_id]
             return [denied(order, "gate", Refusal(DenialReason(answer.detail)))]

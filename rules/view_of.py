@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from evenkeel.config.schema import Config, LimitsConfig
+from evenkeel.config.limits import LimitsConfig
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import ForeignOrderSeen, ForeignPositionSeen
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.position import PositionOpened

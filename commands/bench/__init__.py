@@ -23,8 +23,8 @@ Latencies count from the time at which something was planned to happen, whether 
   kill to first refusal  from the kill to the first open that the gate refuses, while 10,000 messages wait for the gateway;
                          after_return: from when the kill has returned; opens_on_their_way: had passed the gate before
 Rates are those of the median round and of the best one; ratio_to_bare_loop compares with a loop that calls the same
-handlers and does nothing else. The p99.9 of fewer than 1,000 samples is the largest of them.
-
+handlers and does nothing else. The p99.9 of fewer than 1,000 samples is the largest of them. An indicator's figure is its
+state after one more closed bar, and its reading.
 
 replay, in processes of their own, on a file of ticks twice, the second time 21 days later:
   job                    the first strategy that one tries, with stop and target on ticks, every child running; run only is

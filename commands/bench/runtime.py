@@ -5,6 +5,7 @@ from typing import Final
 
 from evenkeel.commands.bench.chain import deliveries, publish_to_handle
 from evenkeel.commands.bench.figures import Figure, as_in_a_run, wake_lateness
+from evenkeel.commands.bench.indicators import bar_costs
 from evenkeel.commands.bench.journal import commits
 from evenkeel.commands.bench.kill import kill_to_refusal
 from evenkeel.commands.bench.quotes import quote_to_call
@@ -27,3 +28,4 @@ def figures(seconds: float) -> Iterator[Figure]:
         yield from replayed(seconds * SHORT)
         yield from commits(seconds * SHORT)
         yield from kill_to_refusal(seconds)
+        yield from bar_costs(seconds * SHORT)

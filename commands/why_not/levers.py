@@ -108,6 +108,9 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
         case DenialReason.TRADES_PER_HOUR:
             yield _wait(moment)
             yield _knob(config, "limits", "trades_per_hour", 1, up_to=COUNT_MAX)
+        case DenialReason.DUPLICATE if refusal.unit == "ms":
+            yield _wait(moment)
+            yield _knob(config, "recovery", "duplicate_minutes", 100, up_to=0)
         case (
             DenialReason.COOLDOWN
             | DenialReason.HOLD

@@ -28,6 +28,14 @@ FIGURES = [
     *("deliveries.real_children.stepped.no_journal", "deliveries.real_children.stepped.digest_journal"),
     *("journal.batch_of_1", "journal.free_running"),
     *("kill_to_refusal.epoch", "kill_to_refusal.gate"),
+    *(
+        "indicators.atr",
+        "indicators.adx",
+        "indicators.trend",
+        "indicators.swings",
+        "indicators.pair",
+        "indicators.running_median",
+    ),
 ]
 WITH_AIM = {
     "quote_to_call_terminal.5000_per_s.exits",
