@@ -35,7 +35,7 @@ CLOSED_MAX: Final = 256
 """So many closed trades are watched at most; the one that was closed first is forgotten for the next."""
 LOOK_MS: Final = 10_000
 """How long the closes of a shield may take before they are listed and asked for again."""
-_STOPPED: Final = frozenset({ExitReason.STOP, ExitReason.CATASTROPHE, ExitReason.STOP_OUT})
+_STOPPED: Final = frozenset({ExitReason.STOP, ExitReason.EMERGENCY, ExitReason.CATASTROPHE, ExitReason.STOP_OUT})
 _AWAY: Final = "away"
 _GAP: Final = "gap"
 

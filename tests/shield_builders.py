@@ -27,7 +27,10 @@ GOLD = msgspec.structs.replace(SPEC, symbol=SYMBOL, digits=2)
 
 
 class Post:
-    """`said` is all that it has said but for watches and timers; with `restarts` it is made anew before each message."""
+    """`said` is all that it has said but for watches and timers, `open_now` what was opened and not closed.
+
+    With `restarts` it is made anew before each message.
+    """
 
     def __init__(self, config: ShieldConfig | None = None, *, restarts: bool = False) -> None:
         self.config = config or ShieldConfig()
@@ -36,6 +39,7 @@ class Post:
         self.watches: dict[str, Watches] = {}
         self.timers: dict[str, int] = {}
         self.said: list[Any] = []
+        self.open_now: dict[int, Direction] = {}
         self._restarts = restarts
         self.hear(SymbolSpecified(GOLD))
         self.hear(AccountRead(1_000_000, 1_000_000, 0, "USD", 2, 100))
@@ -81,9 +85,11 @@ class Post:
         return told
 
     def open(self, ticket: int = 1, direction: Direction = BUY, **changed: Any) -> list[Any]:
+        self.open_now[ticket] = direction
         return self.hear(trade(ticket, direction, **changed))
 
     def close(self, ticket: int = 1, direction: Direction = BUY, at: int = 9_900, **changed: Any) -> list[Any]:
+        self.open_now.pop(ticket, None)
         return self.hear(ended(ticket, direction, close_points=at, closed_utc_ms=self.now_utc_ms, **changed))
 
     def bars(self, *bars: tuple[int, int, int, int], symbol: str = SYMBOL, **changed: Any) -> list[Any]:

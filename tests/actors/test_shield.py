@@ -1,18 +1,27 @@
 """The block shield by itself, with a market that crosses what it arms (tests/shield_builders.py)."""
 
+from itertools import count
 from typing import Any
 
 import msgspec
 import pytest
+from builders import config_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from orders import order
 from shield_builders import BUY, FALL, FLAT, GOLD, MINUTE_MS, RISE, SELL, SYMBOL, Post, ended
 
+from evenkeel.actors.broker_gateway import BrokerGateway
 from evenkeel.config.chains import ShieldConfig
-from evenkeel.messages.market import SymbolSpecified
-from evenkeel.messages.operator import CommandDone, CommandRefused
+from evenkeel.messages.broker_gateway import CallTerminal, Outcome, PositionsRead, TerminalAnswered
+from evenkeel.messages.entry import Lineage, OpenPosition, OrderKind
+from evenkeel.messages.market import Direction, SymbolSpecified
+from evenkeel.messages.operator import CommandDone, CommandRefused, Mode, ModeChanged, TradingRearmed
 from evenkeel.messages.position import ExitReason, PositionPriced, ReducePosition, StopTightened
 from evenkeel.messages.shield import LowerShield, ShieldClosing, ShieldLowered, ShieldRaised, ShieldReason
+from evenkeel.messages.system import RunStarted
 from evenkeel.rules.shield import CLOSED_MAX, LOOK_MS
-from evenkeel.runtime.actor import snapshot_of
+from evenkeel.runtime.actor import restore, snapshot_of
 
 HOUR = 60 * MINUTE_MS
 AWAY = ShieldRaised(SYMBOL, BUY, ShieldReason.AWAY, 201, 200, HOUR, ())
@@ -103,7 +112,9 @@ def test_a_stop_that_was_filled_far_beyond_its_level_is_a_gap_although_no_price_
     assert post.close(at=9_849) == [ShieldRaised(SYMBOL, BUY, ShieldReason.GAP, 51, 50, HOUR, ())]
 
 
-@pytest.mark.parametrize("reason, fires", [(ExitReason.CATASTROPHE, True), (ExitReason.PERSON, False)])
+@pytest.mark.parametrize(
+    "reason, fires", [(ExitReason.CATASTROPHE, True), (ExitReason.EMERGENCY, True), (ExitReason.PERSON, False)]
+)
 def test_only_what_a_stop_closed_tells_of_a_gap(post, reason, fires):
     post.open()
     assert bool(post.close(at=9_700, reason=reason)) is fires
@@ -308,3 +319,80 @@ def test_it_goes_on_where_it_was_after_a_restart_before_any_message():
     said = story(Post())
     assert {ShieldRaised, ShieldClosing, ReducePosition, ShieldLowered} == {type(one) for one in said}
     assert story(Post(restarts=True)) == said
+
+
+# -- no way around it ---------------------------------------------------------------------------------------------------------
+
+STEPS = st.one_of(
+    st.tuples(st.just("order"), st.sampled_from([BUY, SELL]), st.sampled_from(list(OrderKind))),
+    st.tuples(st.just("trade"), st.sampled_from([BUY, SELL])),
+    st.tuples(st.just("quote"), st.sampled_from([9_799, 9_849, 9_900, 10_000, 10_100, 10_151, 10_201])),
+    st.tuples(st.just("wait"), st.sampled_from([1, 30, 61])),
+    st.tuples(st.just("lower"), st.sampled_from([BUY, SELL])),
+    st.tuples(st.just("person"), st.sampled_from([TradingRearmed("me", 1), ModeChanged(Mode.RUN, 1, "me", "again")])),
+    st.tuples(st.just("restart")),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_no_order_of_any_kind_leaves_the_gateway_into_a_direction_between_raised_and_lowered(steps):
+    post, gateway, blocked, told, tickets = Post(), open_gateway(), [], 0, count(1)
+    for what, *how in steps:
+        match what:
+            case "order":
+                direction, kind = how
+                sent = [
+                    one for one in gateway.handle(order_of(direction, kind), post.now_utc_ms) if isinstance(one, CallTerminal)
+                ]
+                assert bool(sent) is (direction not in blocked)
+                for call in sent:
+                    gateway.handle(TerminalAnswered(call.intent_id, Outcome.REJECTED, 0, 0, 0, 1, ""), post.now_utc_ms)
+            case "trade":
+                post.open(next(tickets), *how)
+            case "quote":
+                post.quote(*how)
+            case "wait":
+                post.wait(*how)
+                for ticket, direction in list(post.open_now.items()):
+                    post.close(ticket, direction, at=10_000)
+            case "lower":
+                post.hear(LowerShield("lower", "me", SYMBOL, *how))
+            case "person":
+                gateway.handle(*how, post.now_utc_ms)
+            case "restart":
+                gateway = again(gateway)
+        for one in post.said[told:]:
+            if isinstance(one, ShieldRaised):
+                blocked.append(one.direction)
+                gateway.handle(one, post.now_utc_ms)
+            elif isinstance(one, ShieldLowered):
+                blocked.remove(one.direction)
+                gateway.handle(one, post.now_utc_ms)
+        told = len(post.said)
+
+
+def open_gateway() -> BrokerGateway:
+    """Running, and agreed with an empty broker."""
+    gateway = BrokerGateway(config_of(), ())
+    for at, message in enumerate(
+        (
+            RunStarted("build", "configuration", "test", 7, continued=True, crashed=False),
+            ModeChanged(Mode.RUN, 1, "me", "start"),
+            PositionsRead(1, (), 0),
+            PositionsRead(2, (), 0),
+        )
+    ):
+        gateway.handle(message, at * 10_000 - 40_000)
+    return gateway
+
+
+def again(gateway: BrokerGateway) -> BrokerGateway:
+    after = BrokerGateway(config_of(), ())
+    restore(after, snapshot_of(gateway))
+    return after
+
+
+def order_of(direction: Direction, kind: OrderKind) -> OpenPosition:
+    lineage = Lineage("any", "trend", chain_id="x", parent_ticket=3, level=1, order_kind=kind.value)
+    return order(direction, symbol=SYMBOL, lineage=lineage)
