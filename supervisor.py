@@ -26,7 +26,7 @@ from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.adapters.wall_clock import WallClock
 from evenkeel.config.load import canonical
-from evenkeel.config.schema import Config
+from evenkeel.config.schema import Config, StrategyConfig
 from evenkeel.messages import (
     broker_gateway,
     chain_store,
@@ -77,7 +77,7 @@ ROUTES: Final[Routes] = {
     ],
     system.RunConfigured: [],
     system.RunStopped: ["reporter?"],
-    system.ChildDown: ["broker_gateway", "protection?", "reporter?"],
+    system.ChildDown: ["broker_gateway", "protection?", "circuit_breaker?", "reporter?"],
     system.ChildServing: ["broker_gateway", "protection?", "reporter?"],
     system.MessageParked: ["broker_gateway", "protection?", "reporter?"],
     system.LettersDead: ["reporter?"],
@@ -94,16 +94,16 @@ ROUTES: Final[Routes] = {
     market.BarClosed: ["risk_limit", "circuit_breaker?", "shield?", "strategy/*"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
-    market.QuotesStale: ["reporter?"],
-    market.QuotesResumed: ["reporter?"],
+    market.QuotesStale: ["circuit_breaker?", "reporter?"],
+    market.QuotesResumed: ["circuit_breaker?", "reporter?"],
     market.FeedGap: ["reporter?"],
     # the way in
     entry.SignalRaised: ["position/{symbol}"],
     entry.EntryProposed: ["risk_limit"],
     entry.OpenPosition: ["broker_gateway"],
     entry.OrderDenied: ["position/{symbol}", "risk_limit", "shield?", "reporter?"],
-    broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "shield?", "reporter?"],
-    broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "shield?", "reporter?"],
+    broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "circuit_breaker?", "shield?", "reporter?"],
+    broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "circuit_breaker?", "shield?", "reporter?"],
     broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "shield?", "reporter?"],
     risk_limit.LimitReached: ["reporter?"],
     risk_limit.BalanceTierReached: ["position/*"],
@@ -140,7 +140,7 @@ ROUTES: Final[Routes] = {
     position.TightenStop: ["position/{symbol}"],
     position.StopTightened: ["risk_limit", "recovery?", "protection?", "shield?", "reporter?"],
     position.CloseScope: ["position/*", "protection?"],
-    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
+    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
     protection.SetStops: ["broker_gateway"],
     protection.StopsSet: ["protection?"],
     protection.StopsRefused: ["protection?", "reporter?"],
@@ -180,7 +180,15 @@ ROUTES: Final[Routes] = {
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "reporter?"],
-    operator.TradingRearmed: ["broker_gateway", "risk_limit", "protection?", "wall_clock?", "storage?", "reporter?"],
+    operator.TradingRearmed: [
+        "broker_gateway",
+        "risk_limit",
+        "protection?",
+        "wall_clock?",
+        "storage?",
+        "circuit_breaker?",
+        "reporter?",
+    ],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
@@ -401,7 +409,7 @@ def terminal_edge(world: World) -> TerminalEdge:
 
 def market_feed(world: World) -> MarketFeed:
     timeframes = {
-        symbol: tuple(sorted({s.timeframe for s in world.config.strategy.values() if symbol in s.symbols}))
+        symbol: tuple(sorted({name for s in world.config.strategy.values() if symbol in s.symbols for name in _bars_for(s)}))
         for symbol in world.symbols
     }
     return MarketFeed(
@@ -414,6 +422,11 @@ def market_feed(world: World) -> MarketFeed:
         quote_age_ms_max={} if world.source is None else _quote_ages_ms(world),
         sample_after=world.sample_after,
     )
+
+
+def _bars_for(strategy: StrategyConfig) -> tuple[str, ...]:
+    """The timeframes that a strategy needs of its symbols: its own, and with chains those of trend and shield."""
+    return (strategy.timeframe,) if strategy.orders == "single" else (strategy.timeframe, "M15")
 
 
 def _quote_ages_ms(world: World) -> dict[str, int]:
