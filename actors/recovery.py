@@ -25,7 +25,8 @@ from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import HedgeEnded, ShieldLowered, ShieldRaised
 from evenkeel.messages.system import Message, SetTimer, TimerDue
 from evenkeel.rules.entries import ATTEMPTS_MAX, PRICE_MOVED
-from evenkeel.rules.lineage import plugins
+from evenkeel.rules.lineage import has_pyramids, plugins
+from evenkeel.rules.profit_booking import is_pyramid
 from evenkeel.rules.recovery import WAITING, ChainEvent
 from evenkeel.rules.recovery_ends import Around, cancel, doomed_by_shield, halt, stop
 from evenkeel.rules.recovery_market import TIMEFRAME, Market, is_against, take_bar, take_terms, trend_in
@@ -320,8 +321,8 @@ class Recovery:
                 yield from cancel(self._around(saga, now_utc_ms), saga, ChainEvent.SHIELDED)
 
     def _stop_chain(self, command: StopChain, now_utc_ms: int) -> Iterable[Message]:
-        """A chain with a "/" in its name is a pyramid, which answers for itself."""
-        if "/" in command.chain_id:
+        """A pyramid answers for itself, where there is one to do so."""
+        if is_pyramid(command.chain_id) and has_pyramids(self._config):
             return ()
         saga = self.state.sagas.get(command.chain_id)
         if saga is None or not is_live(saga) or saga.chain.plugin != command.plugin:
