@@ -44,8 +44,10 @@ def chains_config(**overrides: object) -> Config:
 class Sagas:
     """The actor `recovery` and everything that answers it. `bid` and `spread` are in points; time is the run's clock."""
 
-    def __init__(self, symbol: str = "XAUUSD", direction: Direction = Direction.BUY, **overrides: object) -> None:
-        self.config = chains_config(**overrides)
+    def __init__(
+        self, symbol: str = "XAUUSD", direction: Direction = Direction.BUY, *, config: Config | None = None, **overrides: object
+    ) -> None:
+        self.config = config or chains_config(**overrides)
         self.spec = spec_for(symbol, self.config)
         self.direction = direction
         self.actor = Recovery(self.config)
@@ -58,6 +60,7 @@ class Sagas:
         self.grants: RecoveryRefused | None = None
         self.store_fails = False
         self.is_store_silent = False
+        self.are_limits_silent = False
         self.tell(SymbolSpecified(self.spec))
 
     # -- telling it ------------------------------------------------------------------------------------------------------------
@@ -79,7 +82,7 @@ class Sagas:
             case SaveChain(chain=chain) if not self.is_store_silent:
                 told = "recovery", said.plugin, chain.chain_id, chain.version
                 return [ChainNotSaved(*told, StoreFailure.UNWRITABLE, "full") if self.store_fails else ChainSaved(*told)]
-            case ReserveRecovery():
+            case ReserveRecovery() if not self.are_limits_silent:
                 refused = self.grants
                 if refused is not None:
                     return [msgspec.structs.replace(refused, owner="recovery", recovery_id=said.recovery_id)]
