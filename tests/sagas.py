@@ -33,8 +33,18 @@ START_UTC_MS = MONDAY_UTC_MS + 10 * 3_600_000
 QUARTER_MS = 900_000
 
 
+_CONFIGS: dict[str, Config] = {}
+
+
 def chains_config(**overrides: object) -> Config:
-    """One strategy whose signals open order A, in gold unless it is said otherwise."""
+    """Two strategies whose signals open order A; each configuration is read once."""
+    key = repr(sorted(overrides.items()))
+    if key not in _CONFIGS:
+        _CONFIGS[key] = _read(**overrides)
+    return _CONFIGS[key]
+
+
+def _read(**overrides: object) -> Config:
     symbols = overrides.pop("symbols", ["XAUUSD", "EURUSD"])
     plugin = {"kind": "ma_cross", "symbols": symbols, "fast": 2, "slow": 3, "orders": "trend"}
     plugin |= {name: overrides.pop(name) for name in ("logic", "chain_type") if name in overrides}
@@ -44,10 +54,8 @@ def chains_config(**overrides: object) -> Config:
 class Sagas:
     """The actor `recovery` and everything that answers it. `bid` and `spread` are in points; time is the run's clock."""
 
-    def __init__(
-        self, symbol: str = "XAUUSD", direction: Direction = Direction.BUY, *, config: Config | None = None, **overrides: object
-    ) -> None:
-        self.config = config or chains_config(**overrides)
+    def __init__(self, symbol: str = "XAUUSD", direction: Direction = Direction.BUY, **overrides: object) -> None:
+        self.config = chains_config(**overrides)
         self.spec = spec_for(symbol, self.config)
         self.direction = direction
         self.actor = Recovery(self.config)

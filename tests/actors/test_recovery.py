@@ -1,10 +1,12 @@
 """Re-entry chains: the worked checks of trading_rules 8, each step of 1.3, and the defects of 1.15 that must not come back."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
-from evenkeel.messages.chain_store import SaveChain
+from evenkeel.messages.chain_store import ChainSaved, SaveChain
 from evenkeel.messages.entry import ReentryRaised
 from evenkeel.messages.market import Direction, Quote, Side, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, CommandRefused, Mode, ModeChanged
@@ -18,7 +20,7 @@ from evenkeel.messages.recovery import (
     ReserveRecovery,
     StopChain,
 )
-from evenkeel.messages.risk_limit import RecoveryRefused
+from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded, HedgeWanted, ShieldLowered, ShieldRaised, ShieldReason
 from evenkeel.tests.sagas import CHAIN, PLUGIN, START_UTC_MS, Sagas
 
@@ -593,6 +595,139 @@ def test_prices_that_count_otherwise_than_before_end_what_waits():
     assert world.ended() == ("stopped", "the symbol's terms are others")
 
 
+# -- every wait, and everything that comes between ----------------------------------------------------------------------------
+
+
+def asking() -> Sagas:
+    """A recovery was asked for, and the limits have not answered."""
+    world = Sagas()
+    world.are_limits_silent = True
+    world.stopped()
+    return world
+
+
+def returning() -> Sagas:
+    world = Sagas(recovery__exit_continuation__enabled=True)
+    world.bars()
+    world.close(world.begin(200_000, 199_000), ExitReason.PERSON, 200_500, 500)
+    return world
+
+
+def to_be_hedged() -> Sagas:
+    """Before the next quote, with which it goes to the shield."""
+    world = Sagas(shield__hedge__enabled=True)
+    world.bars()
+    world.stopped()
+    return world
+
+
+def unwritten(begin: Callable[[], Sagas]) -> Callable[[], Sagas]:
+    """Its order is to be asked for once the store has answered."""
+
+    def begun() -> Sagas:
+        world = begin()
+        world.is_store_silent = True
+        level = world.level()
+        assert level is not None
+        world.quote(level[1])
+        assert (world.state, world.asked()) == ("placing", [])
+        return world
+
+    return begun
+
+
+COMES_BETWEEN = {
+    "opposite signal": lambda world: world.signal(Direction.SELL),
+    "the direction is shielded": lambda world: world.tell(shield()),
+    "kill by ann": lambda world: world.tell(ModeChanged(Mode.CLOSE_ONLY, 1, "ann", "kill")),
+    "stopped by ann": lambda world: world.tell(StopChain("c1", "ann", PLUGIN, CHAIN)),
+}
+WAITS = {
+    "active": asking,
+    "awaiting_tp": won,
+    "awaiting_exit": returning,
+    "recovery_mode": hunting,
+    "hedged": to_be_hedged,
+    "placing_tp": unwritten(won),
+    "placing_exit": unwritten(returning),
+    "placing_hunt": unwritten(hunting),
+}
+
+
+@pytest.mark.parametrize("between", COMES_BETWEEN)
+@pytest.mark.parametrize("wait", WAITS)
+def test_whatever_comes_between_ends_a_wait_at_once(wait, between):
+    world = WAITS[wait]()
+    COMES_BETWEEN[between](world)
+    is_complete = wait in ("awaiting_tp", "placing_tp") and between in ("opposite signal", "the direction is shielded")
+    assert world.ended() == ("completed" if is_complete else "stopped", between)
+    assert (world.watches, world.timers) == ({}, {})
+    assert len(world.of(FreeRecovery)) == len(world.of(ReserveRecovery))
+    assert len(world.of(ChainWaitOver)) == len(world.of(ChainWaits))
+
+
+def test_an_answer_of_the_limits_that_comes_too_late_changes_nothing():
+    world = asking()
+    world.tell(StopChain("c1", "ann", PLUGIN, CHAIN))
+    assert world.tell(RecoveryReserved("recovery", "X-1/100")) == []
+
+
+def test_a_window_that_ends_before_the_limits_answer_ends_the_chain():
+    world = asking()
+    world.wait(20 * 60)
+    world.tell(RecoveryReserved("recovery", "X-1/100"))
+    assert (world.ended(), world.of(FreeRecovery)) == (("stopped", "recovery window timeout"), [FreeRecovery("X-1/100")])
+
+
+@pytest.mark.parametrize(
+    ("begin", "after", "opened"),
+    [(won, "awaiting_tp", "active"), (returning, "awaiting_exit", "active"), (hunting, "recovery_mode", "recovering")],
+)
+def test_an_order_that_counted_as_refused_and_was_filled_is_a_trade_of_the_chain(begin, after, opened):
+    world = begin()
+    world.quote(world.level()[1])
+    world.deny()
+    assert world.state == after
+    ticket = world.fill(world.asked()[0])
+    assert (world.state, world.chain.tickets, world.watches) == (opened, (100, ticket), {})
+
+
+def test_a_continuation_that_cannot_be_placed_completes_the_chain():
+    world = won()
+    for pause_s in (1, 2, 0):
+        world.quote(202_100)
+        world.deny()
+        world.wait(pause_s)
+    assert world.ended() == ("completed", "not placed: denied by risk_limit: spread")
+
+
+def test_an_order_whose_window_ends_while_the_store_is_busy_is_not_asked_for():
+    world = unwritten(won)()
+    world.wait(30 * 60)
+    world.is_store_silent = False
+    world.tell(saved(world))
+    assert (world.ended(), world.asked()) == (("completed", "not placed: the window is over"), [])
+
+
+@pytest.mark.parametrize("reason", [ExitReason.PERSON, ExitReason.SHIELD, ExitReason.CATASTROPHE])
+def test_a_recovery_that_something_else_ends_is_the_end_of_the_chain_though_it_won(reason):
+    world = Sagas(recovery__exit_continuation__enabled=True)
+    world.close(world.recovering(), reason, 200_500, 500)
+    assert (world.ended(), world.of(FreeRecovery)) == (("stopped", reason.value), [FreeRecovery("X-1/100")])
+
+
+def test_continuations_may_be_off():
+    world = Sagas(recovery__tp_continuation__enabled=False)
+    world.won()
+    assert world.ended() == ("completed", "tp_continuation is off")
+
+
+def test_recoveries_may_be_off():
+    world = Sagas(recovery__sl_hunt__enabled=False)
+    world.stopped()
+    assert world.ended() == ("stopped", "sl_hunt is off")
+
+
 # -- hedged -------------------------------------------------------------------------------------------------------------------
 
 
@@ -694,9 +829,7 @@ def test_d19_a_chain_that_ends_beside_it_does_not_cut_off_an_order():
     assert world.kinds() == ["sl_recovery"]
 
 
-def saved(world: Sagas):
-    from evenkeel.messages.chain_store import ChainSaved
-
+def saved(world: Sagas) -> ChainSaved:
     return ChainSaved("recovery", PLUGIN, CHAIN, world.actor.state.sagas[CHAIN].chain.version)
 
 

@@ -1,6 +1,5 @@
 """Whatever happens in whatever order: one live step a chain, no attempt too many, no order that nobody may have asked for."""
 
-from functools import cache
 from typing import Any
 
 from hypothesis import settings
@@ -8,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from evenkeel.actors.recovery import Recovery
-from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.chain_store import ChainSaved, SaveChain
 from evenkeel.messages.entry import Lineage, ReentryRaised
@@ -21,18 +19,13 @@ from evenkeel.messages.shield import ShieldLowered, ShieldRaised, ShieldReason
 from evenkeel.messages.system import Message
 from evenkeel.rules.recovery import WAITING
 from evenkeel.runtime.actor import restore, snapshot_of
-from evenkeel.tests.sagas import CHAIN, PLUGIN, Sagas, chains_config
+from evenkeel.tests.sagas import CHAIN, PLUGIN, Sagas
 
 ALLOWED = {
     "tp_continuation": {ExitReason.TARGET},
     "sl_recovery": {ExitReason.STOP},
     "exit_continuation": {ExitReason.OPERATOR, ExitReason.PERSON, ExitReason.SIGNAL, ExitReason.REVERSAL},
 }
-
-
-@cache
-def _config() -> Config:
-    return chains_config(recovery__exit_continuation__enabled=True)
 
 
 class Twins:
@@ -65,7 +58,7 @@ class Twins:
 class Chains(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.world = Sagas(config=_config())
+        self.world = Sagas(recovery__exit_continuation__enabled=True)
         self.ends: dict[int, tuple[str, ExitReason]] = {}
         self.blocked = False
         self.unanswered: Lineage | None = None
