@@ -25,6 +25,7 @@ from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import HedgeEnded, ShieldLowered, ShieldRaised
 from evenkeel.messages.system import Message, SetTimer, TimerDue
 from evenkeel.rules.entries import ATTEMPTS_MAX, PRICE_MOVED
+from evenkeel.rules.hedge import ANSWER_MS
 from evenkeel.rules.lineage import has_pyramids, plugins
 from evenkeel.rules.profit_booking import is_pyramid
 from evenkeel.rules.recovery import WAITING, ChainEvent
@@ -56,8 +57,6 @@ from evenkeel.rules.recovery_waits import hedge_ended, look, reserved
 DERIVED: Final = (OrderKind.TP_CONTINUATION.value, OrderKind.SL_RECOVERY.value, OrderKind.EXIT_CONTINUATION.value)
 OURS: Final = (OrderKind.TP_TRAIL.value, *DERIVED)
 SHIELDS: Final = (OrderKind.SHIELD_A.value, OrderKind.SHIELD_B.value)
-ANSWER_MS: Final = 5000
-"""How long an order whose price had moved may be on its way again before it counts as refused."""
 
 Refused = OrderDenied | OrderRejected | OrderOutcomeResolved
 Heard = (

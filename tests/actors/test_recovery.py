@@ -22,6 +22,7 @@ from evenkeel.messages.recovery import (
 )
 from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded, HedgeWanted, ShieldLowered, ShieldRaised, ShieldReason
+from evenkeel.rules.recovery_sagas import CHAINS_MAX
 from evenkeel.tests.sagas import CHAIN, PLUGIN, START_UTC_MS, Sagas
 
 MINUTE_MS = 60_000
@@ -831,6 +832,35 @@ def test_d19_a_chain_that_ends_beside_it_does_not_cut_off_an_order():
 
 def saved(world: Sagas) -> ChainSaved:
     return ChainSaved("recovery", PLUGIN, CHAIN, world.actor.state.sagas[CHAIN].chain.version)
+
+
+def test_a_reply_that_is_lost_while_the_order_was_filled_leaves_one_trade():
+    """prevents: an order without a ticket taken for one that failed, and sent again"""
+    world = hunting()
+    world.quote(199_700)
+    lineage = world.asked()[0].signal.lineage
+    world.tell(OrderOutcomeUnknown("p", "XAUUSD", Direction.BUY, 1, "time-out", lineage))
+    world.quote(199_800)
+    world.wait(5)
+    ticket = world.fill(world.asked()[0])
+    assert (len(world.asked()), world.state, world.chain.tickets) == (1, "recovering", (100, ticket))
+
+
+def test_a_month_of_chains_leaves_no_more_behind_than_a_day():
+    """prevents: a table of recoveries from which nothing is ever taken"""
+    world = Sagas()
+    for _ in range(30):
+        world.close(world.recovering(), ExitReason.STOP, 199_220, -500)
+        world.wait(86_400)
+    state = world.actor.state
+    assert (state.sagas, state.trades, list(state.markets), world.timers) == ({}, {}, ["XAUUSD"], {})
+
+
+def test_there_are_no_more_chains_than_are_counted():
+    world = Sagas()
+    for number in range(CHAINS_MAX + 1):
+        world.begin(200_000, 199_000, chain_id=f"X-{number}")
+    assert len(world.actor.state.sagas) == CHAINS_MAX
 
 
 def test_several_chains_at_one_quote_go_by_profit_then_by_age_and_continuations_first():
