@@ -233,6 +233,7 @@ class Recovery:
                 return [SetTimer(NAME, timer("look", saga.chain), now_utc_ms + ANSWER_MS)]
 
     def _opened(self, opened: PositionOpened, now_utc_ms: int) -> Iterable[Message]:
+        """An order whose chain has ended, or goes on without it, is closed; a position that was only found is left alone."""
         lineage = opened.lineage
         if lineage.strategy in self._plugins and lineage.order_kind not in SHIELDS:
             self.state.trades[opened.ticket] = Trade(opened.symbol, opened.direction, opened.opened_utc_ms)
@@ -243,9 +244,8 @@ class Recovery:
             return ()
         is_awaited = saga is not None and saga.chain.step == lineage.order_kind and not saga.ticket and is_live(saga)
         if saga is None or not is_awaited or saga.chain.state is ChainState.ACTIVE:
-            return [
-                ReducePosition(opened.ticket, opened.symbol, 0, ExitReason.CHAIN)
-            ]  # its chain has ended, or goes on without
+            close = ReducePosition(opened.ticket, opened.symbol, 0, ExitReason.CHAIN)
+            return () if opened.adopted else [close]
         return filled(self._around(saga, now_utc_ms), saga, opened)
 
     def _began(self, opened: PositionOpened) -> Iterable[Message]:

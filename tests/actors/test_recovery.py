@@ -23,6 +23,8 @@ from evenkeel.messages.recovery import (
 from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded, HedgeWanted, ShieldLowered, ShieldRaised, ShieldReason
 from evenkeel.rules.recovery_sagas import CHAINS_MAX
+from evenkeel.supervisor import actors, guard_names
+from evenkeel.tests.builders import config_of
 from evenkeel.tests.sagas import CHAIN, PLUGIN, START_UTC_MS, Sagas
 
 MINUTE_MS = 60_000
@@ -479,6 +481,15 @@ def test_a_fill_of_a_chain_that_has_ended_is_closed():
     assert world.of(ReducePosition) == [ReducePosition(ticket, "XAUUSD", 0, ExitReason.CHAIN)]
 
 
+def test_a_trade_of_a_chain_that_nobody_knows_any_more_is_left_alone_when_it_was_only_found():
+    world = hunting()
+    world.quote(199_700)
+    raised = world.asked()[0]
+    again = Sagas()
+    again.fill(raised, adopted=True)
+    assert again.of(ReducePosition) == []
+
+
 def test_no_order_is_asked_for_before_the_chain_is_written():
     world = hunting()
     world.is_store_silent = True
@@ -873,6 +884,14 @@ def test_several_chains_at_one_quote_go_by_profit_then_by_age_and_continuations_
     world.wait(60)
     world.quote(199_700)
     assert [raised.signal.lineage.chain_id for raised in world.asked()] == ["X-4", "X-2", "X-3", "X-1"]
+
+
+@pytest.mark.parametrize(("orders", "is_there"), [("trend", True), ("single", False)])
+def test_it_is_a_child_and_a_guard_only_where_a_strategy_has_chains(orders, is_there):
+    plugin = {"kind": "ma_cross", "symbols": ["EURUSD"], "orders": orders}
+    config = config_of(strategy={PLUGIN: plugin})
+    children = [spec.name for spec in actors(config, ("EURUSD",))]
+    assert (("recovery" in children), ("recovery" in guard_names(config, ["EURUSD"]))) == (is_there, is_there)
 
 
 def test_ended_chains_and_trades_leave_nothing_behind():
