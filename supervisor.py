@@ -150,7 +150,7 @@ ROUTES: Final[Routes] = {
     recovery.ReentrySignalled: ["recovery?"],
     recovery.ReserveRecovery: ["risk_limit", "reporter?"],
     recovery.FreeRecovery: ["risk_limit", "reporter?"],
-    recovery.StopChain: ["recovery?", "profit_booking?", "shield?"],
+    recovery.StopChain: ["recovery?", "profit_booking?", "shield?", "attendance?"],
     chain_store.SaveChain: ["chain_store/{plugin}"],
     chain_store.ChainSaved: ["{owner}"],
     chain_store.ChainNotSaved: ["{owner}", "reporter?"],
@@ -216,7 +216,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.LevelsMoved: ["reporter?"],
     broker_gateway.MoneyDisagreed: ["reporter?"],
     broker_gateway.MoneyAgreed: ["reporter?"],
-    broker_gateway.AdoptPosition: ["broker_gateway"],
+    broker_gateway.AdoptPosition: ["broker_gateway", "attendance?"],
     # a person
     operator.StartTrading: ["operator", "attendance?"],
     operator.PauseTrading: ["operator", "attendance?"],
