@@ -229,10 +229,12 @@ def test_a_strategy_that_looks_at_every_quote(tmp_path: Path, profile: str) -> N
 CHAINED = "[circuit_breaker]\nenabled = false\n[recovery]\nreversal_grace_minutes = 2\nduplicate_minutes = 1\nrr_ratio = 3.0\n"
 
 
-@pytest.mark.parametrize("profile, seed", [("plain", 0), ("personal", 1)])
-def test_stops_that_follow_and_trades_that_an_opposite_signal_ends(tmp_path: Path, profile: str, seed: int) -> None:
+@pytest.mark.parametrize("profile, seed, orders", [("plain", 0, "trend"), ("personal", 1, "trend"), ("plain", 2, "dual")])
+def test_stops_that_follow_and_trades_that_an_opposite_signal_ends(
+    tmp_path: Path, profile: str, seed: int, orders: str
+) -> None:
     ticks = csv_of(rows_of(seed, 5_000, calm=2), tmp_path / "ticks.csv")
-    found, bodies = both([("EURUSD", ticks)], f"{QUICK},orders=trend", config_of(tmp_path, profile, CHAINED))
+    found, bodies = both([("EURUSD", ticks)], f"{QUICK},orders={orders}", config_of(tmp_path, profile, CHAINED))
     steps = said(bodies, StopTightened)
     followed = [closed for closed in found.heard.closed if closed.ticket in {step.ticket for step in steps}]
     assert any(closed.reason is ExitReason.STOP and closed.profit_cents > 0 for closed in followed)
