@@ -121,7 +121,7 @@ ROUTES: Final[Routes] = {
     chain_store.ChainSaved: ["{owner}"],
     chain_store.ChainNotSaved: ["{owner}", "reporter?"],
     shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", "reporter?"],
-    shield.ShieldLowered: ["broker_gateway", "reporter?"],
+    shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "reporter?"],
     shield.LowerShield: ["shield?", "attendance?"],
     shield.HedgeWanted: ["shield?"],
     shield.HedgeEnded: ["recovery?", "reporter?"],

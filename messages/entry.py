@@ -84,7 +84,6 @@ class DenialReason(StrEnum):
     LOSS_TIER_DAY = "loss_tier_day"
     LOSS_TIER_LIFETIME = "loss_tier_lifetime"
     STOP_TOO_NEAR = "stop_too_near"
-    RECOVERY_UNRESERVED = "recovery_unreserved"
     # broker_gateway
     MODE = "mode"
     HOLD = "hold"
@@ -105,6 +104,8 @@ class DenialReason(StrEnum):
     ACCOUNT_MISMATCH = "account_mismatch"
     TERMINAL_DOWN = "terminal_down"
     REPEATED = "repeated"
+    # risk_limit, of chains
+    RECOVERY_UNRESERVED = "recovery_unreserved"
 
 
 class SignalRaised(Observation, frozen=True):

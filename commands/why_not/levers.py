@@ -122,6 +122,9 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
             yield _knob(config, "limits", "chain_risk_budget_hedged_r", 100, up_to=1000)
         case DenialReason.STOP_TOO_NEAR:
             yield _knob(config, "profit_booking", "fixed_stop", 100, up_to=COUNT_MAX)
+        case DenialReason.DUPLICATE if refusal.unit == "ms":
+            yield _wait(moment)
+            yield _knob(config, "recovery", "duplicate_minutes", 100, up_to=0)
         case (
             DenialReason.COOLDOWN
             | DenialReason.HOLD
