@@ -148,7 +148,7 @@ class RiskLimit:
         said = [self._verdict(first, now_utc_ms)]
         for part in second:
             late = entry_refusal(self.config, self.state, part.proposal, now_utc_ms)
-            said.append(self._verdict(part if late is None else Part(part.proposal, late), now_utc_ms))
+            said.append(self._verdict(part if late is None else part._replace(verdict=late), now_utc_ms))
         return said
 
     def refusals(self, proposal: EntryProposed, now_utc_ms: int) -> list[Refusal]:
@@ -167,7 +167,7 @@ class RiskLimit:
             case Refusal():
                 return self._denied(part.proposal, part.verdict)
             case Sized():
-                return self._reserved(part.proposal, part.verdict, now_utc_ms)
+                return self._reserved(part.proposal, part.verdict, part.broker_target_points, now_utc_ms)
             case _:
                 assert_never(part.verdict)
 
@@ -185,7 +185,7 @@ class RiskLimit:
             detail=refusal.detail,
         )
 
-    def _reserved(self, proposal: EntryProposed, order: Sized, now_utc_ms: int) -> OpenPosition:
+    def _reserved(self, proposal: EntryProposed, order: Sized, broker_target_points: int, now_utc_ms: int) -> OpenPosition:
         limits, state, lineage = self.config.limits, self.state, proposal.lineage
         at_stop = loss_per_step(proposal.stop_distance_points, state.book.specs[proposal.symbol])
         state.requests = request_counted(limits.requests, state.requests, now_utc_ms)
@@ -216,6 +216,7 @@ class RiskLimit:
             expires_utc_ms=expiry_utc_ms(limits, proposal, now_utc_ms),
             lineage=lineage,
             bound_by=order.bound_by,
+            broker_target_distance_points=broker_target_points,
         )
 
     def _expected(self, proposal: EntryProposed) -> Expected | None:

@@ -168,7 +168,8 @@ class OpenPosition(Message, frozen=True):
 
     `reserved_cents` is the worst case at the app stop (stop, slippage allowance, both commissions).
     `catastrophe_distance_points` 0 means: off by name. `expires_utc_ms` 0 means: never (replay). `bound_by` names what
-    made the volume what it is.
+    made the volume what it is. `broker_target_distance_points` is that of a target at the broker, 0 none: it stands in for
+    the app, which takes its profit nearer.
     """
 
     proposal_id: str
@@ -185,6 +186,7 @@ class OpenPosition(Message, frozen=True):
     expires_utc_ms: int
     lineage: Lineage
     bound_by: str = ""
+    broker_target_distance_points: int = 0
 
 
 class OrderDenied(Message, frozen=True):
