@@ -21,6 +21,8 @@ from typing import Any, Final, NamedTuple, TypeAlias, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
+from evenkeel.config.chains import ProfitBookingConfig
+from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.limits import PROFILES, Profile
 from evenkeel.config.locate import KeyPath, NotToml, parse, paths
 from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig
@@ -290,6 +292,9 @@ def _wanted(kind: inspect.Type) -> str:
             return "text like " + str(pattern).removeprefix(r"\A").removesuffix(r"\Z")
         case inspect.LiteralType(values=values):
             return " or ".join(map(repr, values))
+        case inspect.VarTupleType(item_type=item, min_length=fewest, max_length=most):
+            count = "" if fewest is None else f"{fewest} " if fewest == most else f"{fewest} to {most} "
+            return f"a list of {count}{'names' if isinstance(item, inspect.StrType) else 'numbers'}"
         case _:
             raise AssertionError(f"the schema has a kind without words: {kind}")
 
@@ -322,11 +327,16 @@ def _contradictions(config: Config) -> Iterator[_Finding]:
             if not getattr(operator, relation)(low, high):
                 text = f"{low:g} is not {_SIGNS[relation]} {high_key}, which is {high:g}"
                 yield _Finding(((*at, low_key), (*at, high_key), *above), text)
+    for key in STEPS:
+        steps = getattr(config.circuit_breaker, key)
+        if steps != "off" and not all(low < high for low, high in pairwise(steps)):
+            yield _Finding((("circuit_breaker", key),), f"{', '.join(f'{step:g}' for step in steps)} do not rise")
     if config.entry.volume_lots is None and config.limits.risk_per_trade_pct == "off":
         read = (("entry", "volume_lots"), ("limits", "risk_per_trade_pct"), ("profile",))
         yield _Finding(read, "nothing decides the volume: give it, or limits.risk_per_trade_pct")
     if no_zone := _wrong_zone(config.trading_calendar.zone):
         yield _Finding((("trading_calendar", "zone"),), no_zone)
+    yield from _wrong_pyramid(config.profit_booking)
     for name, strategy in config.strategy.items():
         if isinstance(strategy, PythonConfig) and not strategy.object:
             yield _Finding((("strategy", name, "object"), ("strategy", name, "kind")), "is missing: the dotted name of a class")
@@ -351,6 +361,16 @@ def _orders(config: Config) -> Iterator[tuple[str, msgspec.Struct, KeyPath, tupl
             yield "lt", strategy, ("strategy", name), ("fast", "slow")
     for name, symbol in config.symbols.items():
         yield "le", symbol, ("symbols", name), ("volume_min_lots", "volume_max_lots")
+
+
+def _wrong_pyramid(booking: ProfitBookingConfig) -> Iterator[_Finding]:
+    at, levels = ("profit_booking",), len(booking.multipliers)
+    if booking.multipliers[:1] != (1,):
+        yield _Finding(((*at, "multipliers"),), "the first is 1: level 0 is the one order of the signal")
+    beyond = [level for level in booking.levels_enabled if level >= levels]
+    if beyond:
+        text = f"level {beyond[0]} is not one of the {levels} of multipliers"
+        yield _Finding(((*at, "levels_enabled"), (*at, "multipliers")), text)
 
 
 def _wrong_zone(zone: str) -> str | None:
