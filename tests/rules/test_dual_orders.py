@@ -20,6 +20,7 @@ from evenkeel.rules.order_intents import request_for
 from evenkeel.rules.order_size import Losses, Sized, budgets, losses_of, sized
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.rules.sizing import Book, Reservation, cents_for
+from evenkeel.runtime.actor import snapshot_of
 
 GOLD = msgspec.structs.replace(
     EURUSD, symbol="XAUUSD", digits=2, contract_size=100, worth=PointWorth(100, 1), notional_cents_per_lot=40_000_000
@@ -156,6 +157,18 @@ def test_one_place_is_as_and_b_is_refused_for_want_of_another() -> None:
     first, second = answers(dual(positions_max=1))
     assert isinstance(first, OpenPosition)
     assert (second.reason, second.measured, second.limit) == (DenialReason.POSITIONS, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"positions_max": 1}, {"booking": ProfitBookingConfig(fixed_stop=0.9)}, {"risk_per_trade_pct": 0.09}]
+)
+def test_what_stands_against_b_alone_can_be_asked_for_and_changes_nothing(changed: dict[str, Any]) -> None:
+    limits = actor(dual(**changed), account())
+    before = snapshot_of(limits)
+    assert limits.refusals(asked(), 0) == []
+    found = [refusal.reason for refusal in limits.refusals(asked(), 0, of_second=True)]
+    assert snapshot_of(limits) == before
+    assert found == [denial.reason for denial in limits.handle(asked(), 0)[1:] if isinstance(denial, OrderDenied)]
 
 
 def test_what_stands_against_the_signal_stands_against_both() -> None:
