@@ -15,6 +15,7 @@ from evenkeel.actors.position import Position
 from evenkeel.actors.profit_booking import ProfitBooking
 from evenkeel.actors.protection import Protection
 from evenkeel.actors.risk_limit import RiskLimit
+from evenkeel.actors.shield import Shield
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
 from evenkeel.adapters.gate import Gate
@@ -26,7 +27,7 @@ from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.adapters.wall_clock import WallClock
 from evenkeel.config.load import canonical
-from evenkeel.config.schema import Config
+from evenkeel.config.schema import Config, StrategyConfig
 from evenkeel.messages import (
     broker_gateway,
     chain_store,
@@ -46,7 +47,7 @@ from evenkeel.messages import (
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
-from evenkeel.rules.lineage import has_pyramids
+from evenkeel.rules.lineage import has_chains, has_pyramids
 from evenkeel.rules.symbols import quote_age_ms_max
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_of
@@ -77,7 +78,7 @@ ROUTES: Final[Routes] = {
     ],
     system.RunConfigured: [],
     system.RunStopped: ["reporter?"],
-    system.ChildDown: ["broker_gateway", "protection?", "reporter?"],
+    system.ChildDown: ["broker_gateway", "protection?", "circuit_breaker?", "reporter?"],
     system.ChildServing: ["broker_gateway", "protection?", "reporter?"],
     system.MessageParked: ["broker_gateway", "protection?", "reporter?"],
     system.LettersDead: ["reporter?"],
@@ -93,26 +94,48 @@ ROUTES: Final[Routes] = {
         "market_feed",
         "strategy/*",
         "profit_booking?",
+        "shield?",
         "reporter?",
     ],
     market.DailyBarsRead: ["risk_limit", "broker_gateway"],
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
-    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "profit_booking?"],
+    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "profit_booking?", "shield?"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
-    market.QuotesStale: ["reporter?"],
-    market.QuotesResumed: ["reporter?"],
+    market.QuotesStale: ["circuit_breaker?", "reporter?"],
+    market.QuotesResumed: ["circuit_breaker?", "reporter?"],
     market.FeedGap: ["reporter?"],
     # the way in
     entry.SignalRaised: ["position/{symbol}"],
     entry.EntryProposed: ["risk_limit"],
     entry.OpenPosition: ["broker_gateway"],
-    entry.OrderDenied: ["position/{symbol}", "risk_limit", "profit_booking?", "reporter?"],
-    broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "profit_booking?", "reporter?"],
-    broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "profit_booking?", "reporter?"],
-    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "profit_booking?", "reporter?"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", "profit_booking?", "shield?", "reporter?"],
+    broker_gateway.OrderRejected: [
+        "position/{symbol}",
+        "risk_limit",
+        "profit_booking?",
+        "circuit_breaker?",
+        "shield?",
+        "reporter?",
+    ],
+    broker_gateway.OrderOutcomeUnknown: [
+        "position/{symbol}",
+        "risk_limit",
+        "profit_booking?",
+        "circuit_breaker?",
+        "shield?",
+        "reporter?",
+    ],
+    broker_gateway.OrderOutcomeResolved: [
+        "position/{symbol}",
+        "risk_limit",
+        "terminal",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     risk_limit.LimitReached: ["reporter?"],
     risk_limit.BalanceTierReached: ["position/*"],
     risk_limit.RecoveryReserved: ["{owner}"],
@@ -126,28 +149,45 @@ ROUTES: Final[Routes] = {
     recovery.ReentrySignalled: ["recovery?"],
     recovery.ReserveRecovery: ["risk_limit"],
     recovery.FreeRecovery: ["risk_limit"],
-    recovery.StopChain: ["recovery?", "profit_booking?"],
+    recovery.StopChain: ["recovery?", "profit_booking?", "shield?"],
     chain_store.SaveChain: ["chain_store/{plugin}"],
     chain_store.ChainSaved: ["{owner}"],
     chain_store.ChainNotSaved: ["{owner}", "reporter?"],
     shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", "reporter?"],
-    shield.ShieldLowered: ["broker_gateway", "reporter?"],
+    shield.ShieldClosing: ["reporter?"],
+    shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "reporter?"],
     shield.LowerShield: ["shield?", "attendance?"],
     shield.HedgeWanted: ["shield?"],
     shield.HedgeEnded: ["recovery?", "reporter?"],
     circuit_breaker.BreakerChanged: ["position/*", "risk_limit", "reporter?"],
     broker_gateway.IntentSettled: ["terminal"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", "profit_booking?", "reporter?"],
-    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
+    position.PositionOpened: [
+        "position/{symbol}",
+        "risk_limit",
+        "protection?",
+        "operator",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
+    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "shield?", "reporter?"],
     position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
-    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", "profit_booking?", "reporter?"],
+    position.PositionClosed: [
+        "position/{symbol}",
+        "risk_limit",
+        "protection?",
+        "operator",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
-    position.StopTightened: ["risk_limit", "recovery?", "protection?", "profit_booking?", "reporter?"],
+    position.StopTightened: ["risk_limit", "recovery?", "protection?", "profit_booking?", "shield?", "reporter?"],
     position.CloseScope: ["position/*", "protection?"],
-    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
+    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
     protection.SetStops: ["broker_gateway"],
     protection.StopsSet: ["protection?"],
     protection.StopsRefused: ["protection?", "reporter?"],
@@ -158,11 +198,11 @@ ROUTES: Final[Routes] = {
     # the broker
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
-    broker_gateway.DealDone: ["broker_gateway", "risk_limit"],
-    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "reporter?"],
+    broker_gateway.DealDone: ["broker_gateway", "risk_limit", "shield?"],
+    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "shield?", "reporter?"],
     broker_gateway.ReadTerminal: ["terminal"],
     broker_gateway.PositionsRead: ["broker_gateway", "protection?", "operator"],
-    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "reporter?"],
+    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "shield?", "reporter?"],
     broker_gateway.TerminalUnreadable: ["broker_gateway", "reporter?"],
     broker_gateway.TerminalReadable: ["broker_gateway", "reporter?"],
     broker_gateway.BrokerAgreed: ["operator", "reporter?"],
@@ -187,7 +227,15 @@ ROUTES: Final[Routes] = {
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "reporter?"],
-    operator.TradingRearmed: ["broker_gateway", "risk_limit", "protection?", "wall_clock?", "storage?", "reporter?"],
+    operator.TradingRearmed: [
+        "broker_gateway",
+        "risk_limit",
+        "protection?",
+        "wall_clock?",
+        "storage?",
+        "circuit_breaker?",
+        "reporter?",
+    ],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
@@ -339,6 +387,8 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
     ]
     if is_live or config.catastrophe_stop.at_broker == "on":
         specs.append(_actor("protection", lambda: Protection(config, guards)))
+    if has_shield(config):
+        specs.append(_actor("shield", lambda: Shield(config.shield)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     if has_pyramids(config):
@@ -352,16 +402,23 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
 def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
     """The children without which nothing new is opened, those included that not every run has."""
     breaker = ("circuit_breaker",) if config.circuit_breaker.enabled else ()
+    shields = ("shield",) if has_shield(config) else ()
     return (
         "risk_limit",
         "operator",
         "trading_calendar",
         "protection",
         *breaker,
+        *shields,
         "wall_clock",
         "storage",
         *(f"position/{symbol}" for symbol in symbols),
     )
+
+
+def has_shield(config: Config) -> bool:
+    """Only chains have shields: they put trade after trade into the same move."""
+    return has_chains(config) and (config.shield.enabled or config.shield.hedge.enabled)
 
 
 def operator_of(config: Config, symbols: tuple[str, ...]) -> Operator:
@@ -401,7 +458,7 @@ def terminal_edge(world: World) -> TerminalEdge:
 
 def market_feed(world: World) -> MarketFeed:
     timeframes = {
-        symbol: tuple(sorted({s.timeframe for s in world.config.strategy.values() if symbol in s.symbols}))
+        symbol: tuple(sorted({name for s in world.config.strategy.values() if symbol in s.symbols for name in _bars_for(s)}))
         for symbol in world.symbols
     }
     return MarketFeed(
@@ -414,6 +471,11 @@ def market_feed(world: World) -> MarketFeed:
         quote_age_ms_max={} if world.source is None else _quote_ages_ms(world),
         sample_after=world.sample_after,
     )
+
+
+def _bars_for(strategy: StrategyConfig) -> tuple[str, ...]:
+    """The timeframes that a strategy needs of its symbols: its own, and with chains those of trend and shield."""
+    return (strategy.timeframe,) if strategy.orders == "single" else (strategy.timeframe, "M15")
 
 
 def _quote_ages_ms(world: World) -> dict[str, int]:

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import inspect
 
 from evenkeel.config.chains import ProfitBookingConfig
+from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.limits import PROFILES, Profile
 from evenkeel.config.locate import KeyPath, NotToml, parse, paths
 from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig
@@ -291,6 +292,9 @@ def _wanted(kind: inspect.Type) -> str:
             return "text like " + str(pattern).removeprefix(r"\A").removesuffix(r"\Z")
         case inspect.LiteralType(values=values):
             return " or ".join(map(repr, values))
+        case inspect.VarTupleType(item_type=item, min_length=fewest, max_length=most):
+            count = "" if fewest is None else f"{fewest} " if fewest == most else f"{fewest} to {most} "
+            return f"a list of {count}{'names' if isinstance(item, inspect.StrType) else 'numbers'}"
         case _:
             raise AssertionError(f"the schema has a kind without words: {kind}")
 
@@ -323,6 +327,10 @@ def _contradictions(config: Config) -> Iterator[_Finding]:
             if not getattr(operator, relation)(low, high):
                 text = f"{low:g} is not {_SIGNS[relation]} {high_key}, which is {high:g}"
                 yield _Finding(((*at, low_key), (*at, high_key), *above), text)
+    for key in STEPS:
+        steps = getattr(config.circuit_breaker, key)
+        if steps != "off" and not all(low < high for low, high in pairwise(steps)):
+            yield _Finding((("circuit_breaker", key),), f"{', '.join(f'{step:g}' for step in steps)} do not rise")
     if config.entry.volume_lots is None and config.limits.risk_per_trade_pct == "off":
         read = (("entry", "volume_lots"), ("limits", "risk_per_trade_pct"), ("profile",))
         yield _Finding(read, "nothing decides the volume: give it, or limits.risk_per_trade_pct")

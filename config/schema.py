@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from evenkeel.config.chains import ChainType, DualOrdersConfig, Logic, Orders, ProfitBookingConfig, RecoveryConfig, ShieldConfig
+from evenkeel.config.circuit_breaker import CircuitBreakerConfig
 from evenkeel.config.limits import LimitsConfig, Profile
 from evenkeel.config.units import (
     Count,
@@ -95,18 +96,6 @@ class TradingCalendarConfig(Table, frozen=True):
 
     day_boundary: Annotated[str, Meta(pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z")] = "17:00"
     zone: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_+/-]{1,64}\Z")] = "America/New_York"
-
-
-class CircuitBreakerConfig(Table, frozen=True):
-    """Spread against its median and ATR against its own: reaching either holds the symbol until it stays quiet."""
-
-    enabled: bool = True
-    spread_ratio: Multiple = 3.0
-    atr_ratio: Multiple = 2.0
-    atr_bars: Annotated[int, Meta(ge=2, le=1000)] = 14
-    baseline_bars: Annotated[int, Meta(ge=10, le=100_000)] = 120
-    hold_minutes: Annotated[float, Meta(gt=0, le=100_000)] = 15.0
-    sample_s: Seconds = 5.0
 
 
 class ProtectionConfig(Table, frozen=True):

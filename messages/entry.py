@@ -84,6 +84,7 @@ class DenialReason(StrEnum):
     LOSS_TIER_DAY = "loss_tier_day"
     LOSS_TIER_LIFETIME = "loss_tier_lifetime"
     STOP_TOO_NEAR = "stop_too_near"
+    RECOVERY_UNRESERVED = "recovery_unreserved"
     # broker_gateway
     MODE = "mode"
     HOLD = "hold"

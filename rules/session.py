@@ -16,6 +16,7 @@ from evenkeel.rules.trading_calendar import day_end, day_start
 ROLLOVER: Final = "17:00"
 ZONE: Final = "America/New_York"
 FRIDAY: Final = 4
+SATURDAY: Final = 5
 SUNDAY: Final = 6
 
 
@@ -36,6 +37,11 @@ def session_refusal(config: SessionConfig, now_utc_ms: int) -> Refusal | None:
         return None
     end_utc_ms, name = max(ends)
     return Refusal(DenialReason.SESSION, end_utc_ms - now_utc_ms, 0, "ms", name)
+
+
+def is_week_open(now_utc_ms: int) -> bool:
+    """Between the week's first open and its last close. Holidays are not known."""
+    return _weekday(day_start(now_utc_ms, ROLLOVER, ZONE)) not in (FRIDAY, SATURDAY)
 
 
 def _is_off(config: SessionConfig) -> bool:

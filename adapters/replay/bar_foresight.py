@@ -8,11 +8,12 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from evenkeel.config.circuit_breaker import CircuitBreakerConfig
 from evenkeel.config.limits import LimitsConfig
-from evenkeel.config.schema import CircuitBreakerConfig
 from evenkeel.rules.bar_columns import Bars
 from evenkeel.rules.bars import NEVER_UTC_MS, PERIOD_MS
-from evenkeel.rules.foresight import AtrCourse, HourCourse
+from evenkeel.rules.circuit_breaker import known_pairs
+from evenkeel.rules.foresight import HourCourse, MarketCourse, first_of_hours
 from evenkeel.rules.price_search import PriceSearch
 from evenkeel.rules.quiet_equity import quiet_closes
 from evenkeel.rules.risk_limit import needs_equity
@@ -36,6 +37,19 @@ class EveryBar:
 
     def pass_over(self, child: Any, symbol: str, count: int) -> None:
         raise AssertionError(f"{symbol}: bars were passed over that had to be heard")
+
+
+class EveryBarOf:
+    """Of a child to which only the bars of one timeframe longer than M1 are anything: it must hear each of those."""
+
+    def __init__(self, timeframe: str) -> None:
+        self._period_ms = PERIOD_MS[timeframe]
+
+    def next_bar_utc_ms(self, child: Any, symbol: str, from_utc_ms: int) -> int:
+        return -(-from_utc_ms // self._period_ms) * self._period_ms
+
+    def pass_over(self, child: Any, symbol: str, count: int) -> None:
+        """Those of M1 leave no trace."""
 
 
 class RiskForesight:
@@ -69,14 +83,16 @@ class RiskForesight:
 
 
 class BreakerForesight:
-    """The circuit breaker must hear the bars that trip it."""
+    """The circuit breaker must hear the bars that show a level, and of pairs the first bar of each hour."""
 
     def __init__(self, config: CircuitBreakerConfig, minutes: Mapping[str, Bars]) -> None:
-        self._courses = {symbol: AtrCourse(config, bars.cut(0, max(0, bars.size - 1))) for symbol, bars in minutes.items()}
-        self._ends_utc_ms = {
-            symbol: [int(minutes[symbol].open_utc_ms[number]) + PERIOD_MS["M1"] for number in course.trips]
-            for symbol, course in self._courses.items()
-        }
+        self._courses = {symbol: MarketCourse(config, bars) for symbol, bars in minutes.items()}
+        paired = {symbol for pair in known_pairs(config, tuple(minutes)).values() for symbol in pair}
+        self._hours = {symbol: HourCourse(bars) for symbol, bars in minutes.items() if symbol in paired}
+        self._ends_utc_ms: dict[str, list[int]] = {}
+        for symbol, bars in minutes.items():
+            wanted = {*self._courses[symbol].trips, *(first_of_hours(bars) if symbol in paired else ())}
+            self._ends_utc_ms[symbol] = [int(bars.open_utc_ms[number]) + PERIOD_MS["M1"] for number in sorted(wanted)]
 
     def next_bar_utc_ms(self, child: Any, symbol: str, from_utc_ms: int) -> int:
         ends_utc_ms = self._ends_utc_ms[symbol]
@@ -84,7 +100,9 @@ class BreakerForesight:
         return ends_utc_ms[place] if place < len(ends_utc_ms) else NEVER_UTC_MS
 
     def pass_over(self, child: Any, symbol: str, count: int) -> None:
-        child.state.baselines[symbol] = self._courses[symbol].baseline_after(count)
+        child.state.markets[symbol] = self._courses[symbol].market_after(count)
+        if symbol in self._hours:
+            child.state.hours[symbol] = self._hours[symbol].after(count)
 
 
 def _is_exposed(risk_limit: Any, symbol: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from evenkeel.adapters.history.quotes import Quotes
-from evenkeel.config.schema import CircuitBreakerConfig
+from evenkeel.config.circuit_breaker import CircuitBreakerConfig
 from evenkeel.messages.market import SymbolSpec
 from evenkeel.rules.bar_columns import Bars
 from evenkeel.rules.bars import multiple_after
