@@ -18,6 +18,7 @@ from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.shield import Shield
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
+from evenkeel.adapters.chain_store import ChainStore, ChainStoreEdge, MemoryChains
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.market_feed import MarketFeed
 from evenkeel.adapters.market_feed_state import QuoteSource, SampleAfter, every_multiple
@@ -47,7 +48,7 @@ from evenkeel.messages import (
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
-from evenkeel.rules.lineage import has_chains, has_pyramids
+from evenkeel.rules.lineage import has_chains, has_pyramids, plugins
 from evenkeel.rules.symbols import quote_age_ms_max
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_of
@@ -255,7 +256,8 @@ class World(NamedTuple):
 
     `source` None: a replay serves the quotes itself. `journal` None: everything counts as durable at once.
     `reading_every_ms` None: the broker is read only when somebody asks. `sample_after`: see MarketFeed. `patience_s`: how long
-    a call to a broker in another process may take; so much longer the two edges that call it may be busy.
+    a call to a broker in another process may take; so much longer the two edges that call it may be busy. `chain_store` gives
+    the store of a strategy with chains; the same for each incarnation, unless it may begin empty.
     """
 
     config: Config
@@ -271,6 +273,7 @@ class World(NamedTuple):
     reading_every_ms: int | None = None
     sample_after: SampleAfter = every_multiple
     patience_s: float = 0.0
+    chain_store: Callable[[str], ChainStore] = MemoryChains
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -368,6 +371,7 @@ def children(
     callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
     specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "storage"]
+    specs += [_chain_store(name, world) for name in plugins(world.config)]
     specs += [_strategy(name, world, stand_ins) for name in world.config.strategy]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs
@@ -494,6 +498,10 @@ def _edge(name: str, make: Callable[[], Any], *, essential: bool = True, patienc
 
 def _position(symbol: str, config: Config) -> ChildSpec:
     return ChildSpec(name=f"position/{symbol}", kind=Kind.ACTOR, make=lambda: Position(symbol, config), owns_positions=True)
+
+
+def _chain_store(plugin: str, world: World) -> ChildSpec:
+    return _edge(f"chain_store/{plugin}", lambda: ChainStoreEdge(plugin, world.chain_store(plugin)), essential=False)
 
 
 def _strategy(name: str, world: World, stand_ins: Mapping[str, Callable[[], Any]]) -> ChildSpec:

@@ -40,9 +40,11 @@ from evenkeel.rules.booking_steps import (
     lose_hunt,
     opened,
     place,
+    wait_turn,
 )
 from evenkeel.rules.bookings import (
     NAME,
+    TIMEFRAME,
     Booking,
     Market,
     ProfitBookingState,
@@ -62,8 +64,6 @@ from evenkeel.rules.indicators.window import window_after
 from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.profit_booking import HELD, LIVE, begun, is_pyramid, order_numbered
 
-TIMEFRAME: Final = "M15"
-"""Of the bars that tell the trend (trading_rules 1.5.6)."""
 OURS: Final = (OrderKind.PROFIT_TRAIL.value, OrderKind.PROFIT_RECOVERY.value)
 ON_ITS_WAY: Final = (OrderStatus.PLACING, OrderStatus.WAITING)
 
@@ -287,7 +287,10 @@ class ProfitBooking:
         is_repetition = isinstance(refused, OrderDenied) and refused.reason is DenialReason.DUPLICATE
         if booking.steps.get(order.number) is not Step.SENT or is_repetition:
             return []
+        around = self._around(refused.symbol, now_utc_ms)
         match refused:
+            case OrderDenied(reason=DenialReason.REQUESTS_PER_SECOND):
+                return wait_turn(around, booking, order)
             case OrderDenied():
                 told = f"{refused.by} {refused.reason.value}"
             case OrderRejected():
@@ -297,7 +300,6 @@ class ProfitBooking:
             case _:
                 assert_never(refused)
         is_final = isinstance(refused, OrderOutcomeResolved)
-        around = self._around(refused.symbol, now_utc_ms)
         return failed(around, booking, order, told, is_final=is_final)
 
     def _unknown(self, unknown: OrderOutcomeUnknown) -> list[Message]:

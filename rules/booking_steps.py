@@ -53,6 +53,8 @@ from evenkeel.rules.profit_booking import (
 )
 from evenkeel.rules.symbols import profit_rule
 
+TURN_MS: Final = 1000
+"""Until an order that had to wait its turn is asked for again."""
 SPREAD_LOOK_MS: Final = 1000
 """Until a spread that was too wide for a recovery is looked at again."""
 
@@ -238,6 +240,15 @@ def failed(around: Around, booking: Booking, order: PyramidOrder, told: str, *, 
         return said
     told = f"order {order.number}, try {order.tries}: {told}"
     return [*said, stepped(booking, pyramid.state, "refused", order.ticket, told), *advance(around, booking)]
+
+
+def wait_turn(around: Around, booking: Booking, order: PyramidOrder) -> list[Message]:
+    """Too many orders in one second, of a level that has more than that: it goes a little later, and that was no try."""
+    if booking.pyramid.state not in LIVE:
+        return failed(around, booking, order, "")
+    order = changed(booking, order, tries=order.tries - 1)
+    booking.steps[order.number] = Step.PAUSE
+    return [SetTimer(NAME, try_timer(booking.pyramid, order.number), around.now_utc_ms + TURN_MS)]
 
 
 def advance(around: Around, booking: Booking) -> list[Message]:

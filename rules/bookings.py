@@ -23,6 +23,8 @@ from evenkeel.rules.indicators.window import Window
 from evenkeel.rules.profit_booking import HELD, LIVE, back_off_ms, is_hunt, public_status
 
 NAME: Final = "profit_booking"
+TIMEFRAME: Final = "M15"
+"""Of the bars that tell the trend (trading_rules 1.5.6)."""
 WRITES_MAX: Final = 3
 """So often a pyramid is given to a store that does not take it, until something changes again."""
 

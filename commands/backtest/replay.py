@@ -26,7 +26,7 @@ from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
 from evenkeel.config.load import identity
 from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.system import RunStarted
-from evenkeel.rules import shield
+from evenkeel.rules import bookings, shield
 from evenkeel.rules.bar_columns import Bars, longer, minutes_of_blocks
 from evenkeel.rules.strategy import TickStrategy
 from evenkeel.rules.symbols import profit_rule
@@ -151,6 +151,7 @@ def _foresights(plan: Plan, minutes: Mapping[str, Bars]) -> tuple[ForeseenSample
     known: dict[str, BarForesight] = {
         "risk_limit": RiskForesight(plan.config.limits, minutes),
         "shield": EveryBarOf(shield.TIMEFRAME),
+        "profit_booking": EveryBarOf(bookings.TIMEFRAME),
     }
     if not breaker.enabled:
         return None, known

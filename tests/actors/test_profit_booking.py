@@ -120,6 +120,20 @@ def test_orders_that_are_refused_three_times_leave_the_level_short():
     assert (desk.pyramid.level, len(desk.pyramid.orders)) == (2, 4)
 
 
+def test_a_level_of_more_orders_than_a_second_may_have_comes_in_turns_and_whole():
+    desk = begun()
+    desk.book(FIRST)
+    desk.quote()
+    for _ in range(6):
+        desk.tell(denied(desk.asked()[1], DenialReason.REQUESTS_PER_SECOND, "risk_limit"))
+        desk.wait(1)
+        desk.quote()
+    first, second = desk.asked()
+    desk.fill(first)
+    desk.fill(second)
+    assert (statuses(desk), desk.pyramid.is_short) == ([OrderStatus.OPEN, OrderStatus.OPEN], False)
+
+
 def test_a_repetition_that_the_symbol_refuses_is_no_failure_of_the_order_on_its_way():
     desk = begun()
     desk.book(FIRST)
