@@ -1,6 +1,9 @@
 """A pyramid through the whole system: signal, limits, broker, booking, next level; and a process that dies in between."""
 
-from builders import LiveLikeHost, config_of, scene
+from typing import Any
+
+import pytest
+from builders import LiveLikeHost, Scene, config_of, messages_of, sabotaged, scene
 from stage import SPECS, Stage
 
 from evenkeel.messages.chain_store import ChainSaved
@@ -22,9 +25,9 @@ CONFIG = config_of(
 QUARTER_MS = 900_000
 
 
-def stage() -> Stage:
+def stage(**changes: Any) -> Stage:
     """With a trend that leads up, and an order B of 10 steps at 110010: booked at 110080, stopped at 109910."""
-    told = Stage(config=CONFIG, host_of=LiveLikeHost)
+    told = Stage(config=CONFIG, host_of=LiveLikeHost, **changes)
     for number in range(20):
         close = 109_800 + 10 * number
         quote, spec_id = Quote(told.now_utc_ms, 110_000, 110_010), SPECS["EURUSD"].spec_id
@@ -89,3 +92,21 @@ def test_a_stopped_order_is_recovered_after_a_restart_in_between():
     settle(told)
     assert [said.event for said in told.said(ChainStepped) if said.level == 0][-2:] == ["opened", "recovered"]
     assert len(told.tickets) == 2
+
+
+def lived(**changes: Any) -> Scene:
+    """Up a level, one of its orders stopped and recovered, and up another."""
+    told = stage(**changes)
+    climb(told, 110_080)
+    climb(told, 109_980)
+    climb(told, 110_050)
+    climb(told, 110_200)
+    return told.scene
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_of_its_actor_changes_nothing(after):
+    """At every fifth message that it hears, once the bars are behind it."""
+    undisturbed = lived().decisions()
+    for nth in range(22, messages_of("profit_booking", lived), 5):
+        assert lived(sabotage=sabotaged("profit_booking", nth, after=after)).decisions() == undisturbed
