@@ -110,7 +110,7 @@ ROUTES: Final[Routes] = {
     market.FeedGap: ["reporter?"],
     # the way in
     entry.SignalRaised: ["position/{symbol}"],
-    entry.EntryProposed: ["risk_limit"],
+    entry.EntryProposed: ["risk_limit", "profit_booking?"],
     entry.OpenPosition: ["broker_gateway"],
     entry.OrderDenied: ["position/{symbol}", "risk_limit", "profit_booking?", "shield?", "reporter?"],
     broker_gateway.OrderRejected: [

@@ -8,7 +8,7 @@ import msgspec
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.chain_store import ChainNotSaved, ChainSaved
-from evenkeel.messages.entry import DenialReason, OrderDenied, OrderKind
+from evenkeel.messages.entry import DenialReason, EntryProposed, OrderDenied, OrderKind
 from evenkeel.messages.market import ArmWatches, BarClosed, PricesReached, Quote, Side, SymbolSpec, SymbolSpecified, Watch
 from evenkeel.messages.operator import CommandDone, CommandRefused
 from evenkeel.messages.position import (
@@ -40,10 +40,13 @@ from evenkeel.rules.booking_steps import (
     lose_hunt,
     opened,
     place,
+    proposed_again,
+    requoted,
     wait_turn,
 )
 from evenkeel.rules.bookings import (
     NAME,
+    ON_ITS_WAY,
     TIMEFRAME,
     Booking,
     Market,
@@ -58,6 +61,7 @@ from evenkeel.rules.bookings import (
     write_again,
     written,
 )
+from evenkeel.rules.entries import PRICE_MOVED
 from evenkeel.rules.exits import sign
 from evenkeel.rules.indicators.trend import is_aligned
 from evenkeel.rules.indicators.window import window_after
@@ -65,7 +69,7 @@ from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.profit_booking import HELD, LIVE, begun, is_pyramid, order_numbered
 
 OURS: Final = (OrderKind.PROFIT_TRAIL.value, OrderKind.PROFIT_RECOVERY.value)
-ON_ITS_WAY: Final = (OrderStatus.PLACING, OrderStatus.WAITING)
+MAY_COME: Final = (OrderStatus.PLACING, OrderStatus.WAITING)
 
 Refused = OrderDenied | OrderRejected | OrderOutcomeResolved
 Heard = (
@@ -75,6 +79,7 @@ Heard = (
     | TimerDue
     | Refused
     | OrderOutcomeUnknown
+    | EntryProposed
     | PositionOpened
     | PositionPriced
     | PositionReduced
@@ -119,6 +124,8 @@ class ProfitBooking:
                 return self._refused(message, now_utc_ms)
             case OrderOutcomeUnknown():
                 return self._unknown(message)
+            case EntryProposed():
+                return self._proposed(message)
             case PositionOpened():
                 return self._opened(message, now_utc_ms)
             case PositionPriced() | PositionReduced() | StopTightened():
@@ -261,6 +268,8 @@ class ProfitBooking:
             return []
         booking, order = found
         around, step = self._around(booking.pyramid.symbol, now_utc_ms), booking.steps.get(order.number)
+        if what == "try" and step is Step.REQUOTED:
+            return failed(around, booking, order, "requoted")
         if step is (Step.PAUSE if what == "try" else Step.SPREAD):
             if order.ticket:
                 return arm_hunt(around, booking, order)
@@ -271,7 +280,7 @@ class ProfitBooking:
         """A recovery that is on its way to the broker is waited for."""
         for booking in self.state.bookings.values():
             for order in booking.pyramid.orders:
-                is_waiting = booking.steps.get(order.number, Step.SENT) is not Step.SENT
+                is_waiting = booking.steps.get(order.number, Step.SENT) not in ON_ITS_WAY
                 if order.parent_ticket == ticket and order.ticket == ticket and is_waiting:
                     around = self._around(booking.pyramid.symbol, now_utc_ms)
                     return lose_hunt(around, booking, order, "window over", f"order {order.number}")
@@ -285,7 +294,7 @@ class ProfitBooking:
             return []
         booking, order = found
         is_repetition = isinstance(refused, OrderDenied) and refused.reason is DenialReason.DUPLICATE
-        if booking.steps.get(order.number) is not Step.SENT or is_repetition:
+        if booking.steps.get(order.number) not in ON_ITS_WAY or is_repetition:
             return []
         around = self._around(refused.symbol, now_utc_ms)
         match refused:
@@ -293,6 +302,8 @@ class ProfitBooking:
                 return wait_turn(around, booking, order)
             case OrderDenied():
                 told = f"{refused.by} {refused.reason.value}"
+            case OrderRejected() if refused.quote is not None and refused.code in PRICE_MOVED:
+                return requoted(around, booking, order)
             case OrderRejected():
                 told = f"broker {refused.code}"
             case OrderOutcomeResolved():
@@ -301,6 +312,12 @@ class ProfitBooking:
                 assert_never(refused)
         is_final = isinstance(refused, OrderOutcomeResolved)
         return failed(around, booking, order, told, is_final=is_final)
+
+    def _proposed(self, proposal: EntryProposed) -> list[Message]:
+        found = self._numbered(proposal.lineage.chain_id, proposal.lineage.number)
+        if found is None or found[0].steps.get(found[1].number) is not Step.REQUOTED:
+            return []
+        return proposed_again(*found)
 
     def _unknown(self, unknown: OrderOutcomeUnknown) -> list[Message]:
         """Nothing is asked for in its place until somebody knows."""
@@ -320,7 +337,7 @@ class ProfitBooking:
         if kind not in OURS:
             return []
         found = self._numbered(fill.lineage.chain_id, fill.lineage.number)
-        if found is not None and found[1].status in ON_ITS_WAY:
+        if found is not None and found[1].status in MAY_COME:
             return opened(around, *found, fill)
         if self._holding(fill.ticket) is not None:
             return []

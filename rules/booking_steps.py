@@ -18,6 +18,7 @@ from evenkeel.messages.system import CancelTimer, Message, SetTimer
 from evenkeel.rules.booking_level import beyond, booking_level, commission_cents, hunt_level
 from evenkeel.rules.bookings import (
     NAME,
+    ON_ITS_WAY,
     Booking,
     Market,
     Step,
@@ -54,7 +55,7 @@ from evenkeel.rules.profit_booking import (
 from evenkeel.rules.symbols import profit_rule
 
 TURN_MS: Final = 1000
-"""Until an order that had to wait its turn is asked for again."""
+"""Until an order that had to wait its turn is asked for again, or one that was requoted counts as refused."""
 SPREAD_LOOK_MS: Final = 1000
 """Until a spread that was too wide for a recovery is looked at again."""
 
@@ -251,6 +252,17 @@ def wait_turn(around: Around, booking: Booking, order: PyramidOrder) -> list[Mes
     return [SetTimer(NAME, try_timer(booking.pyramid, order.number), around.now_utc_ms + TURN_MS)]
 
 
+def requoted(around: Around, booking: Booking, order: PyramidOrder) -> list[Message]:
+    """The symbol's actor may propose it again at once, and says so; in a second it is known that it does not."""
+    booking.steps[order.number] = Step.REQUOTED
+    return [SetTimer(NAME, try_timer(booking.pyramid, order.number), around.now_utc_ms + TURN_MS)]
+
+
+def proposed_again(booking: Booking, order: PyramidOrder) -> list[Message]:
+    booking.steps[order.number] = Step.SENT
+    return [CancelTimer(NAME, try_timer(booking.pyramid, order.number))]
+
+
 def advance(around: Around, booking: Booking) -> list[Message]:
     """If the level is complete: up to the next one, where the trend leads on, or the end of the chain."""
     config, pyramid = around.config.profit_booking, booking.pyramid
@@ -276,7 +288,7 @@ def end_chain(booking: Booking, state: PyramidState, reason: str, ticket: int = 
         if order.status in HELD:
             said += disarm(booking, order.number)
             said.append(ReducePosition(order.ticket, booking.pyramid.symbol, 0, ExitReason.CHAIN))
-        elif order.number in booking.steps and booking.steps[order.number] is not Step.SENT:
+        elif order.number in booking.steps and booking.steps[order.number] not in ON_ITS_WAY:
             said += _forget_waiting(booking, order)
             said += _free(booking, order) if is_hunt(order) else ()
             booking.pyramid = given_up(booking.pyramid, order)
@@ -295,7 +307,7 @@ def _forget_waiting(booking: Booking, order: PyramidOrder) -> list[Message]:
     booking.quotes.pop(order.number, None)
     if is_hunt(order):
         said.append(CancelTimer(NAME, hunt_timer(order)))
-    if step is Step.PAUSE:
+    if step in (Step.PAUSE, Step.REQUOTED):
         said.append(CancelTimer(NAME, try_timer(booking.pyramid, order.number)))
     if step is Step.SPREAD:
         said.append(CancelTimer(NAME, spread_timer(booking.pyramid, order.number)))

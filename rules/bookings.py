@@ -32,18 +32,24 @@ WRITES_MAX: Final = 3
 class Step(StrEnum):
     """What an order without a position, and not at its end, waits for.
 
-    WRITE: the store. QUOTE: any price at all. SENT: what becomes of the order. PAUSE: the next try. RESERVE: a recovery of the
-    limits. PRICE: the level of its recovery. BAR: a closed bar, which may turn the trend. SPREAD: a narrower one.
+    WRITE: the store. QUOTE: any price at all. SENT: what becomes of the order. REQUOTED: whether the symbol's actor proposes it
+    again at the price of now, which is part of the same try. PAUSE: the next try. RESERVE: a recovery of the limits. PRICE: the
+    level of its recovery. BAR: a closed bar, which may turn the trend. SPREAD: a narrower one.
     """
 
     WRITE = "write"
     QUOTE = "quote"
     SENT = "sent"
+    REQUOTED = "requoted"
     PAUSE = "pause"
     RESERVE = "reserve"
     PRICE = "price"
     BAR = "bar"
     SPREAD = "spread"
+
+
+ON_ITS_WAY: Final = (Step.SENT, Step.REQUOTED)
+"""Somebody may still open it."""
 
 
 class Market(msgspec.Struct):
@@ -116,7 +122,7 @@ def is_drained(booking: Booking) -> bool:
     if booking.pyramid.state in LIVE:
         return False
     is_held = any(order.status in HELD for order in booking.pyramid.orders)
-    return not is_held and Step.SENT not in booking.steps.values()
+    return not is_held and not any(step in ON_ITS_WAY for step in booking.steps.values())
 
 
 def write(booking: Booking, now_utc_ms: int) -> list[Message]:
