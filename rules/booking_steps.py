@@ -11,7 +11,15 @@ import msgspec
 
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import ArmWatches, DisarmWatches, Quote
-from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened, ReducePosition
+from evenkeel.messages.position import (
+    ExitReason,
+    PositionClosed,
+    PositionOpened,
+    PositionPriced,
+    PositionReduced,
+    ReducePosition,
+    StopTightened,
+)
 from evenkeel.messages.profit_booking import OrderStatus, PyramidOrder, PyramidState
 from evenkeel.messages.recovery import FreeRecovery, ReserveRecovery
 from evenkeel.messages.system import CancelTimer, Message, SetTimer
@@ -32,6 +40,7 @@ from evenkeel.rules.bookings import (
     try_timer,
 )
 from evenkeel.rules.chain_protection import is_protected
+from evenkeel.rules.exits import sign
 from evenkeel.rules.indicators.trend import is_aligned
 from evenkeel.rules.profit_booking import (
     HELD,
@@ -118,6 +127,25 @@ def opened(around: Around, booking: Booking, order: PyramidOrder, fill: Position
         return [*said, ReducePosition(fill.ticket, fill.symbol, 0, ExitReason.CHAIN)]
     said.append(stepped(booking, before, "opened", fill.ticket, f"order {order.number} at {fill.entry_points}"))
     return [*said, *arm_booking(around, booking, order)]
+
+
+def altered(
+    around: Around, booking: Booking, order: PyramidOrder, alteration: PositionPriced | PositionReduced | StopTightened
+) -> list[Message]:
+    """Its deals tell price and commission, a part of it has left, or its stop is nearer: so its target may be elsewhere."""
+    match alteration:
+        case PositionPriced(entry_points=entry, volume_steps=steps, commission_cents=cents):
+            order = changed(booking, order, entry_points=entry, volume_steps=steps, commission_cents=cents)
+        case PositionReduced(volume_steps=steps, profit_cents=cents):
+            spec, gone = around.market.spec, order.volume_steps - steps
+            cents -= 0 if spec is None else commission_cents(spec, gone)
+            order = changed(booking, order, volume_steps=steps, banked_cents=order.banked_cents + cents)
+        case StopTightened(stop_points=stop):
+            gap = sign(booking.pyramid.direction) * (order.entry_points - stop)
+            order = changed(booking, order, stop_distance_points=gap)
+        case _:
+            assert_never(alteration)
+    return arm_booking(around, booking, order)
 
 
 def closed(around: Around, booking: Booking, order: PyramidOrder, end: PositionClosed) -> list[Message]:

@@ -20,7 +20,7 @@ from evenkeel.rules.booking_level import hunt_stop_points
 from evenkeel.rules.fixed_stop import fixed_stop_cents, fixed_stop_points
 from evenkeel.rules.indicators.trend import Trend, trend_of, trend_score
 from evenkeel.rules.indicators.window import Window
-from evenkeel.rules.profit_booking import HELD, LIVE, back_off_ms, is_hunt, public_status
+from evenkeel.rules.profit_booking import HELD, LIVE, back_off_ms, is_hunt, order_numbered, public_status
 
 NAME: Final = "profit_booking"
 TIMEFRAME: Final = "M15"
@@ -89,6 +89,43 @@ class ProfitBookingState(msgspec.Struct):
 
     markets: dict[str, Market] = {}
     bookings: dict[str, Booking] = {}
+
+
+Found = tuple[Booking, PyramidOrder]
+
+
+def bookings_of(state: ProfitBookingState, symbol: str) -> list[Booking]:
+    """In the order in which their chains began."""
+    return [booking for booking in state.bookings.values() if booking.pyramid.symbol == symbol]
+
+
+def waiting_at(state: ProfitBookingState, symbol: str, step: Step) -> list[Found]:
+    """The orders of a symbol that wait at `step`, in the order in which their chains began."""
+    return [
+        (booking, order)
+        for booking in bookings_of(state, symbol)
+        for order in booking.pyramid.orders
+        if booking.steps.get(order.number) is step
+    ]
+
+
+def holding(state: ProfitBookingState, ticket: int) -> Found | None:
+    """Whose position it is."""
+    return next(
+        (
+            (booking, order)
+            for booking in state.bookings.values()
+            for order in booking.pyramid.orders
+            if order.ticket == ticket and order.status in HELD
+        ),
+        None,
+    )
+
+
+def numbered(state: ProfitBookingState, chain_id: str, number: int) -> Found | None:
+    booking = state.bookings.get(chain_id)
+    order = None if booking is None else order_numbered(booking.pyramid, number)
+    return None if booking is None or order is None else (booking, order)
 
 
 def trend_in(market: Market) -> Trend | None:
