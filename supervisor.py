@@ -112,7 +112,7 @@ ROUTES: Final[Routes] = {
     market.FeedGap: ["reporter?"],
     # the way in
     entry.SignalRaised: ["position/{symbol}", "recovery?"],
-    entry.EntryProposed: ["risk_limit"],
+    entry.EntryProposed: ["risk_limit", "profit_booking?"],
     entry.OpenPosition: ["broker_gateway"],
     entry.OrderDenied: ["position/{symbol}", "risk_limit", "recovery?", "profit_booking?", "shield?", "reporter?"],
     broker_gateway.OrderRejected: [
