@@ -21,8 +21,6 @@ from evenkeel.messages.broker_gateway import (
     CloseRequest,
     DealDone,
     DealEntry,
-    OrderOutcomeUnknown,
-    OrderRejected,
     Outcome,
     PositionsRead,
     ReadTerminal,
@@ -31,14 +29,15 @@ from evenkeel.messages.broker_gateway import (
     TerminalReadable,
     TerminalUnreadable,
 )
-from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
+from evenkeel.messages.entry import DenialReason, OpenPosition
 from evenkeel.messages.market import DailyBarsRead, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, CommandRefused, HoldEnded, HoldPlaced, ModeChanged, TradingRearmed
-from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition, ExitReason, ReducePosition
-from evenkeel.messages.protection import SetStops, StopsRefused, StopsSet
+from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition
+from evenkeel.messages.protection import SetStops, StopsRefused
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, SetTimer, TimerDue
 from evenkeel.rules import broker_book, broker_levels, guard_table, money, seen_deals
 from evenkeel.rules.adoption import Plan, adoption_refusal, plan_for
+from evenkeel.rules.answers import answered
 from evenkeel.rules.broker_book import BrokerBook
 from evenkeel.rules.catastrophe_stop import daily_atr_points
 from evenkeel.rules.entries import Refusal
@@ -46,11 +45,10 @@ from evenkeel.rules.guard_table import GuardTable
 from evenkeel.rules.magic import NUMBER_MAX, OPENS_NUMBER_MAX, RESTORED_JUMP, magic_for
 from evenkeel.rules.money import MoneyBook
 from evenkeel.rules.order_intents import (
-    POSITION_GONE,
     CloseIntent,
-    Life,
     OpenIntent,
     StopIntent,
+    denied,
     lock_refusals,
     request_for,
 )
@@ -61,7 +59,6 @@ from evenkeel.rules.witnesses import Marked, highest_number
 
 NAME: Final = "broker_gateway"
 READING_TIMER: Final = "reading"
-STOP_FAILURES_MAX: Final = 2
 
 
 class BrokerGatewayState(msgspec.Struct):
@@ -198,7 +195,7 @@ class BrokerGateway:
     def _open(self, order: OpenPosition, now_utc_ms: int) -> Sequence[Message]:
         refusal = next(self.refusals(order, now_utc_ms), None)
         if refusal is not None:
-            return [_denied(order, NAME, refusal)]
+            return [denied(order, NAME, refusal)]
         intent_id, magic = self._next_intent()
         self.state.book.opens[intent_id] = OpenIntent(order, magic, asked_utc_ms=now_utc_ms)
         return [CallTerminal(intent_id, magic, self.state.guards.epoch, order.expires_utc_ms, request_for(order))]
@@ -244,80 +241,15 @@ class BrokerGateway:
         self.state.intents = max(self.state.intents, highest_number(shown, self.state.installation))
 
     def _answered(self, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
-        """An answer to an intent that a deal or a reading resolved before says nothing new."""
-        book, intent_id = self.state.book, answer.intent_id
-        if intent_id in book.opens:
-            return self._open_answered(book.opens[intent_id], answer, now_utc_ms)
-        if intent_id in book.closes:
-            return self._close_answered(book.closes[intent_id], answer, now_utc_ms)
-        if intent_id in book.stops:
-            return self._stop_answered(book.stops.pop(intent_id), answer, now_utc_ms)
-        return ()
-
-    def _open_answered(self, intent: OpenIntent, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
-        order, book = intent.order, self.state.book
-        match answer.outcome:
-            case Outcome.ACCEPTED:
-                return self._held(
-                    broker_book.fill(
-                        book,
-                        intent,
-                        ticket=answer.ticket,
-                        price_points=answer.price_points or request_for(order).price_points,
-                        volume_steps=answer.volume_steps or order.volume_steps,
-                        opened_utc_ms=now_utc_ms,
-                    )
-                )
-            case Outcome.REJECTED | Outcome.VOID if intent.life is Life.UNKNOWN:
-                return ()  # it may be a repeat that was refused: only the broker's records tell what became of the first
-            case Outcome.REJECTED:
-                broker_book.lapse(book, answer.intent_id)
-                told = answer.intent_id, answer.code, answer.detail
-                return [OrderRejected(order.proposal_id, order.symbol, order.direction, *told, order.lineage, answer.quote)]
-            case Outcome.VOID:
-                del book.opens[answer.intent_id]
-                return [_denied(order, "gate", Refusal(DenialReason(answer.detail)))]
-            case Outcome.UNKNOWN | Outcome.PENDING:
-                intent.life = Life.PENDING if answer.outcome is Outcome.PENDING else Life.UNKNOWN
-                unknown = OrderOutcomeUnknown(
-                    order.proposal_id, order.symbol, order.direction, answer.intent_id, answer.detail, order.lineage
-                )
-                return [unknown, *self._read_now(now_utc_ms)]
-
-    def _close_answered(self, intent: CloseIntent, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
-        """An accepted close waits for its deal; a refused one goes back to the position's owner, unless the position is
-        gone already and the deal will tell why."""
-        order = intent.order
-        match answer.outcome:
-            case Outcome.ACCEPTED | Outcome.PENDING:
-                intent.life = Life.ACCEPTED
-                return [self._look_again(now_utc_ms)]
-            case Outcome.REJECTED | Outcome.VOID if answer.code != POSITION_GONE:
-                del self.state.book.closes[answer.intent_id]
-                detail = f"{answer.code} {answer.detail}"
-                return [CloseFailed(order.ticket, order.symbol, order.generation, CloseFailure.REJECTED, detail)]
-            case Outcome.REJECTED | Outcome.VOID | Outcome.UNKNOWN:
-                intent.life = Life.UNKNOWN
-                return self._read_now(now_utc_ms)
-
-    def _stop_answered(self, intent: StopIntent, answer: TerminalAnswered, now_utc_ms: int) -> Sequence[Message]:
-        """A repair that failed is made again by the next reading; twice in a row, the position is closed. Who asked for other
-        levels decides for himself."""
-        position, named = self.state.book.positions.get(intent.ticket), (intent.ticket, intent.symbol)
-        if position is None:
-            return ()
-        if answer.outcome is Outcome.ACCEPTED:
-            broker_levels.were_set(position, intent)
-            return [StopsSet(*named, intent.spec_id, intent.stop_points, intent.target_points)]
-        refused = StopsRefused(*named, answer.outcome, answer.code, answer.detail)
-        if intent.is_asked:
-            position.doubted = intent if answer.outcome in (Outcome.UNKNOWN, Outcome.PENDING) else position.doubted
-            return [refused]
-        position.stop_failures += 1
-        said: list[Message] = [refused, self._look_again(now_utc_ms)]
-        if position.stop_failures >= STOP_FAILURES_MAX:
-            said.append(ReducePosition(intent.ticket, intent.symbol, 0, ExitReason.UNPROTECTED))
-        return said
+        return self._held(
+            answered(
+                self.state.book,
+                answer,
+                now_utc_ms,
+                read_now=lambda: self._read_now(now_utc_ms),
+                look_again=self._look_again(now_utc_ms),
+            )
+        )
 
     def _history(self, line: DealDone | CashMoved) -> Sequence[Message]:
         """Each line of the history counts once: a replaced terminal edge may tell of one again."""
@@ -455,7 +387,3 @@ class BrokerGateway:
             return []
         state.guards.agreed = True
         return [BrokerAgreed(positions)]
-
-
-def _denied(order: OpenPosition, by: str, refusal: Refusal) -> OrderDenied:
-    return OrderDenied(order.proposal_id, order.symbol, order.direction, by, *refusal[:4], order.lineage, refusal.detail)

@@ -24,6 +24,7 @@ from evenkeel.messages.position import (
     PositionPriced,
     PositionReduced,
     ReducePosition,
+    StopTightened,
 )
 from evenkeel.messages.protection import (
     Gap,
@@ -77,7 +78,7 @@ class ProtectionState(msgspec.Struct):
 
 
 OfSupervision = RunStarted | ChildDown | ChildServing | MessageParked
-OfPositions = PositionOpened | PositionPriced | PositionReduced | PositionClosed | ArmWatches | PositionsRead
+OfPositions = PositionOpened | PositionPriced | PositionReduced | PositionClosed | StopTightened | ArmWatches | PositionsRead
 OfCloses = ClosePosition | CloseFailed | ReducePosition | CloseScope | ModeChanged
 OfStops = StopsSet | StopsRefused
 Heard = OfSupervision | OfPositions | OfCloses | OfStops | TradingRearmed | TimerDue
@@ -103,7 +104,9 @@ class Protection:
 
     def _heard(self, message: Heard, now_utc_ms: int) -> Sequence[Message]:
         match message:
-            case PositionOpened() | PositionPriced() | PositionReduced() | PositionClosed() | ArmWatches() | PositionsRead():
+            case PositionOpened() | PositionPriced() | PositionReduced() | PositionClosed():
+                return self._of_positions(message, now_utc_ms)
+            case StopTightened() | ArmWatches() | PositionsRead():
                 return self._of_positions(message, now_utc_ms)
             case ClosePosition() | CloseFailed() | ReducePosition() | CloseScope() | ModeChanged():
                 return self._of_closes(message, now_utc_ms)
@@ -138,13 +141,16 @@ class Protection:
                     ward.close = None
             case PositionClosed():
                 wards.pop(message.ticket, None)
+            case StopTightened() if message.ticket in wards:
+                wards[message.ticket].stop_points = message.stop_points
+                wards[message.ticket].first_stop_points = message.first_stop_points
             case ArmWatches() if _symbol_of(message.owner):
                 for ticket, levels in armed_levels(message.watches).items():
                     if ticket in wards:
                         arm(wards[ticket], levels)
             case PositionsRead():
                 return self._read(message)
-            case PositionPriced() | PositionReduced() | ArmWatches():
+            case PositionPriced() | PositionReduced() | StopTightened() | ArmWatches():
                 pass  # closed already, its deal came late; or no levels of a position
             case _:
                 assert_never(message)
@@ -200,7 +206,8 @@ class Protection:
         return [
             self._close(ward, asked.reason, now_utc_ms)
             for ward in self._wards()
-            if self._is_ours_to_close(ward) and covers(asked.scope, symbol=ward.symbol, strategy=ward.strategy)
+            if self._is_ours_to_close(ward)
+            and covers(asked.scope, symbol=ward.symbol, strategy=ward.strategy, chain_id=ward.chain_id)
         ]
 
     def _is_ours_to_close(self, ward: Ward) -> bool:

@@ -8,9 +8,7 @@ from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     CashMoved,
-    Deal,
     DealDone,
-    DealEntry,
     ForeignOrderGone,
     ForeignOrderSeen,
     ForeignPositionGone,
@@ -19,6 +17,7 @@ from evenkeel.messages.broker_gateway import (
     OrderOutcomeUnknown,
     OrderRejected,
 )
+from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.entry import EntryProposed, OpenPosition, OrderDenied
 from evenkeel.messages.market import BarClosed, DailyBarsRead, Direction, SymbolSpecified
 from evenkeel.messages.operator import TradingRearmed
@@ -30,40 +29,38 @@ from evenkeel.messages.position import (
     PositionOpened,
     PositionPriced,
     PositionReduced,
+    StopTightened,
 )
+from evenkeel.messages.recovery import ChainEnded, FreeRecovery, ReserveRecovery
 from evenkeel.messages.system import Message
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules import limit_trips, seen_deals
+from evenkeel.rules import chain_trips, limit_measures, limit_trips
 from evenkeel.rules.catastrophe_stop import daily_atr_points
-from evenkeel.rules.correlation import HourCloses, minute_closed
+from evenkeel.rules.dual_orders import Part, judged, parts_of
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.exits import sign
-from evenkeel.rules.frequency import RequestCounts, day_counted, request_counted, request_not_sent, slippage_points_max
+from evenkeel.rules.frequency import request_counted, request_not_sent, slippage_points_max
 from evenkeel.rules.lineage import is_fresh
-from evenkeel.rules.losses import DrawdownStep, at_day_start, at_week_start, rearmed, shifted
-from evenkeel.rules.margin import MarginStep
-from evenkeel.rules.money import capital_cents_of
+from evenkeel.rules.order_size import Sized
 from evenkeel.rules.risk_limit import (
     CANNOT_BE_SIZED,
     RiskState,
-    Sized,
     entry_refusal,
     entry_refusals,
     expiry_utc_ms,
     needs_equity,
-    sized,
 )
 from evenkeel.rules.sizing import (
     Expected,
     Holding,
     Reservation,
-    floating_cents,
+    cents_for,
     foreign_holding_of,
     holding_of,
-    marked,
+    loss_per_step,
     priced,
-    realized,
     reduced,
+    tightened,
 )
 
 Heard = (
@@ -89,6 +86,11 @@ Heard = (
     | ForeignOrderGone
     | DealDone
     | CashMoved
+    | ReserveRecovery
+    | FreeRecovery
+    | ChainEnded
+    | BreakerChanged
+    | StopTightened
 )
 
 
@@ -103,8 +105,10 @@ class RiskLimit:
 
     def handle(self, message: Heard, now_utc_ms: int) -> list[Message]:
         match message:
-            case BarClosed() | DealDone() | CashMoved() | AccountRead():
-                return self._money(message)
+            case DealDone() | CashMoved() | AccountRead():
+                return limit_measures.money_told(self.config, self.state, message)
+            case BarClosed():
+                return limit_measures.bar_closed(self.config, self.state, message, is_sampled=self._needs_samples)
             case EntryProposed():
                 return self._answer(message, now_utc_ms)
             case OrderDenied() | OrderRejected() | OrderOutcomeUnknown() | OrderOutcomeResolved():
@@ -114,13 +118,18 @@ class RiskLimit:
                 return limit_trips.broker_refused(self.config.limits, self.state, now_utc_ms) if is_refused else []
             case PositionOpened() | PositionPriced() | PositionReduced() | PositionClosed():
                 return self._position(message, now_utc_ms)
+            case ReserveRecovery():
+                return [chain_trips.recovery_asked(self.config, self.state, message, now_utc_ms)]
+            case FreeRecovery() | ChainEnded() | BreakerChanged() | StopTightened():
+                return self._chains(message)
             case ForeignPositionSeen() | ForeignPositionGone() | ForeignOrderSeen() | ForeignOrderGone():
                 self._foreign(message)
                 return limit_trips.exposure_changed(self.config.limits, self.state)
             case SymbolSpecified() | DailyBarsRead():
                 return self._terms(message)
             case TradingDayStarted() | TradingRearmed():
-                return self._begin_anew(message)
+                limit_measures.begun_anew(self.config, self.state, message)
+                return []
             case _:
                 assert_never(message)
 
@@ -128,30 +137,39 @@ class RiskLimit:
         """Take in the close of an M1 bar: nothing where the symbol is not exposed or no limit needs samples."""
         if not self._needs_samples:
             return []
-        holdings = self.state.book.holdings
-        of_symbol = {
-            ticket: marked(held, close_points, close_ask_points) for ticket, held in holdings.items() if held.symbol == symbol
-        }
-        holdings.update(of_symbol)
-        return self._sample_own() if of_symbol else []
+        return limit_measures.closes_marked(self.config, self.state, symbol, close_points, close_ask_points)
 
     def _answer(self, proposal: EntryProposed, now_utc_ms: int) -> list[Message]:
-        refusal = entry_refusal(self.config.limits, self.state, proposal, now_utc_ms)
-        match verdict := refusal or sized(self.config, self.state, proposal):
-            case Refusal():
-                return [self._denied(proposal, verdict)]
-            case Sized():
-                return [self._reserved(proposal, verdict, now_utc_ms)]
-            case _:
-                assert_never(verdict)
+        """Each order of it apart; the second is judged with the first one reserved."""
+        refusal = entry_refusal(self.config, self.state, proposal, now_utc_ms)
+        if refusal is not None:
+            return [self._denied(part, refusal) for part in parts_of(proposal)]
+        first, *second = judged(self.config, self.state, proposal)
+        said = [self._verdict(first, now_utc_ms)]
+        for part in second:
+            late = entry_refusal(self.config, self.state, part.proposal, now_utc_ms)
+            said.append(self._verdict(part if late is None else Part(part.proposal, late), now_utc_ms))
+        return said
 
     def refusals(self, proposal: EntryProposed, now_utc_ms: int) -> list[Refusal]:
-        """Every limit that stands against `proposal` now, the one that is answered with first. Changes nothing."""
-        found = list(entry_refusals(self.config.limits, self.state, proposal, now_utc_ms))
+        """Every limit that stands against `proposal` now, the one that is answered with first. Changes nothing.
+
+        Of two orders those against the first: the second is refused apart.
+        """
+        found = list(entry_refusals(self.config, self.state, proposal, now_utc_ms))
         if any(refusal.reason in CANNOT_BE_SIZED for refusal in found):
             return found
-        order = sized(self.config, self.state, proposal)
+        order = judged(self.config, self.state, proposal)[0].verdict
         return [*found, order] if isinstance(order, Refusal) else found
+
+    def _verdict(self, part: Part, now_utc_ms: int) -> Message:
+        match part.verdict:
+            case Refusal():
+                return self._denied(part.proposal, part.verdict)
+            case Sized():
+                return self._reserved(part.proposal, part.verdict, now_utc_ms)
+            case _:
+                assert_never(part.verdict)
 
     def _denied(self, proposal: EntryProposed, refusal: Refusal) -> OrderDenied:
         return OrderDenied(
@@ -168,16 +186,20 @@ class RiskLimit:
         )
 
     def _reserved(self, proposal: EntryProposed, order: Sized, now_utc_ms: int) -> OpenPosition:
-        limits, state = self.config.limits, self.state
+        limits, state, lineage = self.config.limits, self.state, proposal.lineage
+        at_stop = loss_per_step(proposal.stop_distance_points, state.book.specs[proposal.symbol])
         state.requests = request_counted(limits.requests, state.requests, now_utc_ms)
         state.book.reservations[proposal.proposal_id] = Reservation(
             symbol=proposal.symbol,
             direction=proposal.direction,
             volume_steps=order.volume_steps,
             risk_cents=order.risk_cents,
-            is_fresh=is_fresh(proposal.lineage),
+            is_fresh=is_fresh(lineage),
             asked_utc_ms=now_utc_ms,
             fill=self._expected(proposal),
+            strategy=lineage.strategy,
+            chain_id=lineage.chain_id,
+            stop_cents=cents_for(order.volume_steps, at_stop),
         )
         return OpenPosition(
             proposal_id=proposal.proposal_id,
@@ -192,7 +214,7 @@ class RiskLimit:
             deviation_points=limits.slippage_points,
             reserved_cents=order.risk_cents,
             expires_utc_ms=expiry_utc_ms(limits, proposal, now_utc_ms),
-            lineage=proposal.lineage,
+            lineage=lineage,
             bound_by=order.bound_by,
         )
 
@@ -241,6 +263,7 @@ class RiskLimit:
                 if message.by is ClosedBy.APP:
                     limit_trips.broker_served(state)
                 said = limit_trips.trade_closed(limits, state, message.net_cents, now_utc_ms)
+                said += chain_trips.trade_closed(self.config, state, message, now_utc_ms)
             case PositionPriced() | PositionReduced() | PositionClosed():
                 pass  # closed already: its deal came late
             case _:
@@ -254,10 +277,13 @@ class RiskLimit:
         before = book.holdings.get(opened.ticket)
         book.holdings[opened.ticket] = holding_of(opened, reservation)
         is_ours = (before is None or before.is_foreign) and not opened.adopted
-        if is_ours:
-            limit_trips.broker_served(self.state)
-        is_trade = is_ours and is_fresh(opened.lineage)
-        return limit_trips.trade_opened(self.config.limits, self.state, now_utc_ms) if is_trade else []
+        if not is_ours:
+            return []
+        limit_trips.broker_served(self.state)
+        said = chain_trips.order_accepted(self.config, self.state, opened, now_utc_ms)
+        if is_fresh(opened.lineage):
+            said += limit_trips.trade_opened(self.config.limits, self.state, now_utc_ms)
+        return said
 
     def _priced(self, deal: PositionPriced, holding: Holding, now_utc_ms: int) -> list[Message]:
         """A fill that slipped counts once, however many deals tell of it."""
@@ -269,6 +295,20 @@ class RiskLimit:
             return []
         self.state.book.holdings[deal.ticket] = msgspec.structs.replace(now, fill=None)
         return limit_trips.fill_slipped(self.config.limits, self.state, slipped_points, holding.fill, now_utc_ms)
+
+    def _chains(self, message: FreeRecovery | ChainEnded | BreakerChanged | StopTightened) -> list[Message]:
+        holdings = self.state.book.holdings
+        match message:
+            case FreeRecovery() | ChainEnded():
+                chain_trips.chain_freed(self.state, message)
+            case BreakerChanged():
+                chain_trips.breaker_changed(self.state, message)
+            case StopTightened():
+                if message.ticket in holdings:
+                    holdings[message.ticket] = tightened(holdings[message.ticket], message.stop_points)
+            case _:
+                assert_never(message)
+        return []
 
     def _foreign(self, message: ForeignPositionSeen | ForeignPositionGone | ForeignOrderSeen | ForeignOrderGone) -> None:
         """Somebody else's waiting order counts as the exposure that it may become, where its symbol's terms are known."""
@@ -303,83 +343,3 @@ class RiskLimit:
             case _:
                 assert_never(message)
         return []
-
-    def _begin_anew(self, message: TradingDayStarted | TradingRearmed) -> list[Message]:
-        state = self.state
-        match message:
-            case TradingDayStarted():
-                state.counts = day_counted(state.counts, self.config.limits.trades_per_day)
-                state.requests = RequestCounts(0, state.requests.latest_utc_ms)
-                state.marks, state.day_loss = at_day_start(state.marks), None
-                state.day_ends_utc_ms = message.ends_utc_ms
-                if message.started_utc_ms >= state.week_ends_utc_ms:
-                    state.marks, state.week_loss = at_week_start(state.marks), None
-                    state.week_ends_utc_ms = message.week_ends_utc_ms
-            case TradingRearmed():
-                state.counts = msgspec.structs.replace(state.counts, days_at_limit=0)
-                state.marks, state.drawdown, state.losses_in_a_row = rearmed(state.marks), DrawdownStep.NONE, 0
-                state.margin_step = MarginStep.NONE
-                if state.is_at_floor:
-                    state.start_balance_cents, state.is_at_floor = state.balance_cents, False
-            case _:
-                assert_never(message)
-        return []
-
-    def _money(self, message: AccountRead | DealDone | CashMoved | BarClosed) -> list[Message]:
-        """An equity sample from each: the broker's own, or the balance with credit and what floats at the last marks."""
-        state = self.state
-        match message:
-            case AccountRead():
-                balance_cents = message.balance_cents + message.credit_cents
-                state.balance_cents, state.leverage, state.margin_cents = balance_cents, message.leverage, message.margin_cents
-                if state.start_balance_cents is None:
-                    state.start_balance_cents = balance_cents
-                return self._sample(message.equity_cents)
-            case DealDone(deal=deal):
-                self._settle(deal)
-                return self._sample_own()
-            case CashMoved(cash=cash):
-                if self._is_new(cash.deal_ticket) and state.balance_cents is not None:
-                    state.balance_cents += cash.amount_cents
-                    capital_cents = capital_cents_of(cash)
-                    state.marks = shifted(state.marks, capital_cents)
-                    if state.start_balance_cents is not None:
-                        state.start_balance_cents += capital_cents
-                return self._sample_own()
-            case BarClosed():
-                return self._bar(message)
-            case _:
-                assert_never(message)
-
-    def _bar(self, bar: BarClosed) -> list[Message]:
-        """A late bar tells how symbols move together, but nothing of what equity is now."""
-        if bar.timeframe != "M1":
-            return []
-        if self.config.limits.correlated_risk_pct != "off":
-            minute_closed(self.state.hours.setdefault(bar.symbol, HourCloses()), bar.open_utc_ms, bar.close_points)
-        return [] if bar.late else self.mark(bar.symbol, bar.close_points, bar.close_ask_points)
-
-    def _sample_own(self) -> list[Message]:
-        balance_cents = self.state.balance_cents
-        return [] if balance_cents is None else self._sample(balance_cents + floating_cents(self.state.book))
-
-    def _settle(self, deal: Deal) -> None:
-        """What a deal realizes stops floating at once; the position itself shrinks when its owner is told."""
-        state = self.state
-        if not self._is_new(deal.deal_ticket):
-            return
-        if state.balance_cents is not None:
-            state.balance_cents += deal.profit_cents + deal.commission_cents + deal.swap_cents
-        holding = state.book.holdings.get(deal.position_ticket)
-        if holding and deal.entry is DealEntry.OUT:
-            state.book.holdings[deal.position_ticket] = realized(holding, deal.volume_steps)
-
-    def _is_new(self, ticket: int) -> bool:
-        """Counted now; a replaced terminal edge may tell of a line of the history again."""
-        state = self.state
-        is_new = seen_deals.is_new(ticket, state.deal_ticket, state.recent_deals)
-        state.deal_ticket = seen_deals.keep(ticket, state.deal_ticket, state.recent_deals)
-        return is_new
-
-    def _sample(self, equity_cents: int) -> list[Message]:
-        return limit_trips.equity_sampled(self.config.limits, self.state, equity_cents)

@@ -64,6 +64,7 @@ from evenkeel.messages.system import (
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import storage
 from evenkeel.rules.view import Event, View
+from evenkeel.rules.view_of import view_of
 from evenkeel.rules.view_state import (
     Heard,
     OfFlattening,
@@ -75,7 +76,6 @@ from evenkeel.rules.view_state import (
     OfStorage,
     ViewState,
     fold,
-    view_of,
 )
 from evenkeel.rules.words import amount_text, lots_text, money_text, price_text
 from evenkeel.runtime.clock import SystemClock

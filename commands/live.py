@@ -31,6 +31,7 @@ from evenkeel.config.load import identity
 from evenkeel.config.schema import Config, ProtectionConfig
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
 from evenkeel.messages.operator import ACCOUNT, HoldPlaced, Mode
+from evenkeel.messages.system import RunStarted
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.rules.trading_calendar import trading_day
 from evenkeel.runtime.clock import Clock, MarketClock, SteadyClock, SystemClock
@@ -184,7 +185,23 @@ class LiveSystem:
 
     def _live_run(self, force_tcp: bool) -> LiveRun:
         started_utc_ms = SystemClock().now_utc_ms()
-        started = run_started(
+        started = self._run_started(started_utc_ms)
+        return LiveRun(
+            self._world(),
+            self._journal,
+            started,
+            more_edges={
+                "reporter": self._reporter,
+                "storage": self._storage,
+                "control": lambda: self._control(started_utc_ms, force_tcp),
+            },
+            on_fatal=self._on_fatal,
+            on_journal_failed=self._journal_failed,
+            on_look=self.leases.grant(SUPERVISION, SUPERVISION_LEASE_S),
+        )
+
+    def _run_started(self, started_utc_ms: int) -> RunStarted:
+        return run_started(
             self.folder.segment,
             build=build_id(),
             configuration=self._identity,
@@ -195,7 +212,9 @@ class LiveSystem:
             journal_seq=self._journal.last_seq,
             restored=self._restored is not None,
         )
-        world = World(
+
+    def _world(self) -> World:
+        return World(
             config=self.config,
             specs=self.specs,
             broker=self.broker,
@@ -210,50 +229,40 @@ class LiveSystem:
             patience_s=self._outside.patience_s,
         )
 
-        def control() -> ControlEdge:
-            return ControlEdge(
-                lambda handler: ControlServer(
-                    self.folder.control, handler, started_utc_ms=started_utc_ms, build=build_id(), force_tcp=force_tcp
-                ),
-                gate=self.gate,
-                kill_epoch=self.kill_epoch,
-                view=lambda what: self.run.host.child("reporter").current(what),
-                wake=lambda: self.run.host.wake("control"),
-                on_stop=self.ask_stop,
-            )
+    def _control(self, started_utc_ms: int, force_tcp: bool) -> ControlEdge:
+        return ControlEdge(
+            lambda handler: ControlServer(
+                self.folder.control, handler, started_utc_ms=started_utc_ms, build=build_id(), force_tcp=force_tcp
+            ),
+            gate=self.gate,
+            kill_epoch=self.kill_epoch,
+            view=lambda what: self.run.host.child("reporter").current(what),
+            wake=lambda: self.run.host.wake("control"),
+            on_stop=self.ask_stop,
+        )
 
-        def reporter() -> Reporter:
-            return Reporter(
-                self.config,
-                self.board,
-                children=lambda: self.run.host.status(),
-                write=self._view.put,
-            )
+    def _reporter(self) -> Reporter:
+        return Reporter(
+            self.config,
+            self.board,
+            children=lambda: self.run.host.status(),
+            write=self._view.put,
+        )
 
-        def storage() -> Storage:
-            journal, account = self.config.journal, self.config.account.name
-            backups = Path(journal.backup_folder or self.folder.backups)
-            command = [sys.executable, "-m", "evenkeel.cli", "backup", "--account", account, "--to", str(backups), "--json"]
-            command += ["--hourly", str(journal.backups_hourly), "--daily", str(journal.backups_daily)]
-            return Storage(
-                journal,
-                account,
-                self._journal,
-                self.folder.journal,
-                backups=backups,
-                backup_command=command,
-                utc_ms=SystemClock().now_utc_ms,
-                monotonic_ns=SystemClock().monotonic_ns,
-            )
-
-        return LiveRun(
-            world,
+    def _storage(self) -> Storage:
+        journal, account = self.config.journal, self.config.account.name
+        backups = Path(journal.backup_folder or self.folder.backups)
+        command = [sys.executable, "-m", "evenkeel.cli", "backup", "--account", account, "--to", str(backups), "--json"]
+        command += ["--hourly", str(journal.backups_hourly), "--daily", str(journal.backups_daily)]
+        return Storage(
+            journal,
+            account,
             self._journal,
-            started,
-            more_edges={"reporter": reporter, "storage": storage, "control": control},
-            on_fatal=self._on_fatal,
-            on_journal_failed=self._journal_failed,
-            on_look=self.leases.grant(SUPERVISION, SUPERVISION_LEASE_S),
+            self.folder.journal,
+            backups=backups,
+            backup_command=command,
+            utc_ms=SystemClock().now_utc_ms,
+            monotonic_ns=SystemClock().monotonic_ns,
         )
 
     def epoch(self) -> int:

@@ -7,8 +7,10 @@ from msgspec import Meta
 
 from evenkeel.config.units import (
     Count,
+    Hours,
     Lots,
     Minutes,
+    MoneyDecimal,
     Multiple,
     Off,
     Pct,
@@ -49,7 +51,7 @@ class ConsecutiveLossesConfig(Table, frozen=True):
     reduce_after: Count | Off = 3
     reduce_to_ratio: Ratio = 0.75
     hold_after: Count | Off = 4
-    hold_hours: Annotated[float, Meta(gt=0, le=10_000)] = 6.0
+    hold_hours: Hours = 6.0
     close_only_after: Count | Off = 7
 
 
@@ -88,6 +90,17 @@ class SessionConfig(Table, frozen=True):
     sunday_after_open_minutes: Minutes | Off = 15.0
 
 
+class LossTiersConfig(Table, frozen=True):
+    """Gross closed losses by the tier of the balance (trading_rules 1.11), from 5,000 to 100,000 of the account's currency.
+
+    Of all trades, or of those of strategies with chains; `day` and `lifetime` are the most that each tier may lose.
+    """
+
+    applies_to: Literal["off", "chains", "all"] = "chains"
+    day: Annotated[tuple[MoneyDecimal, ...], Meta(min_length=5, max_length=5)] = (100.0, 200.0, 500.0, 1000.0, 2000.0)
+    lifetime: Annotated[tuple[MoneyDecimal, ...], Meta(min_length=5, max_length=5)] = (500.0, 1000.0, 2500.0, 5000.0, 10000.0)
+
+
 class LimitsConfig(Table, frozen=True):
     """Hard limits; a key that the file leaves out comes from the profile (`PROFILES`). Percent are of equity."""
 
@@ -121,6 +134,14 @@ class LimitsConfig(Table, frozen=True):
     rejects: RejectsConfig
     requests: RequestsConfig
     session: SessionConfig
+    recovery_attempts: Count | Off
+    recovery_losses: Count | Off
+    recovery_concurrent: Count | Off
+    recovery_pause_hours: Hours
+    profit_protection: MoneyDecimal | Off
+    chain_risk_budget_r: Multiple | Off
+    chain_risk_budget_hedged_r: Multiple | Off
+    loss_tiers: LossTiersConfig
 
 
 _DRAWDOWN_OFF = DrawdownConfig(reduce_pct="off", halve_pct="off", close_only_pct="off", flatten_pct="off")
@@ -167,6 +188,14 @@ PLAIN = LimitsConfig(
     rejects=RejectsConfig(in_a_row_max="off"),
     requests=_REQUESTS_OFF,
     session=_SESSION_OFF,
+    recovery_attempts="off",
+    recovery_losses="off",
+    recovery_concurrent="off",
+    recovery_pause_hours=6.0,
+    profit_protection="off",
+    chain_risk_budget_r="off",
+    chain_risk_budget_hedged_r="off",
+    loss_tiers=LossTiersConfig(applies_to="off"),
 )
 PERSONAL = LimitsConfig(
     risk_per_trade_pct=0.5,
@@ -199,6 +228,14 @@ PERSONAL = LimitsConfig(
     rejects=RejectsConfig(),
     requests=RequestsConfig(),
     session=SessionConfig(),
+    recovery_attempts=10,
+    recovery_losses=5,
+    recovery_concurrent=3,
+    recovery_pause_hours=6.0,
+    profit_protection=100.0,
+    chain_risk_budget_r=2.0,
+    chain_risk_budget_hedged_r=2.2,
+    loss_tiers=LossTiersConfig(),
 )
 PROP = msgspec.structs.replace(
     PERSONAL,
@@ -220,6 +257,12 @@ PROP = msgspec.structs.replace(
     balance_floor_pct=90.0,
     confidence_min=0.75,
     slippage=SlippageConfig(multiple_max=2.0),
+    recovery_attempts=4,
+    recovery_losses=2,
+    recovery_concurrent=1,
+    profit_protection=50.0,
+    chain_risk_budget_r=1.5,
+    loss_tiers=LossTiersConfig(applies_to="off"),
 )
 DEMO = msgspec.structs.replace(
     PERSONAL,

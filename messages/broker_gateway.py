@@ -242,7 +242,7 @@ class AccountRead(Observation, frozen=True):
 class OrderRejected(Message, frozen=True):
     """The broker refused an open for good; another try is a new intent, asked for by whoever proposed it.
 
-    `quote` is the newest one when the price had moved, else None.
+    `quote` is the newest one when the price had moved, else None. `volume_steps` is what had been asked for.
     """
 
     proposal_id: str
@@ -253,6 +253,7 @@ class OrderRejected(Message, frozen=True):
     detail: str
     lineage: Lineage
     quote: Quote | None = None
+    volume_steps: int = 0
 
 
 class OrderOutcomeUnknown(Message, frozen=True):

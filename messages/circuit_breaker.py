@@ -21,7 +21,8 @@ class BreakerChanged(Message, frozen=True):
 
     `phase` is 0 outside a restart, else 1 to 4 as trading_rules 3.7 counts them from 0 to 3. `size_ppm` is what new volume is
     multiplied by, 0 while entries are halted. `atr_points` is the distance from `quote` that stops are tightened to, 0 where
-    they stay. What halts entries is a hold (HoldPlaced), which is said beside it. At BLACK everything in `scope` is closed.
+    they stay; `quote` is of the symbol that is the scope. What halts entries is a hold (HoldPlaced), which is said beside it.
+    At BLACK everything in `scope` is closed.
     """
 
     scope: str

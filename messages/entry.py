@@ -9,7 +9,10 @@ from evenkeel.messages.system import Message, Observation
 
 
 class Lineage(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where a trade comes from; it rides along from the signal to `PositionClosed`, so whoever hears it needs no lookup."""
+    """Where a trade comes from; it rides along from the signal to `PositionClosed`, so whoever hears it needs no lookup.
+
+    `number` tells the orders of one chain apart that the same end of a trade called for; 0 where there is but one.
+    """
 
     origin: str
     strategy: str
@@ -21,6 +24,7 @@ class Lineage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     proposal_id: str = ""
     confidence: float = 1.0
     confidence_parts: tuple[tuple[str, float], ...] = ()
+    number: int = 0
 
 
 class OrderKind(StrEnum):
@@ -80,6 +84,7 @@ class DenialReason(StrEnum):
     LOSS_TIER_DAY = "loss_tier_day"
     LOSS_TIER_LIFETIME = "loss_tier_lifetime"
     STOP_TOO_NEAR = "stop_too_near"
+    RECOVERY_UNRESERVED = "recovery_unreserved"
     # broker_gateway
     MODE = "mode"
     HOLD = "hold"

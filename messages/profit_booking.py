@@ -31,7 +31,12 @@ class OrderStatus(StrEnum):
 
 
 class PyramidOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`number` counts the orders of the chain. Ticket 0 while there is none; a recovery's replaces the lost one."""
+    """`number` counts the orders of the chain, from 1. Ticket 0 while there is none; a recovery's replaces the lost one.
+
+    `parent_ticket` is the trade whose end called for it, `recoveries` counts the recoveries that were opened. Of money
+    `commission_cents` and `swap_cents` are the present trade's so far (signed; an estimate until its deal), `banked_cents` what
+    parts of it that were closed have brought, and `net_cents` what the order's ended trades did.
+    """
 
     number: int
     level: int
@@ -46,6 +51,9 @@ class PyramidOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stopped_utc_ms: int = 0
     close_points: int = 0
     net_cents: int = 0
+    parent_ticket: int = 0
+    recoveries: int = 0
+    banked_cents: int = 0
 
 
 class Pyramid(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):

@@ -2,6 +2,8 @@
 
 from typing import Final, NamedTuple
 
+import msgspec
+
 from evenkeel.config.schema import EntryConfig
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import Quote
@@ -20,6 +22,15 @@ class Refusal(NamedTuple):
     limit: int = 0
     unit: str = ""
     detail: str = ""
+
+
+class LimitHold(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A limit that was reached and holds entries until then, with its numbers."""
+
+    measured: int
+    limit: int
+    unit: str
+    until_utc_ms: int
 
 
 def spread_refusal(config: EntryConfig, quote: Quote, spread_median_points: int) -> Refusal | None:

@@ -11,17 +11,20 @@ from evenkeel.messages.market import Direction, Quote, Side, SymbolSpec, Watch
 from evenkeel.messages.operator import Mode
 from evenkeel.messages.position import ExitReason
 
-DISCRETIONARY: Final = frozenset({ExitReason.TIME})
+DISCRETIONARY: Final = frozenset({ExitReason.TIME, ExitReason.SIGNAL, ExitReason.REVERSAL})
 """Exits that nothing forces: FREEZE keeps the position instead. Stop, target, emergency, protection and persons are served
 in every mode."""
+TRAIL: Final = "trail"
+"""The name of the watch at which a stop follows the price; the others are named after their exits."""
 
 
 class Levels(NamedTuple):
-    """Prices at which a position ends; None: there is no such exit."""
+    """Prices at which a position ends, and at `trail_points` its stop follows; None: there is no such level."""
 
     stop_points: int
     target_points: int | None
     emergency_points: int | None
+    trail_points: int | None = None
 
 
 def sign(direction: Direction) -> int:
@@ -67,12 +70,12 @@ def emergency_distance(emergency_r: float, stop_distance_points: int, spec: Symb
     The risk of 1 R is the stop distance alone, so costs bring the level nearer. At least one point.
     """
     cost_points = cost_cents_per_lot * spec.worth.denominator / spec.worth.numerator
-    distance = -_exactly(emergency_r) * stop_distance_points - cost_points
+    distance = -exactly(emergency_r) * stop_distance_points - cost_points
     return max(1, -(-distance.numerator // distance.denominator))
 
 
 @cache
-def _exactly(configured: float) -> Fraction:
+def exactly(configured: float) -> Fraction:
     """The decimal that a person wrote. There are few, and reading one takes as long as all the rest of a trade's levels."""
     return Fraction(str(configured))
 
@@ -94,15 +97,19 @@ def watches_for(ticket: int, generation: int, direction: Direction, levels: Leve
     side = exit_side(direction)
     falls = direction is Direction.SELL  # a short position loses when price rises
     wanted = (
-        (ExitReason.EMERGENCY, falls, levels.emergency_points),
-        (ExitReason.STOP, falls, levels.stop_points),
-        (ExitReason.TARGET, not falls, levels.target_points),
+        (ExitReason.EMERGENCY.value, falls, levels.emergency_points),
+        (ExitReason.STOP.value, falls, levels.stop_points),
+        (ExitReason.TARGET.value, not falls, levels.target_points),
+        (TRAIL, not falls, levels.trail_points),
     )
     return tuple(
-        Watch(f"{ticket}/{reason.value}/{generation}", side, rising, level)
-        for reason, rising, level in wanted
-        if level is not None
+        Watch(f"{ticket}/{name}/{generation}", side, rising, level) for name, rising, level in wanted if level is not None
     )
+
+
+def is_nearer(direction: Direction, stop_points: int, than_points: int) -> bool:
+    """A stop at `stop_points` ends the trade sooner than one at `than_points`."""
+    return sign(direction) * (stop_points - than_points) > 0
 
 
 def is_served(mode: Mode, reason: ExitReason) -> bool:

@@ -12,6 +12,7 @@ from evenkeel.messages.operator import HoldPlaced, LowerMode, Mode
 from evenkeel.messages.position import ExitReason, ReducePosition
 from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.system import Message
+from evenkeel.rules.entries import LimitHold
 from evenkeel.rules.frequency import RejectCounts, hour_end_utc_ms, reject_counted, slip_counted, trade_counted, trades_in_hour
 from evenkeel.rules.losses import (
     DrawdownStep,
@@ -23,7 +24,7 @@ from evenkeel.rules.losses import (
     week_loss_reached,
 )
 from evenkeel.rules.margin import MarginStep, half_left_steps, held_margin_cents, level_ppm, margin_step
-from evenkeel.rules.risk_limit import LimitHold, RiskState, lowest_cents
+from evenkeel.rules.risk_limit import RiskState, lowest_cents
 from evenkeel.rules.sizing import Expected
 
 NAME: Final = "risk_limit"
@@ -40,12 +41,12 @@ def trade_opened(limits: LimitsConfig, state: RiskState, now_utc_ms: int) -> lis
     state.counts = trade_counted(state.counts, now_utc_ms)
     said: list[Message] = []
     if limits.trades_per_hour != "off" and trades_in_hour(state.counts, now_utc_ms) >= limits.trades_per_hour:
-        said += _hold(state, f"trades_per_hour: {limits.trades_per_hour} opened", hour_end_utc_ms(now_utc_ms))
+        said += hold(state, f"trades_per_hour: {limits.trades_per_hour} opened", hour_end_utc_ms(now_utc_ms))
     if limits.trades_per_day != "off" and state.counts.today >= limits.trades_per_day:
-        said += _hold(state, f"trades_per_day: {limits.trades_per_day} opened", state.day_ends_utc_ms)
+        said += hold(state, f"trades_per_day: {limits.trades_per_day} opened", state.day_ends_utc_ms)
         days = state.counts.days_at_limit + 1
         if limits.trades_limit_days_max != "off" and days >= limits.trades_limit_days_max:
-            said.append(_lower(Mode.CLOSE_ONLY, f"trades_per_day: reached on {days} days in a row"))
+            said.append(lower(Mode.CLOSE_ONLY, f"trades_per_day: reached on {days} days in a row"))
     return said
 
 
@@ -54,7 +55,7 @@ def trade_closed(limits: LimitsConfig, state: RiskState, net_cents: int, now_utc
     state.losses_in_a_row = state.losses_in_a_row + 1 if net_cents < 0 else 0
     config, losses = limits.consecutive_losses, state.losses_in_a_row
     if loses_too_often(config, losses):
-        return [_lower(Mode.CLOSE_ONLY, f"consecutive_losses: {losses} of {config.close_only_after} trades in a row lost")]
+        return [lower(Mode.CLOSE_ONLY, f"consecutive_losses: {losses} of {config.close_only_after} trades in a row lost")]
     if config.hold_after == "off" or losses < config.hold_after:
         return []
     until_utc_ms = now_utc_ms + round(config.hold_hours * 3_600_000)
@@ -115,7 +116,7 @@ def _after_day_loss(limits: LimitsConfig, state: RiskState) -> list[Message]:
     fall = state.day_loss = day_loss_reached(limits.day_loss_pct, state.marks)
     if fall is None:
         return []
-    return _hold(state, f"day_loss_pct: lost {fall.cents} of {fall.limit_cents} cents", state.day_ends_utc_ms)
+    return hold(state, f"day_loss_pct: lost {fall.cents} of {fall.limit_cents} cents", state.day_ends_utc_ms)
 
 
 def _after_week_loss(limits: LimitsConfig, state: RiskState) -> list[Message]:
@@ -124,7 +125,7 @@ def _after_week_loss(limits: LimitsConfig, state: RiskState) -> list[Message]:
     fall = state.week_loss = week_loss_reached(limits.week_loss_pct, state.marks)
     if fall is None:
         return []
-    return _hold(state, f"week_loss_pct: lost {fall.cents} of {fall.limit_cents} cents", state.week_ends_utc_ms)
+    return hold(state, f"week_loss_pct: lost {fall.cents} of {fall.limit_cents} cents", state.week_ends_utc_ms)
 
 
 def _after_drawdown(limits: LimitsConfig, state: RiskState) -> list[Message]:
@@ -133,7 +134,7 @@ def _after_drawdown(limits: LimitsConfig, state: RiskState) -> list[Message]:
     if fall is None or state.drawdown <= max(before, DrawdownStep.HALVE):
         return []
     mode = Mode.FLATTEN if state.drawdown is DrawdownStep.FLATTEN else Mode.CLOSE_ONLY
-    return [_lower(mode, f"drawdown_pct: {fall.cents} of {fall.limit_cents} cents below the peak")]
+    return [lower(mode, f"drawdown_pct: {fall.cents} of {fall.limit_cents} cents below the peak")]
 
 
 def _after_floor(limits: LimitsConfig, state: RiskState) -> list[Message]:
@@ -141,7 +142,7 @@ def _after_floor(limits: LimitsConfig, state: RiskState) -> list[Message]:
     if floor is None or state.is_at_floor or lowest_cents(state) > floor:
         return []
     state.is_at_floor = True
-    return [_lower(Mode.FLATTEN, f"balance_floor_pct: {lowest_cents(state)} cents left, the floor is {floor}")]
+    return [lower(Mode.FLATTEN, f"balance_floor_pct: {lowest_cents(state)} cents left, the floor is {floor}")]
 
 
 def _after_margin(limits: LimitsConfig, state: RiskState) -> list[Message]:
@@ -157,7 +158,7 @@ def _after_margin(limits: LimitsConfig, state: RiskState) -> list[Message]:
     if state.margin_step is MarginStep.HALVE:
         said += _halved(state)
     if state.margin_step is MarginStep.FLATTEN:
-        said.append(_lower(Mode.FLATTEN, f"margin_level: {measured_ppm / 1e4:.1f} % of {limit_ppm / 1e4:g} %"))
+        said.append(lower(Mode.FLATTEN, f"margin_level: {measured_ppm / 1e4:.1f} % of {limit_ppm / 1e4:g} %"))
     return said
 
 
@@ -174,10 +175,10 @@ def _halved(state: RiskState) -> list[Message]:
 def _latch(state: RiskState, reason: DenialReason, held: LimitHold, why: str) -> list[Message]:
     """Refuse with these numbers until it ends, and tell the guard table."""
     state.holds[reason] = held
-    return _hold(state, f"{reason.value}: {why}", held.until_utc_ms)
+    return hold(state, f"{reason.value}: {why}", held.until_utc_ms)
 
 
-def _hold(state: RiskState, reason: str, until_utc_ms: int) -> list[Message]:
+def hold(state: RiskState, reason: str, until_utc_ms: int) -> list[Message]:
     """Says nothing while a longer hold of ours stands: the gateway would take the shorter one in its place."""
     if until_utc_ms < state.hold_until_utc_ms:
         return []
@@ -185,5 +186,5 @@ def _hold(state: RiskState, reason: str, until_utc_ms: int) -> list[Message]:
     return [HoldPlaced(who=NAME, scope="account", reason=reason, until_utc_ms=until_utc_ms)]
 
 
-def _lower(mode: Mode, reason: str) -> LowerMode:
+def lower(mode: Mode, reason: str) -> LowerMode:
     return LowerMode(mode=mode, by=NAME, reason=reason)

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from evenkeel.messages.broker_gateway import BrokerPosition, OpenRequest
-from evenkeel.messages.entry import DenialReason, OpenPosition
+from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
 from evenkeel.messages.market import Direction
 from evenkeel.messages.position import ClosePosition
 from evenkeel.rules.entries import Refusal
@@ -102,3 +102,7 @@ def request_for(order: OpenPosition) -> OpenRequest:
         target_points=0,
         slot=order.lineage.slot,
     )
+
+
+def denied(order: OpenPosition, by: str, refusal: Refusal) -> OrderDenied:
+    return OrderDenied(order.proposal_id, order.symbol, order.direction, by, *refusal[:4], order.lineage, refusal.detail)

@@ -28,7 +28,8 @@ class AskedClose(msgspec.Struct):
 
 class Ward(msgspec.Struct):
     """Prices in points, 0 none: `stop` and `target` are the app's, `broker_stop` what the broker holds, `bound` the farthest
-    stop at the broker that will do (0: not known). `since_utc_ms` is when it began to lack something or was last repaired;
+    stop at the broker that will do (0: not known), `first_stop` where the app's was before it was moved nearer (0: it was not).
+    `since_utc_ms` is when it began to lack something or was last repaired;
     `repairs` counts since then."""
 
     ticket: int
@@ -47,6 +48,8 @@ class Ward(msgspec.Struct):
     is_alarmed: bool = False
     repairs: int = 0
     close: AskedClose | None = None
+    chain_id: str = ""
+    first_stop_points: int = 0
 
 
 def ward_of(opened: PositionOpened) -> Ward:
@@ -63,6 +66,7 @@ def ward_of(opened: PositionOpened) -> Ward:
         target_points=opened.target_points,
         bound_points=opened.broker_stop_points,
         broker_stop_points=opened.broker_stop_points,
+        chain_id=opened.lineage.chain_id,
     )
 
 
@@ -90,11 +94,12 @@ def is_within(ward: Ward, bound_points: int) -> bool:
 
 
 def wide_stop_points(config: CatastropheStopConfig, ward: Ward) -> int:
-    """Its bound, or for a position that came without one what its own stop alone demands, for no market is at hand here; 0:
-    nobody knows."""
-    if ward.bound_points or not ward.stop_points:
+    """Its bound, or for a position that came without one what its own first stop alone demands, for no market is at hand
+    here; 0: nobody knows."""
+    first_points = ward.first_stop_points or ward.stop_points
+    if ward.bound_points or not first_points:
         return ward.bound_points
-    distance_points = app_stop_multiple_points(config, abs(ward.entry_points - ward.stop_points))
+    distance_points = app_stop_multiple_points(config, abs(ward.entry_points - first_points))
     return ward.entry_points - sign(ward.direction) * distance_points
 
 

@@ -1,91 +1,28 @@
-"""How much may still be risked: what is reserved and open, and what every limit leaves for the next order.
+"""Whether more may be risked at all: what every limit is measured against, and which of them is reached.
 
 Rows and meanings are those of limits.md. Reached counts from the limit on, and a limit that is "off" needs no number.
 """
 
 from collections.abc import Iterator
-from fractions import Fraction
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 import msgspec
 
 from evenkeel.config.limits import LimitsConfig
 from evenkeel.config.schema import Config
-from evenkeel.config.units import Off
 from evenkeel.messages.entry import DenialReason, EntryProposed
-from evenkeel.messages.market import Direction, SymbolSpec
-from evenkeel.rules.catastrophe_stop import catastrophe_distance_points, catastrophe_distance_points_min
-from evenkeel.rules.correlation import HourCloses, group_of
-from evenkeel.rules.entries import Refusal
+from evenkeel.rules.chain_risk import ChainRisk
+from evenkeel.rules.correlation import HourCloses
+from evenkeel.rules.entries import LimitHold, Refusal
 from evenkeel.rules.frequency import RejectCounts, RequestCounts, TradeCounts, request_refusal, trades_in_hour
 from evenkeel.rules.lineage import is_fresh
-from evenkeel.rules.losses import (
-    DrawdownStep,
-    EquityMarks,
-    Fall,
-    drawdown_reached,
-    floor_cents,
-    loses_too_often,
-    size_ppm,
-)
-from evenkeel.rules.margin import (
-    MarginStep,
-    held_margin_cents,
-    level_ppm,
-    margin_per_step,
-    margin_step,
-    reserved_margin_cents,
-    steps_of,
-)
-from evenkeel.rules.sizing import (
-    PPM,
-    Book,
-    Budget,
-    Leg,
-    VolumeLimit,
-    cents_for,
-    exposures,
-    loss_per_step,
-    notional_cents,
-    notional_per_step,
-    open_risk_cents,
-    ppm_of,
-    ppm_of_pct,
-    risk_by_leg_cents,
-    share_of,
-    steps_of_budgets,
-    steps_of_lots,
-    steps_within,
-)
-from evenkeel.rules.stop_systems import tier_lots, tier_of
+from evenkeel.rules.loss_tiers import TierLosses, tier_refusals
+from evenkeel.rules.losses import DrawdownStep, EquityMarks, Fall, drawdown_reached, floor_cents, loses_too_often
+from evenkeel.rules.margin import MarginStep, level_ppm, margin_step, steps_of
+from evenkeel.rules.recovery_safety import RecoverySafety, order_refusals
+from evenkeel.rules.sizing import Book, exposures, ppm_of
 
 CANNOT_BE_SIZED: Final = (DenialReason.SPEC_UNKNOWN, DenialReason.EQUITY_UNKNOWN)
-
-
-class Sized(NamedTuple):
-    """`risk_cents` is the worst case at the app stop; a catastrophe distance of 0 is off by name; `bound_by` names the
-    limit that made the volume what it is."""
-
-    volume_steps: int
-    risk_cents: int
-    catastrophe_distance_points: int
-    bound_by: str
-
-
-class Losses(NamedTuple):
-    """Cents that one step loses, costs included, where the app closes and where the broker does (None: no such stop)."""
-
-    at_stop: Fraction
-    at_wide_stop: Fraction | None
-
-
-class LimitHold(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A limit that was reached and holds entries until then, with its numbers."""
-
-    measured: int
-    limit: int
-    unit: str
-    until_utc_ms: int
 
 
 class RiskState(msgspec.Struct):
@@ -97,6 +34,9 @@ class RiskState(msgspec.Struct):
     leverage; `start_balance_cents` is the first balance that was read, or the one at which a person rearmed after the floor.
     `deal_ticket` is the newest line of the history that was counted, `recent_deals` the last ones before it. `balance_cents`
     is with credit.
+
+    Of chains: `chains` by chain id, `breaker_ppm` what the circuit breaker leaves of new volume by scope, where that is not
+    all, `balance_tier` the tier that was said last, 0 none.
     """
 
     book: Book = msgspec.field(default_factory=Book)
@@ -123,22 +63,27 @@ class RiskState(msgspec.Struct):
     hours: dict[str, HourCloses] = {}
     holds: dict[DenialReason, LimitHold] = {}
     recent_deals: list[int] = []
+    recoveries: RecoverySafety = msgspec.field(default_factory=RecoverySafety)
+    tier_losses: TierLosses = TierLosses()
+    chains: dict[str, ChainRisk] = {}
+    breaker_ppm: dict[str, int] = {}
+    balance_tier: int = 0
 
 
-# May it enter, and how large
-
-
-def entry_refusal(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Refusal | None:
+def entry_refusal(config: Config, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Refusal | None:
     """The first limit that is reached, whatever the volume; None lets it be sized."""
-    return next(entry_refusals(limits, state, proposal, now_utc_ms), None)
+    return next(entry_refusals(config, state, proposal, now_utc_ms), None)
 
 
-def entry_refusals(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Iterator[Refusal]:
+def entry_refusals(config: Config, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Iterator[Refusal]:
     """Every limit that is reached, whatever the volume. What is not known comes first: it cannot be sized."""
+    limits, lineage = config.limits, proposal.lineage
     yield from _unknown(limits, state, proposal)
     yield from _unsure(limits, proposal)
     yield from _held(state, now_utc_ms)
     yield from _lost(limits, state, proposal)
+    yield from tier_refusals(config, state.tier_losses, state.balance_cents, lineage.strategy)
+    yield from order_refusals(config, state.recoveries, lineage, now_utc_ms)
     yield from _too_little_margin(limits, state)
     yield from _too_many(limits, state, proposal, now_utc_ms)
     too_often = request_refusal(limits.requests, state.requests, now_utc_ms)
@@ -150,24 +95,6 @@ def expiry_utc_ms(limits: LimitsConfig, proposal: EntryProposed, now_utc_ms: int
     """Until when the order may leave; another try never lives longer than the first. 0: for ever."""
     own_utc_ms = 0 if limits.intent_expiry_s == "off" else now_utc_ms + round(limits.intent_expiry_s * 1000)
     return min(own_utc_ms, proposal.expires_utc_ms) if own_utc_ms and proposal.expires_utc_ms else own_utc_ms
-
-
-def sized(config: Config, state: RiskState, proposal: EntryProposed) -> Sized | Refusal:
-    """The largest volume that every limit allows, with its worst case. Call it when `entry_refusal` found nothing."""
-    wide_points = _catastrophe_distance(config, state, proposal)
-    if isinstance(wide_points, Refusal):
-        return wide_points
-    spec, slippage_points = state.book.specs[proposal.symbol], config.limits.slippage_points
-    losses = Losses(
-        at_stop=loss_per_step(proposal.stop_distance_points + slippage_points, spec),
-        at_wide_stop=loss_per_step(wide_points + slippage_points, spec) if wide_points else None,
-    )
-    smallest = min(_volume_limits(config, state, proposal.direction, spec, losses), key=lambda limit: limit.steps)
-    if smallest.steps >= spec.volume_min_steps:
-        return Sized(smallest.steps, cents_for(smallest.steps, losses.at_stop), wide_points, smallest.name)
-    return Refusal(
-        DenialReason.VOLUME_BELOW_MINIMUM, smallest.steps, spec.volume_min_steps, "steps", f"bound by {smallest.name}"
-    )
 
 
 def needs_equity(limits: LimitsConfig) -> bool:
@@ -266,105 +193,3 @@ def _too_many(limits: LimitsConfig, state: RiskState, proposal: EntryProposed, n
     trades = trades_in_hour(state.counts, now_utc_ms) + coming
     if limits.trades_per_hour != "off" and trades >= limits.trades_per_hour:
         yield Refusal(DenialReason.TRADES_PER_HOUR, trades, limits.trades_per_hour, "count")
-
-
-def _catastrophe_distance(config: Config, state: RiskState, proposal: EntryProposed) -> int | Refusal:
-    """Of the stop at the broker; 0 when it is off by name."""
-    if config.catastrophe_stop.at_broker == "off":
-        return 0
-    atr_points = state.daily_atr_points.get(proposal.symbol)
-    if atr_points is None and proposal.symbol in config.symbols:
-        atr_points = config.symbols[proposal.symbol].daily_atr_points
-    if atr_points is None:
-        return Refusal(DenialReason.DAILY_ATR_UNKNOWN)
-    wide_points = catastrophe_distance_points(
-        config.catastrophe_stop,
-        state.book.specs[proposal.symbol],
-        stop_distance_points=proposal.stop_distance_points,
-        spread_median_points=proposal.spread_median_points,
-        daily_atr_points=atr_points,
-    )
-    least_points = catastrophe_distance_points_min(config.catastrophe_stop, proposal.stop_distance_points)
-    if wide_points < least_points:
-        return Refusal(DenialReason.CATASTROPHE_STOP_NEAR, wide_points, least_points, "points")
-    return wide_points
-
-
-def _volume_limits(
-    config: Config, state: RiskState, direction: Direction, spec: SymbolSpec, losses: Losses
-) -> list[VolumeLimit]:
-    budgets = _budgets(config.limits, state, Leg(spec.symbol, direction), spec, losses)
-    return [
-        _wanted(config, state, spec, losses),
-        VolumeLimit("volume_lots_max", steps_of_lots(config.limits.volume_lots_max, spec)),
-        VolumeLimit("the symbol's largest volume", spec.volume_max_steps),
-        *steps_of_budgets(state.marks.equity_cents, budgets),
-    ]
-
-
-def _wanted(config: Config, state: RiskState, spec: SymbolSpec, losses: Losses) -> VolumeLimit:
-    """The volume asked for, cut by losses of the day and drawdown; the limits come on top."""
-    risk_ppm = _ppm_of_pct(config.limits.risk_per_trade_pct)
-    if config.entry.volume_lots is not None:
-        name, steps = "entry.volume_lots", steps_of_lots(_fixed_lots(config.entry.volume_lots, config, state), spec)
-    elif risk_ppm is not None and state.marks.equity_cents is not None:
-        name, steps = "risk_per_trade_pct", steps_within(share_of(state.marks.equity_cents, risk_ppm), losses.at_stop)
-    else:
-        name, steps = "neither entry.volume_lots nor risk_per_trade_pct", 0
-    size = size_ppm(config.limits, state.marks, state.losses_in_a_row)
-    return VolumeLimit(name if size == PPM else f"{name} cut to {size // (PPM // 100)} %", share_of(steps, size))
-
-
-def _fixed_lots(configured: float | Literal["by_tier"], config: Config, state: RiskState) -> float:
-    """By the tier of the balance, where it is said so; an account that has told nothing is in the lowest."""
-    if configured != "by_tier":
-        return configured
-    return tier_lots(tier_of((state.balance_cents or 0) // 10**config.account.currency_digits))
-
-
-def _budgets(limits: LimitsConfig, state: RiskState, leg: Leg, spec: SymbolSpec, losses: Losses) -> list[Budget]:
-    """The rows of limits.md that are shares of equity, with what is used of each."""
-    book, notional = state.book, notional_per_step(spec)
-    budgets = [
-        Budget("risk_per_trade_pct", _ppm_of_pct(limits.risk_per_trade_pct), 0, losses.at_stop),
-        Budget("order_notional_max", _ppm_of(limits.order_notional_max), 0, notional),
-        Budget("symbol_notional_max", _ppm_of(limits.symbol_notional_max), notional_cents(book, spec.symbol), notional),
-        Budget("total_notional_max", _ppm_of(limits.total_notional_max), notional_cents(book), notional),
-        Budget(
-            "open_risk_pct",
-            _ppm_of_pct(limits.open_risk_pct),
-            open_risk_cents(book, limits.slippage_points),
-            losses.at_stop,
-        ),
-    ]
-    if limits.correlated_risk_pct != "off":
-        together_cents = _group_risk_cents(state, leg, limits.slippage_points)
-        share_ppm = _ppm_of_pct(limits.correlated_risk_pct)
-        budgets.append(Budget("correlated_risk_pct", share_ppm, together_cents, losses.at_stop))
-    if limits.free_margin_after_pct != "off":
-        for_margin_ppm, margin = PPM - ppm_of_pct(limits.free_margin_after_pct), margin_per_step(spec, state.leverage)
-        budgets.append(Budget("free_margin_after_pct", for_margin_ppm, _margin_used_cents(state), margin))
-    if losses.at_wide_stop is not None:
-        share_ppm = _ppm_of_pct(limits.loss_at_catastrophe_stop_pct)
-        budgets.append(Budget("loss_at_catastrophe_stop_pct", share_ppm, 0, losses.at_wide_stop))
-    return budgets
-
-
-def _group_risk_cents(state: RiskState, leg: Leg, slippage_points: int) -> int:
-    """Risk of everything that would lose together with a bet like `leg`."""
-    risks = risk_by_leg_cents(state.book, slippage_points)
-    return sum(risks.get(member, 0) for member in group_of(leg, list(risks), state.hours))
-
-
-def _margin_used_cents(state: RiskState) -> int:
-    """By the broker or by leverage, whichever is more, and what is on its way."""
-    held = held_margin_cents(state.book, state.leverage)
-    return max(held, state.margin_cents) + reserved_margin_cents(state.book, state.leverage)
-
-
-def _ppm_of(multiple: float | Off) -> int | None:
-    return None if multiple == "off" else ppm_of(multiple)
-
-
-def _ppm_of_pct(pct: float | Off) -> int | None:
-    return None if pct == "off" else ppm_of_pct(pct)

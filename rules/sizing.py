@@ -1,6 +1,6 @@
 """Volume from money and money from volume, and what everything at risk comes to: exact, rounded once, toward less risk."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -22,11 +22,10 @@ class VolumeLimit(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """A limit in money: `share_ppm` of equity, of which `used_cents` is gone; None is off by name."""
+    """What a limit in money leaves for the next order, and what a step of it takes."""
 
     name: str
-    share_ppm: int | None
-    used_cents: int
+    room_cents: int
     cents_per_step: Fraction
 
 
@@ -47,7 +46,8 @@ class Expected(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An order in flight or of unknown outcome. `risk_cents` is its worst case at the app stop; `is_fresh`: from a signal.
 
-    `asked_utc_ms` is when it was decided; `fill` None: nobody minds how it is filled.
+    `asked_utc_ms` is when it was decided; `fill` None: nobody minds how it is filled. `stop_cents` is what it loses at the
+    stop itself, commissions included.
     """
 
     symbol: str
@@ -57,6 +57,9 @@ class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_fresh: bool
     asked_utc_ms: int = 0
     fill: Expected | None = None
+    strategy: str = ""
+    chain_id: str = ""
+    stop_cents: int = 0
 
 
 class Holding(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -76,6 +79,8 @@ class Holding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mark_points: int | None
     marked_steps: int
     fill: Expected | None = None
+    strategy: str = ""
+    chain_id: str = ""
 
 
 class Book(msgspec.Struct):
@@ -129,17 +134,6 @@ def steps_within(budget_cents: int, cents_per_step: Fraction) -> int:
     return max(0, budget_cents * cents_per_step.denominator // cents_per_step.numerator)
 
 
-def steps_of_budgets(equity_cents: int | None, budgets: Iterable[Budget]) -> list[VolumeLimit]:
-    """What each budget that is on leaves for the next order. Equity may be unknown only when all are off."""
-    limits = []
-    for budget in budgets:
-        if budget.share_ppm is not None:
-            assert equity_cents is not None, "a share of unknown equity"
-            room_cents = share_of(equity_cents, budget.share_ppm) - budget.used_cents
-            limits.append(VolumeLimit(budget.name, steps_within(room_cents, budget.cents_per_step)))
-    return limits
-
-
 def exposures(book: Book) -> list[Reservation | Holding]:
     """Everything reserved, of unknown outcome, open and foreign."""
     return [*book.reservations.values(), *book.holdings.values()]
@@ -153,14 +147,19 @@ def open_risk_cents(book: Book, slippage_points: int) -> int:
 def risk_by_leg_cents(book: Book, slippage_points: int) -> dict[Leg, int]:
     """The same by symbol and direction, in the order in which they were taken in."""
     risks: dict[Leg, int] = {}
-    for reserved in book.reservations.values():
-        leg = Leg(reserved.symbol, reserved.direction)
-        risks[leg] = risks.get(leg, 0) + reserved.risk_cents
+    for exposure, risk_cents in own_risks(book, slippage_points):
+        leg = Leg(exposure.symbol, exposure.direction)
+        risks[leg] = risks.get(leg, 0) + risk_cents
+    return risks
+
+
+def own_risks(book: Book, slippage_points: int) -> Iterator[tuple[Reservation | Holding, int]]:
+    """Each exposure of ours with its worst case."""
+    yield from ((reserved, reserved.risk_cents) for reserved in book.reservations.values())
     for held in book.holdings.values():
         if not held.is_foreign:
-            leg = Leg(held.symbol, held.direction)
-            risks[leg] = risks.get(leg, 0) + _risk_cents(held, book.specs[held.symbol], slippage_points)
-    return risks
+            at_stop_cents = loss_at_stop_cents(held, book.specs[held.symbol], slippage_points=slippage_points)
+            yield held, max(held.reserved_cents, at_stop_cents) if held.stop_points else at_stop_cents
 
 
 def notional_cents(book: Book, symbol: str | None = None) -> int:
@@ -182,6 +181,8 @@ def holding_of(opened: PositionOpened, reservation: Reservation | None) -> Holdi
         mark_points=None,
         marked_steps=opened.volume_steps,
         fill=reservation.fill if reservation else None,
+        strategy=opened.lineage.strategy,
+        chain_id=opened.lineage.chain_id,
     )
 
 
@@ -211,6 +212,11 @@ def priced(holding: Holding, deal: PositionPriced) -> Holding:
     )
 
 
+def tightened(holding: Holding, stop_points: int) -> Holding:
+    """Its stop is nearer: less of it is at risk. One whose stop the app does not hold stays as it is."""
+    return msgspec.structs.replace(holding, stop_points=stop_points) if holding.stop_points else holding
+
+
 def reduced(holding: Holding, rest: PositionReduced) -> Holding:
     marked_steps = min(holding.marked_steps, rest.volume_steps)
     return msgspec.structs.replace(holding, volume_steps=rest.volume_steps, marked_steps=marked_steps)
@@ -233,12 +239,12 @@ def floating_cents(book: Book) -> int:
     return sum(_floating_cents(holding, book.specs[holding.symbol]) for holding in known)
 
 
-def _risk_cents(holding: Holding, spec: SymbolSpec, slippage_points: int) -> int:
-    """Entry to stop with slippage and commissions, and at least what is still reserved; without a stop all of it."""
+def loss_at_stop_cents(holding: Holding, spec: SymbolSpec, *, slippage_points: int) -> int:
+    """Entry to stop with slippage and commissions; without a stop all that it is worth."""
     if holding.stop_points == 0:
         return cents_for(holding.volume_steps, notional_per_step(spec))
     distance_points = max(0, sign(holding.direction) * (holding.entry_points - holding.stop_points)) + slippage_points
-    return max(holding.reserved_cents, cents_for(holding.volume_steps, loss_per_step(distance_points, spec)))
+    return cents_for(holding.volume_steps, loss_per_step(distance_points, spec))
 
 
 def _floating_cents(holding: Holding, spec: SymbolSpec) -> int:

@@ -1,12 +1,9 @@
-"""The fold that a View is made of: `fold` keeps what was said, `view_of` shows it at the prices of the moment."""
+"""What a View is made of: `fold` keeps what was said. rules/view_of.py shows it at the prices of the moment."""
 
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, assert_never
 
 import msgspec
 
-from evenkeel.config.limits import LimitsConfig
-from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerAgreed,
@@ -27,7 +24,7 @@ from evenkeel.messages.broker_gateway import (
     WitnessesDisagree,
 )
 from evenkeel.messages.entry import OrderDenied
-from evenkeel.messages.market import FeedGap, Quote, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
+from evenkeel.messages.market import FeedGap, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import (
     ACCOUNT,
     FlattenProgressed,
@@ -52,33 +49,14 @@ from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, MessageParked, RunStarted, RunStopped
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import guard_table
-from evenkeel.rules.entries import distance_points
-from evenkeel.rules.exits import exit_price, sign
-from evenkeel.rules.frequency import TradeCounts, day_counted, trade_counted, trades_in_hour
+from evenkeel.rules.frequency import TradeCounts, day_counted, trade_counted
 from evenkeel.rules.guard_table import GuardTable
 from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.losses import EquityMarks, at_day_start, at_week_start, rearmed, sampled, shifted
 from evenkeel.rules.money import capital_cents_of
-from evenkeel.rules.sizing import Book, Reservation, holding_of, open_risk_cents, ppm_of_pct, share_of
-from evenkeel.rules.symbols import points_per_pip
 from evenkeel.rules.view import (
-    AccountView,
-    ChildView,
     Event,
-    FlattenView,
-    ForeignOrderView,
-    ForeignView,
-    HoldView,
-    LimitView,
-    PositionView,
-    RunView,
-    Shown,
     Today,
-    UnknownOrder,
-    UnprotectedView,
-    View,
-    decimal_of,
-    lots_of,
 )
 
 REFUSED_BY_BROKER: Final = "rejected_by_broker"
@@ -148,10 +126,9 @@ class ViewState(msgspec.Struct):
 
 def fold(state: ViewState, message: Heard) -> None:
     """Keep what `message` changes. It brings no time of its own: an edge's fold has none."""
-    guards = state.guards
     match message:
         case RunStarted():
-            state.run, state.started_utc_ms, state.restarts, guards.agreed = message, None, {}, False
+            state.run, state.started_utc_ms, state.restarts, state.guards.agreed = message, None, {}, False
         case ChildServing(child, incarnation):
             if incarnation > 1:
                 state.restarts[child] = state.restarts.get(child, 0) + 1
@@ -182,33 +159,16 @@ def fold(state: ViewState, message: Heard) -> None:
             _closed(state, message)
         case AccountRead():
             state.account, state.marks = message, sampled(state.marks, message.equity_cents)
-        case BrokerAgreed() | BrokerDisagreed():
-            guards.agreed = isinstance(message, BrokerAgreed)
-        case ForeignPositionSeen():
-            state.foreign[message.ticket] = message
-        case ForeignPositionGone():
-            state.foreign.pop(message.ticket, None)
-        case ForeignOrderSeen():
-            state.foreign_orders[message.ticket] = message
-        case ForeignOrderGone():
-            state.foreign_orders.pop(message.ticket, None)
+        case ModeChanged() | TradingRearmed() | HoldPlaced() | HoldEnded() | BrokerAgreed() | BrokerDisagreed():
+            _guarded(state, message)
+        case ForeignPositionSeen() | ForeignPositionGone() | ForeignOrderSeen() | ForeignOrderGone():
+            _foreign(state, message)
         case CashMoved(cash):
             state.marks = shifted(state.marks, capital_cents_of(cash))
-        case ModeChanged():
-            guards.mode, guards.epoch = message.mode, message.epoch
-            if message.mode is not Mode.FLATTEN:
-                state.flattening.pop(ACCOUNT, None)
-        case TradingRearmed():
-            guard_table.rearm(guards)
-            state.marks, state.losses_in_a_row, state.flattening = rearmed(state.marks), 0, {}
         case FlattenProgressed() | ScopeFlattened():
             _flattening(state, message)
         case PositionUnprotected() | PositionProtected() | SymbolTakenOver() | SymbolGivenBack() | StopsRefused():
             _protection(state, message)
-        case HoldPlaced():
-            guard_table.place(guards, message)
-        case HoldEnded():
-            guard_table.end(guards, message.who, message.scope)
         case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap() | LimitReached():
             pass  # events, nothing that lasts
         case StorageStrained() | StorageEased() | BackupTaken():
@@ -219,44 +179,42 @@ def fold(state: ViewState, message: Heard) -> None:
             assert_never(message)
 
 
-def view_of(
-    state: ViewState,
-    *,
-    marks: Mapping[str, Quote],
-    children: Iterable[tuple[str, bool, int]],
-    config: Config,
-    now_utc_ms: int,
-    written_utc_ms: int,
-) -> View:
-    """`marks` are the newest quotes by symbol; `children` are name, whether it serves, and incarnation of each."""
+def _guarded(
+    state: ViewState, message: ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed | BrokerDisagreed
+) -> None:
     guards = state.guards
-    holds = (hold for hold in guards.holds.values() if hold.until_utc_ms == 0 or now_utc_ms < hold.until_utc_ms)
-    return View(
-        written_utc_ms=written_utc_ms,
-        now_utc_ms=now_utc_ms,
-        run=_run_view(state.run, state.started_utc_ms) if state.run else None,
-        mode=guards.mode,
-        epoch=guards.epoch,
-        agreed=guards.agreed,
-        trading_day=state.trading_day,
-        holds=tuple(_shown(HoldView, hold) for hold in holds),
-        children=tuple(
-            ChildView(name=name, serving=serving, incarnation=number, restarts=state.restarts.get(name, 0))
-            for name, serving, number in children
-        ),
-        positions=tuple(_position_view(state, held, marks, config) for held in state.held.values()),
-        foreign=tuple(_foreign_view(state, seen) for seen in state.foreign.values()),
-        foreign_orders=tuple(_foreign_order_view(state, seen) for seen in state.foreign_orders.values()),
-        unknown_orders=tuple(_shown(UnknownOrder, order) for order in state.unknown.values()),
-        stale=tuple(state.stale),
-        account=_shown(AccountView, state.account) if state.account else None,
-        today=state.today,
-        limits=tuple(_limits(state, config.limits, now_utc_ms)),
-        events=tuple(state.events),
-        flattening=tuple(_shown(FlattenView, one) for one in state.flattening.values()),
-        unprotected=tuple(_shown(UnprotectedView, one) for one in state.unprotected.values()),
-        taken_over=tuple(state.taken_over),
-    )
+    match message:
+        case ModeChanged():
+            guards.mode, guards.epoch = message.mode, message.epoch
+            if message.mode is not Mode.FLATTEN:
+                state.flattening.pop(ACCOUNT, None)
+        case TradingRearmed():
+            guard_table.rearm(guards)
+            state.marks, state.losses_in_a_row, state.flattening = rearmed(state.marks), 0, {}
+        case HoldPlaced():
+            guard_table.place(guards, message)
+        case HoldEnded():
+            guard_table.end(guards, message.who, message.scope)
+        case BrokerAgreed() | BrokerDisagreed():
+            guards.agreed = isinstance(message, BrokerAgreed)
+        case _:
+            assert_never(message)
+
+
+def _foreign(
+    state: ViewState, message: ForeignPositionSeen | ForeignPositionGone | ForeignOrderSeen | ForeignOrderGone
+) -> None:
+    match message:
+        case ForeignPositionSeen():
+            state.foreign[message.ticket] = message
+        case ForeignPositionGone():
+            state.foreign.pop(message.ticket, None)
+        case ForeignOrderSeen():
+            state.foreign_orders[message.ticket] = message
+        case ForeignOrderGone():
+            state.foreign_orders.pop(message.ticket, None)
+        case _:
+            assert_never(message)
 
 
 def _refused(state: ViewState, reason: str) -> None:
@@ -326,129 +284,3 @@ def _closed(state: ViewState, closed: PositionClosed) -> None:
         won=today.won + (closed.net_cents > 0),
         net_cents=today.net_cents + closed.net_cents,
     )
-
-
-def _shown(kind: type[Shown], said: object) -> Shown:
-    """The fields of `kind`, which have the same names there."""
-    return msgspec.convert(said, kind, from_attributes=True)
-
-
-def _run_view(run: RunStarted, started_utc_ms: int | None) -> RunView:
-    return RunView(build=run.build, account=run.account, started_utc_ms=started_utc_ms, continued=run.continued)
-
-
-def _position_view(state: ViewState, held: Held, marks: Mapping[str, Quote], config: Config) -> PositionView:
-    opened, spec, quote = held.opened, state.specs.get(held.opened.symbol), marks.get(held.opened.symbol)
-    s = sign(opened.direction)
-    stop_points = opened.stop_points or _configured_stop_points(opened, spec, config)
-    mark_points = exit_price(opened.direction, quote) if quote else 0
-    gained_points = s * (mark_points - opened.entry_points) if mark_points and opened.entry_points else None
-    risked_points = s * (opened.entry_points - stop_points) if stop_points else 0
-    return PositionView(
-        ticket=opened.ticket,
-        symbol=opened.symbol,
-        direction=opened.direction,
-        volume_lots=_lots(opened.volume_steps, spec),
-        entry=_price(opened.entry_points, spec),
-        stop=_price(stop_points, spec),
-        target=_price(opened.target_points, spec),
-        mark=_price(mark_points, spec),
-        opened_utc_ms=opened.opened_utc_ms,
-        r=round(gained_points / risked_points, 2) if gained_points is not None and risked_points > 0 else None,
-        profit_cents=_worth_cents(gained_points, opened.volume_steps, spec) if gained_points is not None and spec else None,
-        strategy=opened.lineage.strategy or opened.lineage.origin,
-        closing=held.is_closing,
-    )
-
-
-def _configured_stop_points(opened: PositionOpened, spec: SymbolSpec | None, config: Config) -> int:
-    """The stop that position/SYMBOL gives a position which came without one; 0 while that cannot be told."""
-    if spec is None or opened.entry_points == 0:
-        return 0
-    distance = distance_points(config.entry.stop_pips, points_per_pip(spec, config))
-    return opened.entry_points - sign(opened.direction) * distance
-
-
-def _worth_cents(points: int, volume_steps: int, spec: SymbolSpec) -> int:
-    """Rounded down: a loss is never shown smaller than it is."""
-    return points * volume_steps * spec.worth.numerator // (spec.worth.denominator * spec.steps_per_lot)
-
-
-def _foreign_view(state: ViewState, seen: ForeignPositionSeen) -> ForeignView:
-    spec = state.specs.get(seen.symbol)
-    return ForeignView(
-        ticket=seen.ticket,
-        symbol=seen.symbol,
-        direction=seen.direction,
-        volume_lots=_lots(seen.volume_steps, spec),
-        entry=_price(seen.open_points, spec),
-    )
-
-
-def _foreign_order_view(state: ViewState, seen: ForeignOrderSeen) -> ForeignOrderView:
-    spec = state.specs.get(seen.symbol)
-    return ForeignOrderView(
-        ticket=seen.ticket,
-        symbol=seen.symbol,
-        direction=seen.direction,
-        volume_lots=_lots(seen.volume_steps, spec),
-        price=_price(seen.price_points, spec),
-    )
-
-
-def _price(points: int, spec: SymbolSpec | None) -> str | None:
-    return decimal_of(points, spec.digits) if spec and points else None
-
-
-def _lots(volume_steps: int, spec: SymbolSpec | None) -> str | None:
-    return lots_of(volume_steps, spec) if spec else None
-
-
-def _limits(state: ViewState, limits: LimitsConfig, now_utc_ms: int) -> Iterator[LimitView]:
-    """Those that are on; the ones in money from the first reading on."""
-    positions = len(state.held) + len(state.foreign) + len(state.unknown)
-    counted = (
-        ("positions_max", positions, limits.positions_max),
-        ("trades_per_day", state.counts.today, limits.trades_per_day),
-        ("trades_per_hour", trades_in_hour(state.counts, now_utc_ms), limits.trades_per_hour),
-        ("consecutive_losses", state.losses_in_a_row, limits.consecutive_losses.close_only_after),
-    )
-    for name, used, limit in counted:
-        if limit != "off":
-            yield _limit_view(name, used, limit, "count")
-    equity, base, peak = state.marks.equity_cents, state.marks.day_base_cents, state.marks.peak_cents
-    if equity is None or base is None or peak is None:
-        return
-    if limits.day_loss_pct != "off":
-        yield _limit_view("day_loss_pct", max(0, base - equity), _pct_of(base, limits.day_loss_pct), "cents")
-    week_base = state.marks.week_base_cents
-    if limits.week_loss_pct != "off" and week_base is not None:
-        yield _limit_view("week_loss_pct", max(0, week_base - equity), _pct_of(week_base, limits.week_loss_pct), "cents")
-    falls = limits.drawdown.reduce_pct, limits.drawdown.halve_pct, limits.drawdown.close_only_pct, limits.drawdown.flatten_pct
-    steps = sorted(_pct_of(peak, pct) for pct in falls if pct != "off")
-    if steps:
-        ahead = next((step for step in steps if step > peak - equity), steps[-1])
-        yield _limit_view("drawdown", peak - equity, ahead, "cents")
-    if limits.open_risk_pct != "off":
-        used = open_risk_cents(_book(state), limits.slippage_points)
-        yield _limit_view("open_risk_pct", used, _pct_of(equity, limits.open_risk_pct), "cents")
-
-
-def _limit_view(name: str, used: int, limit: int, unit: str) -> LimitView:
-    room_ratio = round(max(0.0, 1 - used / limit), 4) if limit > 0 else 0.0
-    return LimitView(name=name, used=used, limit=limit, room_ratio=room_ratio, unit=unit)
-
-
-def _pct_of(cents: int, pct: float) -> int:
-    return share_of(cents, ppm_of_pct(pct))
-
-
-def _book(state: ViewState) -> Book:
-    """Our open positions as risk_limit holds them, those of symbols without terms left out."""
-    book = Book(specs=state.specs)
-    for ticket, held in state.held.items():
-        opened = held.opened
-        if opened.symbol in state.specs:
-            reserved = Reservation(opened.symbol, opened.direction, opened.volume_steps, opened.reserved_cents, is_fresh=False)
-            book.holdings[ticket] = holding_of(opened, reserved)
-    return book

@@ -4,23 +4,20 @@ One call at a time, by one thread at a time: the package has one connection and 
 are None; an order whose answer is missing is UNKNOWN; nothing is sent a second time here.
 """
 
-import functools
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
-import msgspec
 from loguru import logger
 
 from evenkeel.adapters.broker import Answer
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.mt5 import translate
-from evenkeel.adapters.mt5.module import DEAD, Expected, Identity, NotConnected, Package, connect, identity_of, mismatch
-from evenkeel.adapters.mt5.server_time import OffsetUnknown, ServerTime
-from evenkeel.adapters.mt5.terms import read_specs, same_terms, same_units
-from evenkeel.adapters.mt5.translate import Trading, Untranslatable
-from evenkeel.adapters.os import write_durably
+from evenkeel.adapters.mt5.connection import Connection, readable
+from evenkeel.adapters.mt5.module import Expected, Identity, Package
+from evenkeel.adapters.mt5.server_time import ServerTime
+from evenkeel.adapters.mt5.terms import Terms
+from evenkeel.adapters.mt5.translate import Untranslatable
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerOrder,
@@ -40,28 +37,6 @@ HISTORY_DAYS_FIRST: Final = 30
 TICKS_AT_ONCE: Final = 2_000
 CLOSE_DEVIATION_POINTS: Final = 100_000
 """A close is never refused for its price where the execution would allow that (it must get out)."""
-RECONNECT_AFTER_S: Final = 5.0
-
-
-_ODD: Final = (ValueError, ArithmeticError, KeyError, AttributeError, TypeError, SystemError, OffsetUnknown)
-"""What comes of an answer that fits nothing: numbers that are none, fields that are missing, the package's own errors."""
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def readable(read: Callable[P, R | None]) -> Callable[P, R | None]:
-    """A reading that cannot be understood is one that could not be made: None."""
-
-    @functools.wraps(read)
-    def guarded(*arguments: P.args, **keywords: P.kwargs) -> R | None:
-        try:
-            return read(*arguments, **keywords)
-        except _ODD as error:
-            logger.warning("{} cannot be read: {}: {}", read.__name__, type(error).__name__, error)
-            return None
-
-    return guarded
 
 
 class Mt5Broker:
@@ -83,64 +58,33 @@ class Mt5Broker:
         commission_cents: Mapping[str, int] = {},
         spec_store: Path | None = None,
     ) -> None:
-        self._package, self._expected, self._server_time = package, expected, server_time
-        self._path, self._timeout_ms, self._now_utc_ms, self._monotonic_s = path, timeout_ms, now_utc_ms, monotonic_s
-        self._commission_cents = commission_cents
-        self._lock = threading.RLock()
-        self._spec_store = spec_store
-        self._specs: dict[str, SymbolSpec] = read_specs(spec_store)
-        self._trading: dict[str, Trading] = {}
+        self._connection = Connection(package, expected, path=path, timeout_ms=timeout_ms, monotonic_s=monotonic_s)
+        self._terms = Terms(self._connection, commission_cents, spec_store)
+        self._package, self._lock = package, self._connection.lock
+        self._server_time, self._now_utc_ms = server_time, now_utc_ms
         self._tickets: dict[int, tuple[int, bool, int]] = {}
         self._history_from_utc_ms: int | None = None
-        self._last_spec_id = max((spec.spec_id for spec in self._specs.values()), default=0)
-        self._tried_s: float | None = None
         self._foreign: set[str] = set()
-        self._between_units: set[str] = set()
-        self.identity: Identity | None = None
-        self.refusal: str | None = "not connected yet"
 
-    # -- connection -----------------------------------------------------------------------------------------------------
+    @property
+    def identity(self) -> Identity | None:
+        return self._connection.identity
+
+    @property
+    def refusal(self) -> str | None:
+        return self._connection.refusal
 
     def connect(self) -> None:
         """Raises NotConnected. A wrong account is connected all the same: `refusal` says why nothing is opened there."""
-        with self._lock:
-            self._tried_s = self._monotonic_s()
-            connect(self._package, path=self._path, timeout_ms=self._timeout_ms)
-            self.identity = identity_of(self._package)
-            self.refusal = mismatch(self.identity, self._expected)
-            if self.refusal is not None:
-                logger.error("no new positions: {}", self.refusal)
-            else:
-                logger.info("login {} at {}: ready", *self.who())
+        self._connection.connect()
 
     def who(self) -> tuple[int, str]:
         """Login and server, as the terminal last said them."""
-        return (0, "") if self.identity is None else (self.identity.login, self.identity.server)
+        return self._connection.who()
 
     def check_identity(self) -> str | None:
         """Why nothing may be opened, asked anew: somebody may have logged the terminal in elsewhere."""
-        with self._lock:
-            identity = identity_of(self._package)
-            if identity is None:
-                self._died()
-                self.refusal = "the terminal does not say which account it is on"
-            else:
-                self.identity, self.refusal = identity, mismatch(identity, self._expected)
-            return self.refusal
-
-    def _died(self) -> bool:
-        """After a failed call: is the connection gone? Then it is made again, at most every five seconds."""
-        code, text = self._package.last_error()
-        if code not in DEAD:
-            return False
-        self.refusal = f"the connection to the terminal is lost: ({code}) {text}"
-        now_s = self._monotonic_s()
-        if self._tried_s is None or now_s - self._tried_s >= RECONNECT_AFTER_S:
-            try:
-                self.connect()
-            except NotConnected as error:
-                logger.warning("the terminal cannot be reached: {}", error)
-        return True
+        return self._connection.check_identity()
 
     # -- orders ---------------------------------------------------------------------------------------------------------
 
@@ -150,7 +94,7 @@ class Mt5Broker:
         with self._lock:
             if self.check_identity() is not None:
                 return Answer(Outcome.VOID, detail=DenialReason.ACCOUNT_MISMATCH.value)
-            spec, trading = self._specs.get(request.symbol), self._trading.get(request.symbol)
+            spec, trading = self._terms.specs.get(request.symbol), self._terms.trading.get(request.symbol)
             if spec is None or trading is None or spec.spec_id != request.spec_id:
                 return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
             try:
@@ -158,7 +102,7 @@ class Mt5Broker:
             except Untranslatable as error:
                 logger.error("{} cannot be traded: {}", request.symbol, error)
                 return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
-            if request.symbol in self._between_units:
+            if request.symbol in self._terms.between_units:
                 return Answer(Outcome.VOID, detail=DenialReason.SPEC_UNKNOWN.value)
             if self._foreign:
                 return Answer(Outcome.VOID, detail=DenialReason.UNRECONCILED.value)  # what is exposed there nobody can tell
@@ -171,7 +115,7 @@ class Mt5Broker:
 
     def close_position(self, request: CloseRequest, volume_steps: int, magic: int) -> Answer:
         with self._lock:
-            spec, trading = self._terms_of(request.symbol), self._trading.get(request.symbol)
+            spec, trading = self._terms.of(request.symbol), self._terms.trading.get(request.symbol)
             held = self._tickets.get(request.ticket)
             if spec is None or trading is None or held is None:
                 return Answer(
@@ -194,7 +138,7 @@ class Mt5Broker:
 
     def set_stops(self, request: StopRequest) -> Answer:
         with self._lock:
-            spec = self._terms_of(request.symbol)
+            spec = self._terms.of(request.symbol)
             seen = None if request.ticket in self._tickets else self.positions()
             held = self._tickets.get(request.ticket)
             if held is None and seen is None:
@@ -216,7 +160,7 @@ class Mt5Broker:
             return Answer(Outcome.UNKNOWN, detail=f"{type(error).__name__}: {error}")
         if result is None:
             code, text = self._package.last_error()
-            self._died()
+            self._connection.died()
             return Answer(translate.outcome_of_error(code), code=code, detail=text)
         outcome = translate.outcome_of(result.retcode)
         if outcome is not Outcome.ACCEPTED:
@@ -235,13 +179,13 @@ class Mt5Broker:
         with self._lock:
             rows = self._package.positions_get()
             if rows is None or rows is False:
-                self._died()
+                self._connection.died()
                 return None
-            if not self._is_linked() or self.check_identity() is not None:
+            if not self._connection.is_linked() or self.check_identity() is not None:
                 return None  # not linked to its broker it may show an empty list, on another account somebody else's
             found = [(row, self._position(row)) for row in rows]
-            self._foreign = {row.symbol for row, held in found if held is None and row.symbol not in self._specs}
-            if any(held is None and row.symbol in self._specs for row, held in found):
+            self._foreign = {row.symbol for row, held in found if held is None and row.symbol not in self._terms.specs}
+            if any(held is None and row.symbol in self._terms.specs for row, held in found):
                 return None
             if self._foreign:
                 logger.error("positions in {} cannot be understood: nothing new is opened", " ".join(sorted(self._foreign)))
@@ -253,21 +197,21 @@ class Mt5Broker:
         with self._lock:
             rows = self._package.orders_get()
             if rows is None or rows is False:
-                self._died()
+                self._connection.died()
                 return None
-            if not self._is_linked() or self.check_identity() is not None:
+            if not self._connection.is_linked() or self.check_identity() is not None:
                 return None
             found: list[BrokerOrder] = []
             for row in rows:
-                spec = None if row.position_id else self._terms_of(row.symbol)
+                spec = None if row.position_id else self._terms.of(row.symbol)
                 if spec is not None:
                     found.append(translate.order_of(row, spec))
-                elif not row.position_id and row.symbol in self._specs:
+                elif not row.position_id and row.symbol in self._terms.specs:
                     return None
             return sorted(found, key=lambda one: one.ticket)
 
     def _position(self, row: Any) -> BrokerPosition | None:
-        spec = self._terms_of(row.symbol)
+        spec = self._terms.of(row.symbol)
         if spec is None:
             return None
         now_points = translate.near_points(row.price_current, spec.digits)
@@ -283,11 +227,11 @@ class Mt5Broker:
                 return None
             found: list[Deal] = []
             for row in filter(translate.is_trade, rows):
-                spec = self._terms_of(row.symbol)
+                spec = self._terms.of(row.symbol)
                 if spec is not None:
                     when_utc_ms, digits = self._server_time.utc_ms(row.time_msc), self.identity.currency_digits
                     found.append(translate.deal_of(row, spec, currency_digits=digits, time_utc_ms=when_utc_ms))
-                elif row.symbol in self._specs:
+                elif row.symbol in self._terms.specs:
                     return None
             return found
 
@@ -301,7 +245,7 @@ class Mt5Broker:
             return [
                 translate.cash_of(row, currency_digits=digits, time_utc_ms=self._server_time.utc_ms(row.time_msc))
                 for row in rows
-                if not translate.is_trade(row) or (row.symbol not in self._specs and self._terms_of(row.symbol) is None)
+                if not translate.is_trade(row) or (row.symbol not in self._terms.specs and self._terms.of(row.symbol) is None)
             ]
 
     def _history(self, after_ticket: int) -> list[Any] | None:
@@ -314,7 +258,7 @@ class Mt5Broker:
             self._server_time.server_s(from_utc_ms), self._server_time.server_s(now_utc_ms + DAY_MS)
         )
         if rows is None or rows is False:
-            self._died()
+            self._connection.died()
             return None
         newest = max((self._server_time.utc_ms(row.time_msc) for row in rows), default=None)
         if newest is not None:
@@ -326,7 +270,7 @@ class Mt5Broker:
         with self._lock:
             info = self._package.account_info()
             if info is None:
-                self._died()
+                self._connection.died()
                 return None
             digits = info.currency_digits
             try:
@@ -342,63 +286,16 @@ class Mt5Broker:
             except Untranslatable:
                 return None
 
-    @readable
     def symbol(self, name: str) -> SymbolSpec | None:
-        """The terms as they are now; another number where they differ from those before.
-
-        While something is open in a symbol its prices and volumes keep their units: new digits or steps are taken up when it is
-        flat, and nothing is opened there until then.
-        """
         with self._lock:
-            if self.identity is None:
-                return None
-            info = self._package.symbol_info(name)
-            if info is not None and not info.visible and self._package.symbol_select(name, True):
-                info = self._package.symbol_info(name)
-            if info is None:
-                self._died()
-                return None
-            try:
-                spec = translate.spec_of(
-                    info,
-                    spec_id=self._last_spec_id + 1,
-                    currency_digits=self.identity.currency_digits,
-                    commission_cents_per_lot=self._commission_cents.get(name, 0),
-                )
-            except (Untranslatable, ZeroDivisionError) as error:
-                logger.warning("{}: {}", name, error)
-                return None
-            self._trading[name] = Trading(info.trade_exemode, info.filling_mode)
-            known = self._specs.get(name)
-            if known is not None and same_terms(known, spec):
-                self._between_units.discard(name)
-                return known
-            if known is not None and not same_units(known, spec) and self._is_exposed(name):
-                if name not in self._between_units:
-                    logger.error("{} changed digits or volume steps while something is open in it: nothing new there", name)
-                self._between_units.add(name)
-                return known
-            self._between_units.discard(name)
-            self._last_spec_id += 1
-            self._specs[name] = spec
-            if self._spec_store is not None:  # numbers stay the same for ever: the journal speaks of them
-                write_durably(self._spec_store, msgspec.json.encode(self._specs))
-            return spec
-
-    def _is_exposed(self, name: str) -> bool:
-        """Something is open in it, or nobody can tell."""
-        rows = self._package.positions_get(symbol=name)
-        return rows is None or rows is False or bool(rows)
-
-    def _terms_of(self, name: str) -> SymbolSpec | None:
-        return self._specs[name] if name in self._specs and name in self._trading else self.symbol(name)
+            return self._terms.symbol(name)
 
     @readable
     def quote(self, symbol: str) -> Quote | None:
         with self._lock:
-            spec, tick = self._terms_of(symbol), self._package.symbol_info_tick(symbol)
+            spec, tick = self._terms.of(symbol), self._package.symbol_info_tick(symbol)
             if tick is None:
-                self._died()
+                self._connection.died()
                 return None
             self._server_time.observe(symbol, tick.time_msc, self._now_utc_ms())
             if spec is None or not tick.time_msc or not self._server_time.is_known:
@@ -409,7 +306,7 @@ class Mt5Broker:
     def ticks(self, symbol: str, from_utc_ms: int) -> Sequence[Quote] | None:
         """In order, repeats included as the terminal has them; asked in pieces, from the whole second on."""
         with self._lock:
-            spec = self._terms_of(symbol)
+            spec = self._terms.of(symbol)
             if spec is None or not self._server_time.is_known:
                 return None
             found: list[Quote] = []
@@ -417,7 +314,7 @@ class Mt5Broker:
             while True:
                 rows = self._package.copy_ticks_from(symbol, from_s, count, mt5.COPY_TICKS_INFO)
                 if rows is None:
-                    self._died()
+                    self._connection.died()
                     return None
                 times, bids, asks = rows["time_msc"].tolist(), rows["bid"].tolist(), rows["ask"].tolist()
                 last_s = times[-1] // 1000 if times else from_s
@@ -439,19 +336,19 @@ class Mt5Broker:
     def daily_ranges(self, symbol: str, count: int) -> Sequence[DailyRange] | None:
         """The bar that is forming is left out."""
         with self._lock:
-            spec = self._terms_of(symbol)
+            spec = self._terms.of(symbol)
             if spec is None:
                 return None
             terminal = self._package.terminal_info()
             if terminal is None:
-                self._died()
+                self._connection.died()
                 return None
             bars: list[tuple[float, float, float]] = []
             while len(bars) < count:  # a request above the terminal's limit of bars is refused, not cut short
                 wanted = max(1, min(count - len(bars), terminal.maxbars - 1))
                 rows = self._package.copy_rates_from_pos(symbol, mt5.TIMEFRAME_D1, 1 + len(bars), wanted)
                 if rows is None:
-                    self._died()
+                    self._connection.died()
                     return None
                 part = list(zip(rows["high"].tolist(), rows["low"].tolist(), rows["close"].tolist(), strict=True))
                 bars = part + bars
@@ -471,7 +368,3 @@ class Mt5Broker:
         if bid_points <= 0 or ask_points <= 0:
             return None
         return Quote(self._server_time.utc_ms(time_msc), bid_points, ask_points)
-
-    def _is_linked(self) -> bool:
-        terminal = self._package.terminal_info()
-        return terminal is not None and bool(terminal.connected)

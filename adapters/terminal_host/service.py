@@ -18,9 +18,12 @@ _FINAL: Final = (Outcome.ACCEPTED, Outcome.REJECTED, Outcome.VOID)
 
 
 class HostedTerminal(Broker, Protocol):
-    """The broker inside the host; `refusal` says why nothing may be opened, None: it may."""
+    """The broker inside the host."""
 
-    refusal: str | None
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing may be opened; None: it may."""
+        ...
 
     def check_identity(self) -> str | None: ...
 

@@ -50,6 +50,14 @@ ENDS: Final[dict[DenialReason, str]] = {
     DenialReason.DRAWDOWN: "or a person rearms: the peak starts anew",
     DenialReason.CONSECUTIVE_LOSSES: "a trade must win, or a person rearms: the count starts anew",
     DenialReason.BALANCE_FLOOR: "a person must rearm: the floor is then a share of the balance of that time",
+    DenialReason.CHAIN_WAITS: "the chain must end, or be ended by a person: until then it takes the signal for its own",
+    DenialReason.DUPLICATE: "nothing: an order of a chain is opened once for each end of a trade",
+    DenialReason.RECOVERY_ATTEMPTS: "the trading day must end, and limits.recovery_pause_hours be over",
+    DenialReason.RECOVERY_LOSSES: "the trading day must end, and limits.recovery_pause_hours be over",
+    DenialReason.RECOVERY_CONCURRENT: "a recovery that waits or is open must end",
+    DenialReason.RECOVERY_UNRESERVED: "its chain must reserve a recovery before it orders one",
+    DenialReason.CHAIN_RISK_BUDGET: "the chain must have won more, or have less open",
+    DenialReason.LOSS_TIER_LIFETIME: "a person must rearm: the lifetime's losses are then counted anew",
     DenialReason.SPEC_UNKNOWN: "the broker must tell the symbol's terms",
     DenialReason.EQUITY_UNKNOWN: "the account must be read",
     DenialReason.DAILY_ATR_UNKNOWN: "the terminal must show enough daily bars",
@@ -283,16 +291,23 @@ def _explained(files: DayFiles, runs: RecordedRuns, denied: Said, config: Config
 
 def _end_of(moment: Moment, refusal: Refusal, *, is_only_end: bool) -> str:
     """What ends it other than a number."""
-    slot = moment.signal.lineage.slot
     match refusal.reason:
         case DenialReason.SLOT_TAKEN | DenialReason.CLOSING:
-            held = [str(ticket) for ticket, one in moment.position.positions.items() if one.lineage.slot == slot]
-            who = f"position {' and '.join(held)}" if held else f"order {moment.position.pending[slot]}"
-            return f"{who} must end first: it has the slot"
+            return _holder_of_the_slot(moment)
         case DenialReason.DRAWDOWN:
             return ENDS[refusal.reason]
         case _:
             return ENDS.get(refusal.reason, "") if is_only_end else ""
+
+
+def _holder_of_the_slot(moment: Moment) -> str:
+    """Who has the slot that was asked for; where it is free, all who have one: there are as many as there may be."""
+    slot, state = moment.signal.lineage.slot, moment.position
+    slots = {ticket: one.lineage.slot for ticket, one in state.positions.items()}
+    held = [str(ticket) for ticket, taken in slots.items() if taken == slot]
+    held = held or ([] if slot in state.pending else [str(ticket) for ticket in slots])
+    who = f"position {' and '.join(held)}" if held else f"order {state.pending.get(slot) or ', '.join(state.pending.values())}"
+    return f"{who} must end first: it has the slot"
 
 
 def _note(message: OrderDenied | OrderRejected | OrderOutcomeResolved, gates: list[GateRefusal]) -> str:

@@ -13,10 +13,12 @@ from evenkeel.commands.why_not.moment import Moment, gate_refusals
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import AccountRead
 from evenkeel.messages.entry import DenialReason
+from evenkeel.rules import loss_tiers
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.frequency import day_counted
 from evenkeel.rules.instants import duration_text, utc_text
 from evenkeel.rules.losses import at_day_start, at_week_start
+from evenkeel.rules.recovery_safety import day_started
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.rules.sizing import ppm_of
 from evenkeel.rules.words import money_text
@@ -107,6 +109,22 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
         case DenialReason.TRADES_PER_HOUR:
             yield _wait(moment)
             yield _knob(config, "limits", "trades_per_hour", 1, up_to=COUNT_MAX)
+        case DenialReason.DUPLICATE if refusal.unit == "ms":
+            yield _wait(moment)
+            yield _knob(config, "recovery", "duplicate_minutes", 100, up_to=0)
+        case DenialReason.RECOVERY_ATTEMPTS | DenialReason.RECOVERY_LOSSES:
+            yield _wait(moment)
+            yield _knob(config, "limits", refusal.reason.value, 1, up_to=COUNT_MAX)
+        case DenialReason.PROFIT_PROTECTION:
+            yield _wait(moment)
+            yield _knob(config, "limits", "profit_protection", 100, up_to=COUNT_MAX)
+        case DenialReason.RECOVERY_CONCURRENT:
+            yield _knob(config, "limits", "recovery_concurrent", 1, up_to=COUNT_MAX)
+        case DenialReason.CHAIN_RISK_BUDGET:
+            yield _knob(config, "limits", "chain_risk_budget_r", 100, up_to=1000)
+            yield _knob(config, "limits", "chain_risk_budget_hedged_r", 100, up_to=1000)
+        case DenialReason.STOP_TOO_NEAR:
+            yield _knob(config, "profit_booking", "fixed_stop", 100, up_to=COUNT_MAX)
         case (
             DenialReason.COOLDOWN
             | DenialReason.HOLD
@@ -119,6 +137,7 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
             | DenialReason.REQUESTS_PER_SECOND
             | DenialReason.REQUESTS_PER_MINUTE
             | DenialReason.REQUESTS_PER_DAY
+            | DenialReason.LOSS_TIER_DAY
         ):
             yield _wait(moment)
         case DenialReason.DRAWDOWN | DenialReason.MARGIN_LEVEL:
@@ -203,8 +222,16 @@ def _anew(moment: Moment, utc_ms: int) -> RiskState:
     """What the limits are measured against once the trading day, or the week, is over."""
     risk = moment.risk
     if 0 < risk.day_ends_utc_ms <= utc_ms:
-        counts = day_counted(risk.counts, moment.config.limits.trades_per_day)
-        risk = msgspec.structs.replace(risk, counts=counts, marks=at_day_start(risk.marks), day_loss=None)
+        recoveries = msgspec.structs.replace(risk.recoveries)
+        day_started(recoveries, recoveries.day)
+        risk = msgspec.structs.replace(
+            risk,
+            counts=day_counted(risk.counts, moment.config.limits.trades_per_day),
+            marks=at_day_start(risk.marks),
+            day_loss=None,
+            tier_losses=loss_tiers.at_day_start(risk.tier_losses),
+            recoveries=recoveries,
+        )
     if 0 < risk.week_ends_utc_ms <= utc_ms:
         risk = msgspec.structs.replace(risk, marks=at_week_start(risk.marks), week_loss=None)
     return risk

@@ -15,10 +15,11 @@ from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, first_nee
 from evenkeel.commands.why.records import Said, record_at, said_of
 from evenkeel.config.schema import Config
 from evenkeel.messages import codec
-from evenkeel.messages.entry import DenialReason, EntryProposed, OpenPosition, SignalRaised
+from evenkeel.messages.entry import DenialReason, EntryProposed, OpenPosition, ReentryRaised, SignalRaised
 from evenkeel.messages.system import Message
 from evenkeel.rules.entries import Refusal
-from evenkeel.rules.position import PositionState
+from evenkeel.rules.position import Plan, PositionState
+from evenkeel.rules.proposals import plan_of
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.runtime.actor import restore, snapshot_of
 from evenkeel.runtime.journal import Record
@@ -30,7 +31,10 @@ class GateRefusal(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """States and times of the three gates: each just before it was asked, or, where it was not, when the refusal was said."""
+    """States and times of the three gates: each just before it was asked, or, where it was not, when the refusal was said.
+
+    `plan` is what a chain asked for, None where a strategy raised the signal.
+    """
 
     config: Config
     signal: SignalRaised
@@ -40,6 +44,7 @@ class Moment(NamedTuple):
     signal_utc_ms: int
     proposal_utc_ms: int
     order_utc_ms: int
+    plan: Plan | None = None
 
 
 def gate_refusals(moment: Moment) -> list[GateRefusal]:
@@ -55,7 +60,7 @@ def gate_refusals(moment: Moment) -> list[GateRefusal]:
         return found
     risk_limit = RiskLimit(moment.config)
     risk_limit.state = moment.risk
-    proposal = position.proposal(signal, signal.lineage)
+    proposal = position.proposal(signal, moment.plan, moment.signal_utc_ms)
     found += [GateRefusal(risk_limit.name, refusal) for refusal in risk_limit.refusals(proposal, moment.proposal_utc_ms)]
     gateway = BrokerGateway(moment.config, ())
     gateway.state = moment.gateway
@@ -69,9 +74,10 @@ def moment_of(files: DayFiles, runs: RecordedRuns, denied: Said, config: Config 
     Raises NotRecorded when the signal or the states before it are no longer in the journal.
     """
     chain = _chain(files, denied)
-    signal = chain.get(SignalRaised)
+    signal = chain.get(SignalRaised) or chain.get(ReentryRaised)
     if signal is None:
         raise NotRecorded(f"the signal of record {denied.record.seq} is not in the journal")
+    raised: SignalRaised | ReentryRaised = signal.message
     proposal, order = chain.get(EntryProposed, denied), chain.get(OpenPosition, denied)
     asked_at = {
         f"position/{signal.message.symbol}": signal.record.seq,
@@ -81,20 +87,21 @@ def moment_of(files: DayFiles, runs: RecordedRuns, denied: Said, config: Config 
     states = _states(files, runs, asked_at, config)
     return Moment(
         config=runs.at(signal.record.seq).config(config),
-        signal=signal.message,
+        signal=raised.signal if isinstance(raised, ReentryRaised) else raised,
         position=states[f"position/{signal.message.symbol}"],
         risk=states[RiskLimit.name],
         gateway=states[GATEWAY],
         signal_utc_ms=signal.record.time_utc_ms,
         proposal_utc_ms=proposal.record.time_utc_ms,
         order_utc_ms=order.record.time_utc_ms,
+        plan=plan_of(raised) if isinstance(raised, ReentryRaised) else None,
     )
 
 
 def _chain(files: DayFiles, denied: Said) -> dict[type[Message], Said]:
     """Signal, proposal and order behind a refusal, by type, as far as there were any."""
     found = _causes(files, denied)
-    if SignalRaised in found:
+    if SignalRaised in found or ReentryRaised in found:
         return found
     for said in said_of(files, (EntryProposed, OpenPosition), to_seq=denied.record.seq):
         if said.message.proposal_id == denied.message.proposal_id:  # the order waited for the disk: its answer has no cause
@@ -103,9 +110,9 @@ def _chain(files: DayFiles, denied: Said) -> dict[type[Message], Said]:
 
 
 def _causes(files: DayFiles, said: Said) -> dict[type[Message], Said]:
-    """What led to it, by type: none of them comes twice on the way in."""
+    """What led to it, by type, back to what wanted it: none of them comes twice on the way in."""
     found: dict[type[Message], Said] = {}
-    while said.record.cause_seq:
+    while said.record.cause_seq and not isinstance(said.message, SignalRaised | ReentryRaised):
         cause = record_at(files, said.record.cause_seq)
         if cause is None:
             break

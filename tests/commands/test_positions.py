@@ -15,7 +15,8 @@ from evenkeel.messages.broker_gateway import AccountRead, ForeignPositionSeen
 from evenkeel.messages.entry import Lineage
 from evenkeel.messages.market import Direction, PointWorth, Quote, SymbolSpec, SymbolSpecified
 from evenkeel.messages.position import PositionOpened
-from evenkeel.rules.view_state import ViewState, fold, view_of
+from evenkeel.rules.view_of import view_of
+from evenkeel.rules.view_state import ViewState, fold
 
 EURUSD = SymbolSpec(1, "EURUSD", 5, 100_000, 100, 1, 10_000, 0, PointWorth(100, 1), 11_000_000, 10)
 LINEAGE = Lineage("strategy", "ma_cross")

@@ -22,7 +22,8 @@ from evenkeel.messages.broker_gateway import AccountRead, BrokerAgreed
 from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, Mode, ModeChanged
 from evenkeel.messages.protection import Gap, PositionUnprotected, SymbolTakenOver
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules.view_state import Heard, ViewState, fold, view_of
+from evenkeel.rules.view_of import view_of
+from evenkeel.rules.view_state import Heard, ViewState, fold
 from evenkeel.runtime.clock import SystemClock
 
 HEAVY = {"rich", "numpy", "pykka", "loguru", "polars"}

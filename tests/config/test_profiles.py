@@ -55,8 +55,13 @@ def test_the_columns_of_default_toml_are_the_profiles(column: int, profile: Prof
     limits = msgspec.to_builtins(PROFILES[profile])
     tables = {key: table for key, table in limits.items() if isinstance(table, dict)}
     expected = {("", key): value for key, value in limits.items() if key not in tables}
-    expected |= {(section, key): value for section, table in tables.items() for key, value in table.items()}
-    assert {key: cell if cell == "off" else float(cell) for key, cell in values.items()} == expected
+    leaves = [(section, key, value) for section, table in tables.items() for key, value in table.items()]
+    expected |= {(section, key): value for section, key, value in leaves if not isinstance(value, list | tuple)}
+    assert {key: cell if cell.isalpha() else float(cell) for key, cell in values.items()} == expected
+
+
+def test_the_amounts_of_each_tier_are_the_same_in_every_profile() -> None:
+    assert len({(limits.loss_tiers.day, limits.loss_tiers.lifetime) for limits in PROFILES.values()}) == 1
 
 
 def test_default_toml_explains_every_setting() -> None:

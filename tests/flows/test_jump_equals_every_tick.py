@@ -18,6 +18,7 @@ from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.codec import decode
 from evenkeel.messages.entry import OpenPosition
 from evenkeel.messages.operator import HoldPlaced, ModeChanged
+from evenkeel.messages.position import ExitReason, StopTightened
 from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.runtime.journal import MemoryJournal, decode_record
 
@@ -284,6 +285,20 @@ def test_a_strategy_that_looks_at_every_quote(tmp_path: Path, profile: str) -> N
     ]
     found, _ = both(files, TICKS_STRATEGY, config_of(tmp_path, profile))
     assert len(found.heard.closed) > 10
+
+
+CHAINED = "[circuit_breaker]\nenabled = false\n[recovery]\nreversal_grace_minutes = 2\nduplicate_minutes = 1\nrr_ratio = 3.0\n"
+
+
+@pytest.mark.parametrize("profile, seed", [("plain", 0), ("personal", 1)])
+def test_stops_that_follow_and_trades_that_an_opposite_signal_ends(tmp_path: Path, profile: str, seed: int) -> None:
+    ticks = csv_of(rows_of(seed, 5_000, calm=2), tmp_path / "ticks.csv")
+    found, bodies = both([("EURUSD", ticks)], f"{QUICK},orders=trend", config_of(tmp_path, profile, CHAINED))
+    steps = said(bodies, StopTightened)
+    followed = [closed for closed in found.heard.closed if closed.ticket in {step.ticket for step in steps}]
+    assert any(closed.reason is ExitReason.STOP and closed.profit_cents > 0 for closed in followed)
+    assert len(steps) > len(followed)
+    assert any(closed.reason is ExitReason.SIGNAL for closed in found.heard.closed)
 
 
 REAL = [

@@ -7,7 +7,8 @@ from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.market import Direction
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.losses import EquityMarks
-from evenkeel.rules.risk_limit import RiskState, Sized, expiry_utc_ms, needs_equity, sized
+from evenkeel.rules.order_size import Sized, sized
+from evenkeel.rules.risk_limit import RiskState, expiry_utc_ms, needs_equity
 from evenkeel.rules.sizing import Book, Reservation
 
 

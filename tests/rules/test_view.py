@@ -49,7 +49,8 @@ from evenkeel.messages.protection import Gap, PositionProtected, PositionUnprote
 from evenkeel.messages.system import ChildServing, Message, RunStarted
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.view import LimitView, View, decimal_of, lots_of
-from evenkeel.rules.view_state import ViewState, fold, view_of
+from evenkeel.rules.view_of import view_of
+from evenkeel.rules.view_state import ViewState, fold
 
 HOUR_MS = 3_600_000
 EURUSD = SymbolSpec(1, "EURUSD", 5, 100_000, 100, 1, 10_000, 0, PointWorth(100, 1), 11_000_000, 10)

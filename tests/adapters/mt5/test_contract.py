@@ -424,11 +424,7 @@ def test_digits_that_change_while_something_is_open_are_taken_up_when_it_is_flat
         def __getattr__(self, name: str) -> object:
             return getattr(told, name)
 
-    class OtherDigits:
-        def __getattr__(self, name: str) -> object:
-            return (lambda name: Rounded()) if name == "symbol_info" else getattr(package, name)
-
-    broker._package = OtherDigits()
+    package.symbol_info = lambda name: Rounded()  # type: ignore[attr-defined]
     assert broker.symbol(SYMBOL) == before
     answer = broker.open_position(request, 78, intent_id=2)
     assert (answer.outcome, answer.detail) == (Outcome.VOID, "spec_unknown")
@@ -470,13 +466,6 @@ def test_whatever_a_terminal_tells_of_a_symbol_no_reading_raises(tmp_path: Path,
         def __getattr__(self, name: str) -> object:
             return odd
 
-    class OddPackage:
-        def __getattr__(self, name: str) -> object:
-            if name == "symbol_info":
-                return lambda name: Odd()
-            return getattr(package, name)
-
-    broker._package = OddPackage()
-    broker._specs.clear()
+    package.symbol_info = lambda name: Odd()  # type: ignore[attr-defined]
     readings = (broker.symbol("USDJPY"), broker.quote("USDJPY"), broker.daily_ranges("USDJPY", 3), broker.ticks("USDJPY", 0))
     assert readings == (None, None, None, None)

@@ -1,0 +1,201 @@
+"""The View of a fold (rules/view_state.py) at the prices of the moment, in the words and units of a person."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from evenkeel.config.limits import LimitsConfig
+from evenkeel.config.schema import Config
+from evenkeel.messages.broker_gateway import ForeignOrderSeen, ForeignPositionSeen
+from evenkeel.messages.market import Quote, SymbolSpec
+from evenkeel.messages.position import PositionOpened
+from evenkeel.messages.system import RunStarted
+from evenkeel.rules.entries import distance_points
+from evenkeel.rules.exits import exit_price, sign
+from evenkeel.rules.frequency import trades_in_hour
+from evenkeel.rules.sizing import Book, Reservation, holding_of, open_risk_cents, ppm_of_pct, share_of
+from evenkeel.rules.symbols import points_per_pip
+from evenkeel.rules.view import (
+    AccountView,
+    ChildView,
+    FlattenView,
+    ForeignOrderView,
+    ForeignView,
+    HoldView,
+    LimitView,
+    PositionView,
+    RunView,
+    Shown,
+    UnknownOrder,
+    UnprotectedView,
+    View,
+    decimal_of,
+    lots_of,
+)
+from evenkeel.rules.view_state import Held, ViewState
+
+
+def view_of(
+    state: ViewState,
+    *,
+    marks: Mapping[str, Quote],
+    children: Iterable[tuple[str, bool, int]],
+    config: Config,
+    now_utc_ms: int,
+    written_utc_ms: int,
+) -> View:
+    """`marks` are the newest quotes by symbol; `children` are name, whether it serves, and incarnation of each."""
+    guards = state.guards
+    holds = (hold for hold in guards.holds.values() if hold.until_utc_ms == 0 or now_utc_ms < hold.until_utc_ms)
+    return View(
+        written_utc_ms=written_utc_ms,
+        now_utc_ms=now_utc_ms,
+        run=_run_view(state.run, state.started_utc_ms) if state.run else None,
+        mode=guards.mode,
+        epoch=guards.epoch,
+        agreed=guards.agreed,
+        trading_day=state.trading_day,
+        holds=tuple(_shown(HoldView, hold) for hold in holds),
+        children=tuple(
+            ChildView(name=name, serving=serving, incarnation=number, restarts=state.restarts.get(name, 0))
+            for name, serving, number in children
+        ),
+        positions=tuple(_position_view(state, held, marks, config) for held in state.held.values()),
+        foreign=tuple(_foreign_view(state, seen) for seen in state.foreign.values()),
+        foreign_orders=tuple(_foreign_order_view(state, seen) for seen in state.foreign_orders.values()),
+        unknown_orders=tuple(_shown(UnknownOrder, order) for order in state.unknown.values()),
+        stale=tuple(state.stale),
+        account=_shown(AccountView, state.account) if state.account else None,
+        today=state.today,
+        limits=tuple(_limits(state, config.limits, now_utc_ms)),
+        events=tuple(state.events),
+        flattening=tuple(_shown(FlattenView, one) for one in state.flattening.values()),
+        unprotected=tuple(_shown(UnprotectedView, one) for one in state.unprotected.values()),
+        taken_over=tuple(state.taken_over),
+    )
+
+
+def _shown(kind: type[Shown], said: object) -> Shown:
+    """The fields of `kind`, which have the same names there."""
+    return msgspec.convert(said, kind, from_attributes=True)
+
+
+def _run_view(run: RunStarted, started_utc_ms: int | None) -> RunView:
+    return RunView(build=run.build, account=run.account, started_utc_ms=started_utc_ms, continued=run.continued)
+
+
+def _position_view(state: ViewState, held: Held, marks: Mapping[str, Quote], config: Config) -> PositionView:
+    opened, spec, quote = held.opened, state.specs.get(held.opened.symbol), marks.get(held.opened.symbol)
+    s = sign(opened.direction)
+    stop_points = opened.stop_points or _configured_stop_points(opened, spec, config)
+    mark_points = exit_price(opened.direction, quote) if quote else 0
+    gained_points = s * (mark_points - opened.entry_points) if mark_points and opened.entry_points else None
+    risked_points = s * (opened.entry_points - stop_points) if stop_points else 0
+    return PositionView(
+        ticket=opened.ticket,
+        symbol=opened.symbol,
+        direction=opened.direction,
+        volume_lots=_lots(opened.volume_steps, spec),
+        entry=_price(opened.entry_points, spec),
+        stop=_price(stop_points, spec),
+        target=_price(opened.target_points, spec),
+        mark=_price(mark_points, spec),
+        opened_utc_ms=opened.opened_utc_ms,
+        r=round(gained_points / risked_points, 2) if gained_points is not None and risked_points > 0 else None,
+        profit_cents=_worth_cents(gained_points, opened.volume_steps, spec) if gained_points is not None and spec else None,
+        strategy=opened.lineage.strategy or opened.lineage.origin,
+        closing=held.is_closing,
+    )
+
+
+def _configured_stop_points(opened: PositionOpened, spec: SymbolSpec | None, config: Config) -> int:
+    """The stop that position/SYMBOL gives a position which came without one; 0 while that cannot be told."""
+    if spec is None or opened.entry_points == 0:
+        return 0
+    distance = distance_points(config.entry.stop_pips, points_per_pip(spec, config))
+    return opened.entry_points - sign(opened.direction) * distance
+
+
+def _worth_cents(points: int, volume_steps: int, spec: SymbolSpec) -> int:
+    """Rounded down: a loss is never shown smaller than it is."""
+    return points * volume_steps * spec.worth.numerator // (spec.worth.denominator * spec.steps_per_lot)
+
+
+def _foreign_view(state: ViewState, seen: ForeignPositionSeen) -> ForeignView:
+    spec = state.specs.get(seen.symbol)
+    return ForeignView(
+        ticket=seen.ticket,
+        symbol=seen.symbol,
+        direction=seen.direction,
+        volume_lots=_lots(seen.volume_steps, spec),
+        entry=_price(seen.open_points, spec),
+    )
+
+
+def _foreign_order_view(state: ViewState, seen: ForeignOrderSeen) -> ForeignOrderView:
+    spec = state.specs.get(seen.symbol)
+    return ForeignOrderView(
+        ticket=seen.ticket,
+        symbol=seen.symbol,
+        direction=seen.direction,
+        volume_lots=_lots(seen.volume_steps, spec),
+        price=_price(seen.price_points, spec),
+    )
+
+
+def _price(points: int, spec: SymbolSpec | None) -> str | None:
+    return decimal_of(points, spec.digits) if spec and points else None
+
+
+def _lots(volume_steps: int, spec: SymbolSpec | None) -> str | None:
+    return lots_of(volume_steps, spec) if spec else None
+
+
+def _limits(state: ViewState, limits: LimitsConfig, now_utc_ms: int) -> Iterator[LimitView]:
+    """Those that are on; the ones in money from the first reading on."""
+    positions = len(state.held) + len(state.foreign) + len(state.unknown)
+    counted = (
+        ("positions_max", positions, limits.positions_max),
+        ("trades_per_day", state.counts.today, limits.trades_per_day),
+        ("trades_per_hour", trades_in_hour(state.counts, now_utc_ms), limits.trades_per_hour),
+        ("consecutive_losses", state.losses_in_a_row, limits.consecutive_losses.close_only_after),
+    )
+    for name, used, limit in counted:
+        if limit != "off":
+            yield _limit_view(name, used, limit, "count")
+    equity, base, peak = state.marks.equity_cents, state.marks.day_base_cents, state.marks.peak_cents
+    if equity is None or base is None or peak is None:
+        return
+    if limits.day_loss_pct != "off":
+        yield _limit_view("day_loss_pct", max(0, base - equity), _pct_of(base, limits.day_loss_pct), "cents")
+    week_base = state.marks.week_base_cents
+    if limits.week_loss_pct != "off" and week_base is not None:
+        yield _limit_view("week_loss_pct", max(0, week_base - equity), _pct_of(week_base, limits.week_loss_pct), "cents")
+    falls = limits.drawdown.reduce_pct, limits.drawdown.halve_pct, limits.drawdown.close_only_pct, limits.drawdown.flatten_pct
+    steps = sorted(_pct_of(peak, pct) for pct in falls if pct != "off")
+    if steps:
+        ahead = next((step for step in steps if step > peak - equity), steps[-1])
+        yield _limit_view("drawdown", peak - equity, ahead, "cents")
+    if limits.open_risk_pct != "off":
+        used = open_risk_cents(_book(state), limits.slippage_points)
+        yield _limit_view("open_risk_pct", used, _pct_of(equity, limits.open_risk_pct), "cents")
+
+
+def _limit_view(name: str, used: int, limit: int, unit: str) -> LimitView:
+    room_ratio = round(max(0.0, 1 - used / limit), 4) if limit > 0 else 0.0
+    return LimitView(name=name, used=used, limit=limit, room_ratio=room_ratio, unit=unit)
+
+
+def _pct_of(cents: int, pct: float) -> int:
+    return share_of(cents, ppm_of_pct(pct))
+
+
+def _book(state: ViewState) -> Book:
+    """Our open positions as risk_limit holds them, those of symbols without terms left out."""
+    book = Book(specs=state.specs)
+    for ticket, held in state.held.items():
+        opened = held.opened
+        if opened.symbol in state.specs:
+            reserved = Reservation(opened.symbol, opened.direction, opened.volume_steps, opened.reserved_cents, is_fresh=False)
+            book.holdings[ticket] = holding_of(opened, reserved)
+    return book
