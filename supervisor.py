@@ -15,6 +15,7 @@ from evenkeel.actors.position import Position
 from evenkeel.actors.profit_booking import ProfitBooking
 from evenkeel.actors.protection import Protection
 from evenkeel.actors.risk_limit import RiskLimit
+from evenkeel.actors.shield import Shield
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
 from evenkeel.adapters.gate import Gate
@@ -46,7 +47,7 @@ from evenkeel.messages import (
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
-from evenkeel.rules.lineage import has_pyramids
+from evenkeel.rules.lineage import has_chains, has_pyramids
 from evenkeel.rules.symbols import quote_age_ms_max
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_of
@@ -93,13 +94,14 @@ ROUTES: Final[Routes] = {
         "market_feed",
         "strategy/*",
         "profit_booking?",
+        "shield?",
         "reporter?",
     ],
     market.DailyBarsRead: ["risk_limit", "broker_gateway"],
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
-    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "profit_booking?"],
+    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "profit_booking?", "shield?"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
     market.QuotesStale: ["circuit_breaker?", "reporter?"],
@@ -109,10 +111,31 @@ ROUTES: Final[Routes] = {
     entry.SignalRaised: ["position/{symbol}"],
     entry.EntryProposed: ["risk_limit"],
     entry.OpenPosition: ["broker_gateway"],
-    entry.OrderDenied: ["position/{symbol}", "risk_limit", "profit_booking?", "reporter?"],
-    broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "profit_booking?", "circuit_breaker?", "reporter?"],
-    broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "profit_booking?", "circuit_breaker?", "reporter?"],
-    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "profit_booking?", "reporter?"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", "profit_booking?", "shield?", "reporter?"],
+    broker_gateway.OrderRejected: [
+        "position/{symbol}",
+        "risk_limit",
+        "profit_booking?",
+        "circuit_breaker?",
+        "shield?",
+        "reporter?",
+    ],
+    broker_gateway.OrderOutcomeUnknown: [
+        "position/{symbol}",
+        "risk_limit",
+        "profit_booking?",
+        "circuit_breaker?",
+        "shield?",
+        "reporter?",
+    ],
+    broker_gateway.OrderOutcomeResolved: [
+        "position/{symbol}",
+        "risk_limit",
+        "terminal",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     risk_limit.LimitReached: ["reporter?"],
     risk_limit.BalanceTierReached: ["position/*"],
     risk_limit.RecoveryReserved: ["{owner}"],
@@ -126,11 +149,12 @@ ROUTES: Final[Routes] = {
     recovery.ReentrySignalled: ["recovery?"],
     recovery.ReserveRecovery: ["risk_limit"],
     recovery.FreeRecovery: ["risk_limit"],
-    recovery.StopChain: ["recovery?", "profit_booking?"],
+    recovery.StopChain: ["recovery?", "profit_booking?", "shield?"],
     chain_store.SaveChain: ["chain_store/{plugin}"],
     chain_store.ChainSaved: ["{owner}"],
     chain_store.ChainNotSaved: ["{owner}", "reporter?"],
     shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", "reporter?"],
+    shield.ShieldClosing: ["reporter?"],
     shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "reporter?"],
     shield.LowerShield: ["shield?", "attendance?"],
     shield.HedgeWanted: ["shield?"],
@@ -138,14 +162,30 @@ ROUTES: Final[Routes] = {
     circuit_breaker.BreakerChanged: ["position/*", "risk_limit", "reporter?"],
     broker_gateway.IntentSettled: ["terminal"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", "profit_booking?", "reporter?"],
-    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
+    position.PositionOpened: [
+        "position/{symbol}",
+        "risk_limit",
+        "protection?",
+        "operator",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
+    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "shield?", "reporter?"],
     position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
-    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", "profit_booking?", "reporter?"],
+    position.PositionClosed: [
+        "position/{symbol}",
+        "risk_limit",
+        "protection?",
+        "operator",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
-    position.StopTightened: ["risk_limit", "recovery?", "protection?", "profit_booking?", "reporter?"],
+    position.StopTightened: ["risk_limit", "recovery?", "protection?", "profit_booking?", "shield?", "reporter?"],
     position.CloseScope: ["position/*", "protection?"],
     position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
     protection.SetStops: ["broker_gateway"],
@@ -158,11 +198,11 @@ ROUTES: Final[Routes] = {
     # the broker
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
-    broker_gateway.DealDone: ["broker_gateway", "risk_limit"],
-    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "reporter?"],
+    broker_gateway.DealDone: ["broker_gateway", "risk_limit", "shield?"],
+    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "shield?", "reporter?"],
     broker_gateway.ReadTerminal: ["terminal"],
     broker_gateway.PositionsRead: ["broker_gateway", "protection?", "operator"],
-    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "reporter?"],
+    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "shield?", "reporter?"],
     broker_gateway.TerminalUnreadable: ["broker_gateway", "reporter?"],
     broker_gateway.TerminalReadable: ["broker_gateway", "reporter?"],
     broker_gateway.BrokerAgreed: ["operator", "reporter?"],
@@ -347,6 +387,8 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
     ]
     if is_live or config.catastrophe_stop.at_broker == "on":
         specs.append(_actor("protection", lambda: Protection(config, guards)))
+    if has_shield(config):
+        specs.append(_actor("shield", lambda: Shield(config.shield)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     if has_pyramids(config):
@@ -360,16 +402,23 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
 def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
     """The children without which nothing new is opened, those included that not every run has."""
     breaker = ("circuit_breaker",) if config.circuit_breaker.enabled else ()
+    shields = ("shield",) if has_shield(config) else ()
     return (
         "risk_limit",
         "operator",
         "trading_calendar",
         "protection",
         *breaker,
+        *shields,
         "wall_clock",
         "storage",
         *(f"position/{symbol}" for symbol in symbols),
     )
+
+
+def has_shield(config: Config) -> bool:
+    """Only chains have shields: they put trade after trade into the same move."""
+    return has_chains(config) and (config.shield.enabled or config.shield.hedge.enabled)
 
 
 def operator_of(config: Config, symbols: tuple[str, ...]) -> Operator:

@@ -34,6 +34,7 @@ from evenkeel.messages.market import DailyBarsRead, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, CommandRefused, HoldEnded, HoldPlaced, ModeChanged, TradingRearmed
 from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition
 from evenkeel.messages.protection import SetStops, StopsRefused
+from evenkeel.messages.shield import ShieldLowered, ShieldRaised
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, SetTimer, TimerDue
 from evenkeel.rules import broker_book, broker_levels, guard_table, money, seen_deals
 from evenkeel.rules.adoption import Plan, adoption_refusal, plan_for
@@ -83,6 +84,17 @@ class BrokerGatewayState(msgspec.Struct):
     daily_atr_points: dict[str, int] = {}
 
 
+OfGuards = (
+    ModeChanged
+    | TradingRearmed
+    | HoldPlaced
+    | HoldEnded
+    | ShieldRaised
+    | ShieldLowered
+    | ChildDown
+    | ChildServing
+    | MessageParked
+)
 Heard = (
     RunStarted
     | OpenPosition
@@ -99,13 +111,7 @@ Heard = (
     | SymbolSpecified
     | DailyBarsRead
     | TimerDue
-    | ModeChanged
-    | TradingRearmed
-    | HoldPlaced
-    | HoldEnded
-    | ChildDown
-    | ChildServing
-    | MessageParked
+    | OfGuards
 )
 
 
@@ -149,9 +155,7 @@ class BrokerGateway:
 
     # -- guards ---------------------------------------------------------------------------------------------------------
 
-    def _guard(
-        self, message: ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | ChildDown | ChildServing | MessageParked
-    ) -> Sequence[Message]:
+    def _guard(self, message: OfGuards) -> Sequence[Message]:
         guards = self.state.guards
         match message:
             case ModeChanged():
@@ -167,6 +171,10 @@ class BrokerGateway:
                     return [CommandDone(message.command_id, detail)]
             case HoldEnded():
                 guard_table.end(guards, message.who, message.scope)
+            case ShieldRaised():
+                guard_table.raise_shield(guards, message)
+            case ShieldLowered():
+                guard_table.lower_shield(guards, message)
             case ChildServing():
                 guard_table.mark_serving(guards, message.child)
             case ChildDown() | MessageParked():
@@ -202,8 +210,10 @@ class BrokerGateway:
 
     def refusals(self, order: OpenPosition, now_utc_ms: int) -> Iterator[Refusal]:
         """All that stands against `order` now, the one that is answered with first. Changes nothing."""
-        book = self.state.book
-        yield from guard_table.entry_refusals(self.state.guards, order.symbol, now_utc_ms, strategy=order.lineage.strategy)
+        book, strategy = self.state.book, order.lineage.strategy
+        yield from guard_table.entry_refusals(
+            self.state.guards, order.symbol, now_utc_ms, strategy=strategy, direction=order.direction
+        )
         yield from lock_refusals(order, book.opens.values(), book.foreign.values(), now_utc_ms)
         if self.state.intents >= OPENS_NUMBER_MAX:
             yield Refusal(DenialReason.MAGIC_EXHAUSTED, self.state.intents, OPENS_NUMBER_MAX, "count")

@@ -17,7 +17,8 @@ ChainType = Literal["v3", "v6"]
 Logic = Literal["off", "logic1", "logic2", "logic3"]
 Switch = Literal["on", "off"]
 Levels = Annotated[int, Meta(ge=1, le=16)]
-ChainBars = Annotated[int, Meta(ge=2, le=60)]
+ShieldBars = Annotated[int, Meta(ge=2, le=10)]
+"""Of a run or of the swing before it: together no more than the 20 bars that are kept."""
 WaitSeconds = Annotated[float, Meta(ge=0, le=86_400)]
 Attempts = Annotated[int, Meta(ge=1, le=3)]
 
@@ -143,9 +144,9 @@ class ShieldConfig(Table, frozen=True):
     enabled: bool = True
     risk_multiple: Multiple = 2.0
     gap_ratio: Multiple = 0.5
-    bars: Annotated[int, Meta(ge=2, le=20)] = 3
+    bars: ShieldBars = 3
     atr_multiple: Multiple = 1.5
-    swing_bars: ChainBars = 10
+    swing_bars: ShieldBars = 10
     block_minutes: Minutes = 60.0
     lookback_minutes: Minutes = 60.0
     hedge: HedgeShieldConfig = HedgeShieldConfig()

@@ -29,6 +29,15 @@ class ShieldRaised(Message, frozen=True):
     tickets: tuple[int, ...]
 
 
+class ShieldClosing(Message, frozen=True):
+    """`tickets` of the blocked direction are still open although they were to be closed: they are asked for again. Said when
+    they are not those of the last time; nothing answers it."""
+
+    symbol: str
+    direction: Direction
+    tickets: tuple[int, ...]
+
+
 class ShieldLowered(Message, frozen=True):
     """The direction is free again. `by` "time", "trend" or a person."""
 

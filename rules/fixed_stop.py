@@ -11,6 +11,12 @@ STOP_BY_LOGIC: Final[dict[Logic, int]] = {"logic1": 20, "logic2": 40, "logic3": 
 """In units of the account's currency, of stop system "sl_1_1"."""
 
 
+def money_cents(configured: float, currency_digits: int) -> int:
+    """A sum of the configuration in cents of the account, rounded down: 6.99 are 699, never 698."""
+    unit: int = 10**currency_digits
+    return floor(Fraction(str(configured)) * unit)
+
+
 def fixed_stop_cents(config: ProfitBookingConfig, logic: Logic, level: int, currency_digits: int) -> int:
     """What an order of `level` may lose at its stop by price alone, less that level's reduction; rounded down.
 

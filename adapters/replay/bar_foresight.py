@@ -39,6 +39,19 @@ class EveryBar:
         raise AssertionError(f"{symbol}: bars were passed over that had to be heard")
 
 
+class EveryBarOf:
+    """Of a child to which only the bars of one timeframe longer than M1 are anything: it must hear each of those."""
+
+    def __init__(self, timeframe: str) -> None:
+        self._period_ms = PERIOD_MS[timeframe]
+
+    def next_bar_utc_ms(self, child: Any, symbol: str, from_utc_ms: int) -> int:
+        return -(-from_utc_ms // self._period_ms) * self._period_ms
+
+    def pass_over(self, child: Any, symbol: str, count: int) -> None:
+        """Those of M1 leave no trace."""
+
+
 class RiskForesight:
     """The account's limits must hear the bars at which one may trip or recover, or the peak of equity rises."""
 

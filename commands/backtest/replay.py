@@ -14,7 +14,7 @@ from evenkeel.adapters.build import build_id
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.history import Quotes, Recorded, Stretch, merged
 from evenkeel.adapters.quote_board import QuoteBoard
-from evenkeel.adapters.replay.bar_foresight import BarForesight, BreakerForesight, RiskForesight
+from evenkeel.adapters.replay.bar_foresight import BarForesight, BreakerForesight, EveryBarOf, RiskForesight
 from evenkeel.adapters.replay.every_tick import EveryTick
 from evenkeel.adapters.replay.foreseen_samples import ForeseenSamples
 from evenkeel.adapters.replay.jump import Jump
@@ -26,6 +26,7 @@ from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
 from evenkeel.config.load import identity
 from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.system import RunStarted
+from evenkeel.rules import shield
 from evenkeel.rules.bar_columns import Bars, longer, minutes_of_blocks
 from evenkeel.rules.strategy import TickStrategy
 from evenkeel.rules.symbols import profit_rule
@@ -147,10 +148,13 @@ def _set_up(
 def _foresights(plan: Plan, minutes: Mapping[str, Bars]) -> tuple[ForeseenSamples | None, dict[str, BarForesight]]:
     """Of the actors that hear bars and samples."""
     breaker = plan.config.circuit_breaker
-    risk: dict[str, BarForesight] = {"risk_limit": RiskForesight(plan.config.limits, minutes)}
+    known: dict[str, BarForesight] = {
+        "risk_limit": RiskForesight(plan.config.limits, minutes),
+        "shield": EveryBarOf(shield.TIMEFRAME),
+    }
     if not breaker.enabled:
-        return None, risk
-    return ForeseenSamples(breaker, minutes, plan.specs), {**risk, "circuit_breaker": BreakerForesight(breaker, minutes)}
+        return None, known
+    return ForeseenSamples(breaker, minutes, plan.specs), {**known, "circuit_breaker": BreakerForesight(breaker, minutes)}
 
 
 def _terminal(plan: Plan, *, keep_ticks: int) -> SimulatedTerminal:

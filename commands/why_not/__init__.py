@@ -44,6 +44,7 @@ ENDS: Final[dict[DenialReason, str]] = {
     DenialReason.UNRECONCILED: "two readings of the broker must match what is believed here",
     DenialReason.GUARD_DOWN: "the part that is down must serve again",
     DenialReason.HOLD: "the hold must end; one without an end is ended by evenkeel rearm",
+    DenialReason.SHIELD: "the shield must be lowered: by its time, by the trend that turns back, or by a person",
     DenialReason.SLOT_LOCKED: "the broker's records must settle the order that locks the slot",
     DenialReason.DIRECTION_LOCKED: "the broker's records must settle the order of the other direction",
     DenialReason.FOREIGN_OPPOSITE: "the position that is not ours must be closed",

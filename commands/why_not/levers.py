@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from evenkeel.actors.broker_gateway import BrokerGatewayState
 from evenkeel.commands.why_not.moment import Moment, gate_refusals
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import AccountRead
@@ -128,6 +129,7 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
         case (
             DenialReason.COOLDOWN
             | DenialReason.HOLD
+            | DenialReason.SHIELD
             | DenialReason.DAY_LOSS
             | DenialReason.WEEK_LOSS
             | DenialReason.SESSION
@@ -202,11 +204,13 @@ def _confidence(moment: Moment) -> Lever:
 
 
 def _wait(moment: Moment) -> Lever:
-    """Later, with everything else as it was; past the end of a trading day or week its counts and losses are over."""
+    """Later, with everything else as it was; past the end of a trading day or week its counts and losses are over, and past
+    its time a shield is lowered."""
 
     def at(moment: Moment, wait_ms: int) -> Moment:
         return moment._replace(
             risk=_anew(moment, moment.proposal_utc_ms + wait_ms),
+            gateway=_lowered(moment.gateway, moment.order_utc_ms + wait_ms),
             signal_utc_ms=moment.signal_utc_ms + wait_ms,
             proposal_utc_ms=moment.proposal_utc_ms + wait_ms,
             order_utc_ms=moment.order_utc_ms + wait_ms,
@@ -235,6 +239,13 @@ def _anew(moment: Moment, utc_ms: int) -> RiskState:
     if 0 < risk.week_ends_utc_ms <= utc_ms:
         risk = msgspec.structs.replace(risk, marks=at_week_start(risk.marks), week_loss=None)
     return risk
+
+
+def _lowered(gateway: BrokerGatewayState, utc_ms: int) -> BrokerGatewayState:
+    """Without the shields that are lowered by then."""
+    shields = {key: raised for key, raised in gateway.guards.shields.items() if raised.until_utc_ms > utc_ms}
+    guards = msgspec.structs.replace(gateway.guards, shields=shields)
+    return msgspec.structs.replace(gateway, guards=guards)
 
 
 def _equity(moment: Moment, account: AccountRead | None) -> Lever:

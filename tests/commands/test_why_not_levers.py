@@ -14,6 +14,8 @@ from evenkeel.commands.why_not.moment import Moment, gate_refusals
 from evenkeel.messages.entry import DenialReason, Lineage, OrderKind, SignalRaised
 from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.operator import HoldPlaced, Mode
+from evenkeel.messages.shield import ShieldRaised, ShieldReason
+from evenkeel.rules import guard_table
 from evenkeel.rules.guard_table import GuardTable
 from evenkeel.rules.loss_tiers import TierLosses
 from evenkeel.rules.position import PositionState
@@ -78,6 +80,13 @@ def held() -> Moment:
     return of
 
 
+def shielded() -> Moment:
+    of = moment()
+    raised = ShieldRaised("EURUSD", Direction.BUY, ShieldReason.AWAY, 101, 100, NOW + 90_000, ())
+    guard_table.raise_shield(of.gateway.guards, raised)
+    return of
+
+
 CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
     "spread": (
         moment(spread=31),
@@ -109,6 +118,7 @@ CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
         {"equity_cents"},
     ),
     "hold": (held(), DenialReason.HOLD, {"wait_ms"}),
+    "shield": (shielded(), DenialReason.SHIELD, {"wait_ms"}),
     "round the rollover": (
         moment()._replace(**dict.fromkeys(("signal_utc_ms", "proposal_utc_ms", "order_utc_ms"), NOW + 12 * 3_600_000)),
         DenialReason.SESSION,

@@ -80,9 +80,6 @@ def test_both_are_answered_under_their_own_names() -> None:
     said = answers(dual())
     named = [(order.proposal_id, order.lineage.chain_id, order.lineage.slot) for order in said]
     assert named == [("a", "c", 0), ("b", "c/b", 1)]
-        ("a", "c", 0),
-        ("b", "c/b", 1),
-    ]
 
 
 def test_both_are_reserved_before_either_leaves() -> None:

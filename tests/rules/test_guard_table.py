@@ -1,7 +1,9 @@
 import pytest
 
 from evenkeel.messages.entry import DenialReason
+from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import HoldPlaced, Mode
+from evenkeel.messages.shield import ShieldLowered, ShieldRaised, ShieldReason
 from evenkeel.messages.system import ChildDown, MessageParked
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.guard_table import (
@@ -10,9 +12,11 @@ from evenkeel.rules.guard_table import (
     entry_refusal,
     entry_refusals,
     hold_after,
+    lower_shield,
     mark_down,
     mark_serving,
     place,
+    raise_shield,
     rearm,
 )
 
@@ -140,3 +144,24 @@ def test_a_hold_of_a_strategy_counts_for_that_strategy_alone(table):
     assert held == Refusal(DenialReason.HOLD, 0, 0, "ms", "breaker: wide")
     assert [entry_refusal(table, "EURUSD", 400, strategy=other) for other in ("carry", "")] == [None, None]
     assert entry_refusal(table, "EURUSD", 400) is None
+
+
+RAISED = ShieldRaised("EURUSD", Direction.BUY, ShieldReason.AWAY, 201, 200, 60_000, (7,))
+
+
+def test_a_shield_refuses_its_direction_of_its_symbol_and_says_why(table):
+    raise_shield(table, RAISED)
+    refusal = Refusal(DenialReason.SHIELD, 59_000, 0, "ms", "away, 201 points against 200")
+    assert entry_refusal(table, "EURUSD", 1_000, direction=Direction.BUY) == refusal
+    assert entry_refusal(table, "EURUSD", 1_000, direction=Direction.SELL) is None
+    assert entry_refusal(table, "GBPUSD", 1_000, direction=Direction.BUY) is None
+
+
+def test_a_shield_stands_until_it_is_lowered_also_past_its_time_and_a_rearm(table):
+    raise_shield(table, RAISED)
+    rearm(table)
+    assert entry_refusal(table, "EURUSD", 90_000, direction=Direction.BUY) == Refusal(
+        DenialReason.SHIELD, 0, 0, "ms", "away, 201 points against 200"
+    )
+    lower_shield(table, ShieldLowered("EURUSD", Direction.BUY, "time"))
+    assert entry_refusal(table, "EURUSD", 90_000, direction=Direction.BUY) is None
