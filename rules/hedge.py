@@ -1,9 +1,9 @@
 """The hedge shield: two opposite orders after a stop, until price has come back (trading_rules 1.12 B).
 
-Leg A has its target as far beyond the stop as the stopped trade's own gap; leg B has none and is booked by its pyramid. Both
-have their stop at the stopped trade's entry. The accounts that evenkeel trades are hedging accounts: on a netting one the
-terminal sends no order at all, so no leg can be netted away. What the chain may lose in all is judged by the limits, for each
-leg as for every other order.
+Leg A has its target as far beyond the stop as the stopped trade's own gap; leg B has none and is booked by profit_booking.
+Both have their stop at the stopped trade's entry, and a chain of their own, which counts in the budget of the one that is
+hedged. The accounts that evenkeel trades are hedging accounts: on a netting one the terminal sends no order at all, so no leg
+can be netted away. What the chain may lose in all is judged by the limits, for each leg as for every other order.
 """
 
 from collections.abc import Iterable
@@ -21,6 +21,7 @@ from evenkeel.messages.shield import HedgeEnd, HedgeEnded, HedgeWanted
 from evenkeel.messages.system import CancelTimer, Message, SetTimer
 from evenkeel.rules.entries import ATTEMPTS_MAX, PRICE_MOVED
 from evenkeel.rules.exits import exit_price, exit_side, sign
+from evenkeel.rules.lineage import budget_chain, hedge_of
 from evenkeel.rules.shield import NAME
 from evenkeel.rules.sizing import notional_per_step, ppm_of, ppm_of_pct, share_of, steps_within
 
@@ -33,9 +34,10 @@ OfLegs = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolve
 
 
 class Hedge(msgspec.Struct):
-    """`placing` are the legs whose order has no outcome yet, `rejects` counts the refusals of each by the broker; `doubted` are
-    those that may be on their way again. `tickets` are open: the legs, and what the pyramid of leg B has opened. `ending` is
-    what it will have been once nothing of it is open; `detail` says why, with the first reason that there was."""
+    """`placing` are the legs whose order has no outcome yet, `rejects` counts the refusals of each by the broker, `doubted` may
+    be on their way again; `tickets` are open. `ending` is what it will have been once nothing of it is open, and `detail` says
+    why.
+    """
 
     wanted: HedgeWanted
     placing: list[str]
@@ -55,11 +57,6 @@ class Hedges(msgspec.Struct):
     account: AccountRead | None = None
     moved_cents: int = 0
     hedges: dict[str, Hedge] = {}
-
-
-def pyramid_id(wanted: HedgeWanted) -> str:
-    """The chain of leg B: its pyramid is a chain of its own, as that of an order B is."""
-    return f"{wanted.chain_id}/s{wanted.parent_ticket}"
 
 
 def account_read(hedges: Hedges, account: AccountRead) -> None:
@@ -121,13 +118,12 @@ def _refusal(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, spe
 
 
 def _leg(config: HedgeShieldConfig, wanted: HedgeWanted, kind: OrderKind, steps: int, now_utc_ms: int) -> ReentryRaised:
-    is_a = kind is OrderKind.SHIELD_A
     lineage = Lineage(
         origin=NAME,
         strategy=wanted.plugin,
-        chain_id=wanted.chain_id if is_a else pyramid_id(wanted),
+        chain_id=hedge_of(wanted.chain_id, wanted.parent_ticket),
         parent_ticket=wanted.parent_ticket,
-        level=wanted.level if is_a else 0,
+        level=wanted.level,
         order_kind=kind.value,
     )
     signal = SignalRaised(
@@ -139,7 +135,7 @@ def _leg(config: HedgeShieldConfig, wanted: HedgeWanted, kind: OrderKind, steps:
         spread_median_points=wanted.spread_median_points,
         lineage=lineage,
     )
-    target_points = _target_distance(config, wanted) if is_a else 0
+    target_points = _target_distance(config, wanted) if kind is OrderKind.SHIELD_A else 0
     return ReentryRaised(wanted.symbol, signal, _stop_distance(wanted), target_points, steps)
 
 
@@ -199,16 +195,14 @@ def unanswered(hedges: Hedges, chain_id: str) -> list[Message]:
 
 
 def leg_opened(hedges: Hedges, opened: PositionOpened) -> list[Message]:
-    """A leg, or an order of leg B's pyramid. One that nobody waits for any more is closed at once."""
+    """One that nobody waits for any more is closed at once."""
     hedge, kind = _of(hedges, opened.lineage), opened.lineage.order_kind
-    close = ReducePosition(opened.ticket, opened.symbol, 0, ExitReason.SHIELD)
-    if hedge is None:
-        return [close] if kind in LEGS else []
-    if opened.ticket in hedge.tickets:
+    if kind not in LEGS or (hedge is not None and opened.ticket in hedge.tickets):
         return []
-    if kind in hedge.placing:
-        hedge.placing.remove(kind)
-    hedge.doubted = [one for one in hedge.doubted if one != kind]
+    close = ReducePosition(opened.ticket, opened.symbol, 0, ExitReason.SHIELD)
+    if hedge is None or kind not in hedge.placing:
+        return [close]
+    _settle(hedge, kind)
     hedge.tickets.append(opened.ticket)
     return [close] if hedge.ending is not None else []
 
@@ -249,9 +243,14 @@ def chain_stopped(hedges: Hedges, command: StopChain) -> list[Message]:
 
 def _failed(hedges: Hedges, hedge: Hedge, kind: str, detail: str) -> list[Message]:
     """One leg alone is no hedge: the other is closed."""
+    _settle(hedge, kind)
+    return _end(hedges, hedge, HedgeEnd.REFUSED, detail)
+
+
+def _settle(hedge: Hedge, kind: str) -> None:
+    """The leg's order has its outcome."""
     hedge.placing.remove(kind)
     hedge.doubted = [one for one in hedge.doubted if one != kind]
-    return _end(hedges, hedge, HedgeEnd.REFUSED, detail)
 
 
 def _end(hedges: Hedges, hedge: Hedge, end: HedgeEnd, detail: str) -> list[Message]:
@@ -282,12 +281,11 @@ def _ended(wanted: HedgeWanted, end: HedgeEnd, net_cents: int, detail: str) -> H
 
 
 def _of(hedges: Hedges, lineage: Lineage) -> Hedge | None:
-    """The hedge that an order of this lineage belongs to."""
-    hedge = hedges.hedges.get(lineage.chain_id.partition("/")[0])
-    if hedge is None:
+    """The hedge that an order of this lineage is a leg of."""
+    hedge = hedges.hedges.get(budget_chain(lineage.chain_id))
+    if hedge is None or lineage.order_kind not in LEGS:
         return None
-    is_leg_a = lineage.order_kind == OrderKind.SHIELD_A and lineage.chain_id == hedge.wanted.chain_id
-    return hedge if is_leg_a or lineage.chain_id == pyramid_id(hedge.wanted) else None
+    return hedge if lineage.chain_id == hedge_of(hedge.wanted.chain_id, hedge.wanted.parent_ticket) else None
 
 
 def _kill_name(wanted: HedgeWanted) -> str:

@@ -149,9 +149,8 @@ def wanted(direction: Direction = BUY, **changed: Any) -> HedgeWanted:
     return msgspec.structs.replace(want, **changed)
 
 
-def leg_lineage(kind: OrderKind, chain_id: str = "") -> Lineage:
-    of = CHAIN if kind is OrderKind.SHIELD_A else f"{CHAIN}/s7"
-    return Lineage("shield", "trend", chain_id=chain_id or of, parent_ticket=7, order_kind=kind.value)
+def leg_lineage(kind: OrderKind) -> Lineage:
+    return Lineage("shield", "trend", chain_id=f"{CHAIN}/s7", parent_ticket=7, level=1, order_kind=kind.value)
 
 
 def leg(ticket: int, kind: OrderKind, direction: Direction = SELL, **changed: Any) -> PositionOpened:

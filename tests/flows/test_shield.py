@@ -26,11 +26,11 @@ def bought(*faults: Any, **changes: Any) -> Stage:
     return stage
 
 
-def recovery_of(stage: Stage, ticket: int) -> ReentryRaised:
-    """What a chain asks for when price has come back."""
+def reentry_of(stage: Stage, ticket: int, kind: OrderKind) -> ReentryRaised:
+    """What a chain asks for; it is that of no strategy, so it has no budget of its own."""
     quote = stage.terminal.quote("EURUSD")
     assert quote is not None
-    lineage = Lineage("recovery", "trend", "EURUSD-x-1", ticket, level=1, order_kind=OrderKind.SL_RECOVERY.value)
+    lineage = Lineage("recovery", "", "EURUSD-x-1", ticket, level=1, order_kind=kind.value)
     signal = SignalRaised("EURUSD", SPECS["EURUSD"].spec_id, BUY, quote, 0, 10, lineage)
     return ReentryRaised("EURUSD", signal, 25, 50, 1)
 
@@ -45,11 +45,12 @@ def test_prices_of_a_symbol_whose_only_trade_was_stopped_keep_flowing():
     assert [(one.direction, one.reason) for one in stage.said(ShieldRaised)] == [(BUY, ShieldReason.AWAY)]
 
 
-def test_a_recovery_does_not_reenter_a_blocked_direction():
+@pytest.mark.parametrize("kind", [OrderKind.TP_CONTINUATION, OrderKind.EXIT_CONTINUATION, OrderKind.SHIELD_A])
+def test_no_chain_reenters_a_blocked_direction(kind):
     stage = bought()
     [ticket] = stage.tickets
     stage.quote(109_900)
-    stage.tell(recovery_of(stage, ticket))
+    stage.tell(reentry_of(stage, ticket, kind))
     assert denial(stage)[0] is DenialReason.SHIELD
     assert len(stage.calls(OpenRequest)) == 1
 

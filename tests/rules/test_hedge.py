@@ -2,8 +2,9 @@
 
 from typing import Any
 
-import msgspec
 import pytest
+from builders import config_of
+from risk_builders import EURUSD, proposal
 from shield_builders import BUY, CHAIN, GOLD, HEDGING, MINUTE_MS, SELL, SYMBOL, Post, leg, leg_ended, leg_lineage, wanted
 
 from evenkeel.config.chains import HedgeShieldConfig, ShieldConfig
@@ -20,7 +21,10 @@ from evenkeel.messages.market import Direction, Quote, SymbolSpecified
 from evenkeel.messages.position import ExitReason, ReducePosition
 from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded
+from evenkeel.rules.chain_risk import ChainRisk, chain_booked, chain_opened, chain_refusal
+from evenkeel.rules.entries import Refusal
 from evenkeel.rules.hedge import ANSWER_MS
+from evenkeel.rules.sizing import Book, Holding
 
 A, B = OrderKind.SHIELD_A, OrderKind.SHIELD_B
 KILL = 199_700
@@ -79,10 +83,7 @@ def test_two_halves_are_sold_from_1990_with_their_stop_at_2000_and_the_target_of
     assert (a.stop_distance_points, a.target_distance_points, a.volume_steps) == (1_000, 1_000, 5)
     assert (b.stop_distance_points, b.target_distance_points, b.volume_steps) == (1_000, 0, 5)
     assert [one.signal.direction for one in (a, b)] == [SELL, SELL]
-    assert [one.signal.lineage for one in (a, b)] == [
-        msgspec.structs.replace(leg_lineage(A), level=1),
-        leg_lineage(B),
-    ]
+    assert [one.signal.lineage for one in (a, b)] == [leg_lineage(A), leg_lineage(B)]
 
 
 def test_a_sold_trade_is_hedged_the_other_way_round(post):
@@ -102,8 +103,8 @@ def test_the_volume_shrinks_until_enough_margin_stays_free(post):
     assert (a.volume_steps, b.volume_steps) == (3, 3)
 
 
-def test_the_pyramid_of_leg_b_is_a_chain_of_its_own(asked):
-    assert [one.signal.lineage.chain_id for one in asked.said] == [CHAIN, f"{CHAIN}/s7"]
+def test_the_legs_are_a_chain_of_their_own(asked):
+    assert {one.signal.lineage.chain_id for one in asked.said} == {f"{CHAIN}/s7"}
 
 
 # -- what is not even tried ---------------------------------------------------------------------------------------------------
@@ -230,12 +231,6 @@ def test_leg_a_at_its_target_keeps_its_profit_and_the_watch_goes_on(hedged):
     assert ended(hedged.quote(KILL)) == (HedgeEnd.KILLED, 1_200)
 
 
-def test_what_the_pyramid_of_leg_b_has_opened_is_closed_with_it(hedged):
-    hedged.hear(leg_ended(12, B, ExitReason.BOOKED, 700))
-    hedged.hear(leg(13, OrderKind.PROFIT_TRAIL, lineage=leg_lineage(OrderKind.PROFIT_TRAIL, f"{CHAIN}/s7")))
-    assert hedged.quote(KILL) == [close(11), close(13)]
-
-
 # -- other ends ---------------------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +278,32 @@ def test_a_block_of_the_legs_direction_closes_them_and_one_of_the_trade_s_leaves
     post.open(5, entry_points=199_000, stop_points=198_900)
     [raised] = post.quote(198_799)
     assert (raised.direction, raised.tickets) == (Direction.BUY, (5,))
+
+
+# -- what the chain may lose in all -------------------------------------------------------------------------------------------
+
+CHAINS = config_of(
+    strategy={"trend": {"kind": "ma_cross", "symbols": ["EURUSD"], "fast": 2, "slow": 3, "orders": "trend"}},
+    limits={"chain_risk_budget_hedged_r": 2.2},
+)
+
+
+@pytest.mark.parametrize("steps, refusal", [(5, None), (6, Refusal(DenialReason.CHAIN_RISK_BUDGET, 22_700, 22_000, "cents"))])
+def test_the_stopped_trade_two_legs_until_price_is_back_and_the_recovery_are_2_2_r(steps, refusal):
+    """A trade of 10 steps has lost 1,000 points, R; leg A of 5 is open, and a recovery with half of the stop waits."""
+    chains = {CHAIN: ChainRisk(r_cents=10_000, booked_cents=-10_000, is_hedged=True)}
+    lineage = leg_lineage(B)
+    leg_a = Holding("EURUSD", SELL, 5, 199_000, 200_000, 0, False, None, 5, chain_id=lineage.chain_id)
+    book = Book(specs={"EURUSD": EURUSD}, holdings={11: leg_a})
+    leg_b = proposal(stop_distance_points=1_000, direction=SELL, lineage=lineage)
+    assert chain_refusal(CHAINS, chains, book, leg_b, steps, waiting=1) == refusal
+
+
+def test_what_the_legs_bring_is_the_chain_s():
+    chains = {CHAIN: ChainRisk(r_cents=10_000)}
+    chain_opened(chains, leg(11, A), 0)
+    chain_booked(chains, leg_ended(11, A, ExitReason.TARGET, 500))
+    assert chains == {CHAIN: ChainRisk(10_000, booked_cents=500, is_hedged=True)}
 
 
 def story(post: Post) -> list[Any]:
