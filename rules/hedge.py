@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from evenkeel.config.chains import HedgeShieldConfig
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import AccountRead, OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.entry import Lineage, OrderDenied, OrderKind, ReentryRaised, SignalRaised
 from evenkeel.messages.market import ArmWatches, Direction, DisarmWatches, SymbolSpec, Watch
@@ -19,11 +20,14 @@ from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpene
 from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded, HedgeWanted
 from evenkeel.messages.system import CancelTimer, Message, SetTimer
+from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.entries import ATTEMPTS_MAX, PRICE_MOVED
 from evenkeel.rules.exits import exit_price, exit_side, sign
+from evenkeel.rules.fixed_stop import money_cents
 from evenkeel.rules.lineage import budget_chain, hedge_of
+from evenkeel.rules.loss_tiers import TierLosses, after_loss, applies_to, at_day_start, limits_at
 from evenkeel.rules.shield import NAME
-from evenkeel.rules.sizing import notional_per_step, ppm_of, ppm_of_pct, share_of, steps_within
+from evenkeel.rules.sizing import loss_per_step, notional_per_step, ppm_of, ppm_of_pct, share_of, steps_within
 
 ANSWER_MS: Final = 5_000
 """How long a rejected leg may be on its way again before it counts as refused."""
@@ -51,11 +55,14 @@ class Hedge(msgspec.Struct):
 
 
 class Hedges(msgspec.Struct):
-    """`hedges` by the chain that is hedged. `account` is its last reading, `moved_cents` what the balance has gained since."""
+    """`hedges` by the chain that is hedged. `account` is its last reading, `moved_cents` what the balance has gained since;
+    `losses` are those that the loss tiers count, of the trading day `day`."""
 
     specs: dict[str, SymbolSpec] = {}
     account: AccountRead | None = None
     moved_cents: int = 0
+    day: str = ""
+    losses: TierLosses = TierLosses()
     hedges: dict[str, Hedge] = {}
 
 
@@ -63,51 +70,66 @@ def account_read(hedges: Hedges, account: AccountRead) -> None:
     hedges.account, hedges.moved_cents = account, 0
 
 
+def day_started(hedges: Hedges, started: TradingDayStarted) -> None:
+    if started.day != hedges.day:
+        hedges.day, hedges.losses = started.day, at_day_start(hedges.losses)
+
+
+def loss_counted(config: Config, hedges: Hedges, closed: PositionClosed) -> None:
+    """A trade closed with a loss is one of the day's, whoever's it was."""
+    if closed.net_cents < 0 and applies_to(config, closed.lineage.strategy):
+        is_today = closed.trading_day >= hedges.day
+        hedges.losses = after_loss(config, hedges.losses, -closed.net_cents, _balance_cents(hedges), is_today=is_today)
+
+
 # -- the beginning ------------------------------------------------------------------------------------------------------------
 
 
-def begin(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, now_utc_ms: int) -> list[Message]:
+def begin(config: Config, hedges: Hedges, wanted: HedgeWanted, now_utc_ms: int) -> list[Message]:
     """Both legs, the level at which they are closed again and the end of the window; or nothing, and why not."""
-    spec = hedges.specs.get(wanted.symbol)
-    refusal = _refusal(config, hedges, wanted, spec)
-    if refusal is not None or spec is None:
-        return [_ended(wanted, HedgeEnd.REFUSED, 0, refusal or "the symbol's terms are not known")]
-    steps = leg_steps(config, wanted, spec, hedges.account)
-    if steps < spec.volume_min_steps:
-        detail = f"volume of {steps} steps a leg, the least is {spec.volume_min_steps}"
-        return [_ended(wanted, HedgeEnd.REFUSED, 0, detail)]
+    spec, account = hedges.specs.get(wanted.symbol), hedges.account
+    if spec is None or account is None:
+        return [_ended(wanted, HedgeEnd.REFUSED, 0, "the symbol's terms or the account are not known yet")]
+    steps = leg_steps(config, hedges, wanted, spec, account)
+    refusal = _refusal(config.shield.hedge, hedges, wanted, account)
+    if refusal is None and steps < spec.volume_min_steps:
+        refusal = f"volume of {steps} steps a leg, the least is {spec.volume_min_steps}"
+    if refusal is not None:
+        return [_ended(wanted, HedgeEnd.REFUSED, 0, refusal)]
     hedges.hedges[wanted.chain_id] = Hedge(wanted, [kind.value for kind in LEGS])
     is_rising = wanted.direction is Direction.BUY
     kill = Watch(_kill_name(wanted), exit_side(wanted.direction), is_rising, wanted.kill_points)
     return [
-        *(_leg(config, wanted, kind, steps, now_utc_ms) for kind in LEGS),
+        *(_leg(config.shield.hedge, wanted, kind, steps, now_utc_ms) for kind in LEGS),
         ArmWatches(NAME, wanted.symbol, wanted.spec_id, (kill,)),
         SetTimer(NAME, f"window/{wanted.chain_id}", wanted.until_utc_ms),
     ]
 
 
-def leg_steps(config: HedgeShieldConfig, wanted: HedgeWanted, spec: SymbolSpec, account: AccountRead | None) -> int:
-    """Volume of each leg: its share of what was stopped, shrunk until both leave enough of the margin free; rounded down."""
-    assert account is not None, "nothing is hedged before the account was read"
-    wanted_steps = share_of(wanted.volume_steps, ppm_of(config.volume_ratio))
-    kept_cents = -share_of(-account.equity_cents, ppm_of_pct(config.free_margin_pct_min))
+def leg_steps(config: Config, hedges: Hedges, wanted: HedgeWanted, spec: SymbolSpec, account: AccountRead) -> int:
+    """Volume of each leg: its share of what was stopped, shrunk until both leave enough of the margin free, and enough of what
+    the day may still lose when they come to their stop; rounded down."""
+    hedge = config.shield.hedge
+    wanted_steps = share_of(wanted.volume_steps, ppm_of(hedge.volume_ratio))
+    kept_cents = -share_of(-account.equity_cents, ppm_of_pct(hedge.free_margin_pct_min))
     room_cents = account.equity_cents - account.margin_cents - kept_cents
-    return min(wanted_steps, steps_within(room_cents, len(LEGS) * notional_per_step(spec) / account.leverage))
+    steps = min(wanted_steps, steps_within(room_cents, len(LEGS) * notional_per_step(spec) / account.leverage))
+    if not applies_to(config, wanted.plugin):
+        return steps
+    most_cents = limits_at(config, _balance_cents(hedges)).day_cents - hedges.losses.day_cents
+    day_cents = most_cents - money_cents(hedge.day_loss_buffer, account.currency_digits)
+    return min(steps, steps_within(day_cents, len(LEGS) * loss_per_step(max(1, _stop_distance(wanted)), spec)))
 
 
-def _refusal(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, spec: SymbolSpec | None) -> str | None:
-    """Why it is not even tried; None: nothing stands against it here."""
-    account = hedges.account
+def _refusal(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, account: AccountRead) -> str | None:
+    """Why it is not even tried, whatever its volume; None: nothing stands against it here."""
     if not config.enabled:
         return "shield.hedge is off"
-    if spec is None or account is None:
-        return "the symbol's terms or the account are not known yet"
     if wanted.chain_id in hedges.hedges:
         return "the chain is hedged already"
     if len(hedges.hedges) >= config.sets_max:
         return f"{len(hedges.hedges)} hedges stand, shield.hedge.sets_max is {config.sets_max}"
-    balance_cents = account.balance_cents + hedges.moved_cents
-    least_cents = round(config.balance_min * 10**account.currency_digits)
+    balance_cents, least_cents = _balance_cents(hedges), money_cents(config.balance_min, account.currency_digits)
     if balance_cents < least_cents:
         return f"balance of {balance_cents} cents, shield.hedge.balance_min is {least_cents}"
     if _target_distance(config, wanted) <= 0:
@@ -115,6 +137,10 @@ def _refusal(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, spe
     if sign(wanted.direction) * (_price(wanted) - wanted.kill_points) >= 0:
         return f"price is back at {wanted.kill_points} already"
     return None
+
+
+def _balance_cents(hedges: Hedges) -> int:
+    return hedges.moved_cents + (hedges.account.balance_cents if hedges.account is not None else 0)
 
 
 def _leg(config: HedgeShieldConfig, wanted: HedgeWanted, kind: OrderKind, steps: int, now_utc_ms: int) -> ReentryRaised:

@@ -3,9 +3,22 @@
 from typing import Any
 
 import pytest
-from builders import config_of
 from risk_builders import EURUSD, proposal
-from shield_builders import BUY, CHAIN, GOLD, HEDGING, MINUTE_MS, SELL, SYMBOL, Post, leg, leg_ended, leg_lineage, wanted
+from shield_builders import (
+    BUY,
+    CHAIN,
+    CHAINS,
+    GOLD,
+    HEDGING,
+    MINUTE_MS,
+    SELL,
+    SYMBOL,
+    Post,
+    leg,
+    leg_ended,
+    leg_lineage,
+    wanted,
+)
 
 from evenkeel.config.chains import HedgeShieldConfig, ShieldConfig
 from evenkeel.messages.broker_gateway import (
@@ -21,6 +34,7 @@ from evenkeel.messages.market import Direction, Quote, SymbolSpecified
 from evenkeel.messages.position import ExitReason, ReducePosition
 from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded
+from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.chain_risk import ChainRisk, chain_booked, chain_opened, chain_refusal
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.hedge import ANSWER_MS
@@ -101,6 +115,20 @@ def test_the_volume_shrinks_until_enough_margin_stays_free(post):
     post.hear(AccountRead(1_000_000, 10_000, 1_400, "USD", 2, 100))
     a, b = post.hear(wanted())
     assert (a.volume_steps, b.volume_steps) == (3, 3)
+
+
+@pytest.mark.parametrize("lost, steps", [(10_000, 2), (11_000, 2), (11_001, 1), (13_000, 1)])
+def test_the_volume_shrinks_until_the_day_s_limit_keeps_its_buffer(post, lost, steps):
+    """200 a day at a balance of 10,000, of which 50 are kept: a step of both legs loses 20 at the stop."""
+    post.close(1, net_cents=-lost, lineage=leg_lineage(A))
+    assert [one.volume_steps for one in post.hear(wanted())] == [steps, steps]
+
+
+def test_what_was_lost_the_day_before_does_not_count(post):
+    post.close(1, net_cents=-20_000, lineage=leg_lineage(A))
+    assert why_not(post) == "volume of 0 steps a leg, the least is 1"
+    post.hear(TradingDayStarted("2026-01-06", 0, 1))
+    assert len(post.hear(wanted())) == 2
 
 
 def test_the_legs_are_a_chain_of_their_own(asked):
@@ -281,11 +309,6 @@ def test_a_block_of_the_legs_direction_closes_them_and_one_of_the_trade_s_leaves
 
 
 # -- what the chain may lose in all -------------------------------------------------------------------------------------------
-
-CHAINS = config_of(
-    strategy={"trend": {"kind": "ma_cross", "symbols": ["EURUSD"], "fast": 2, "slow": 3, "orders": "trend"}},
-    limits={"chain_risk_budget_hedged_r": 2.2},
-)
 
 
 @pytest.mark.parametrize("steps, refusal", [(5, None), (6, Refusal(DenialReason.CHAIN_RISK_BUDGET, 22_700, 22_000, "cents"))])
