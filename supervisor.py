@@ -138,7 +138,7 @@ ROUTES: Final[Routes] = {
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
-    position.StopTightened: ["risk_limit", "recovery?", "protection?", "shield?", "reporter?"],
+    position.StopTightened: ["broker_gateway", "risk_limit", "recovery?", "protection?", "shield?", "reporter?"],
     position.CloseScope: ["position/*", "protection?"],
     position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
     protection.SetStops: ["broker_gateway"],

@@ -17,8 +17,9 @@ from evenkeel.messages.broker_gateway import (
     TerminalAnswered,
 )
 from evenkeel.messages.entry import OpenPosition, OrderDenied
+from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode, ModeChanged
-from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced
+from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, StopTightened
 from evenkeel.messages.system import Message, RunStarted
 from evenkeel.messages.trading_calendar import TradingDayStarted
 
@@ -50,22 +51,23 @@ class Chronicle:
         self.unknown: dict[int, int] = {}
         self.positions: dict[int, PositionOpened] = {}
         self.stops: dict[int, int] = {}
+        self._tight: dict[int, int] = {}
         self.closes: dict[int, int] = {}
         self.closed: list[PositionClosed] = []
         self.deals: set[int] = set()
         self.money_cents = 0
         self._deals_upto = 0
         self.opened_today = 0
-        self._last_order: OpenPosition | None = None
+        self._orders: dict[tuple[str, int], OpenPosition] = {}
 
     def hear(self, message: Message, at_utc_ms: int) -> None:
         """`message` is durable and was published at `at_utc_ms`, true time."""
         match message:
             case OpenPosition():
-                self.ordered[message.proposal_id] = self._last_order = message
+                self.ordered[message.proposal_id] = self._orders[message.symbol, message.lineage.slot] = message
             case CallTerminal(request=OpenRequest() as request):
-                assert self._last_order is not None, "an open follows its order"
-                asked = Asked(message.intent_id, message.magic, message.epoch, request, self._last_order.proposal_id, at_utc_ms)
+                order = self._orders[request.symbol, request.slot]
+                asked = Asked(message.intent_id, message.magic, message.epoch, request, order.proposal_id, at_utc_ms)
                 self.asked[message.magic] = self.open_intents[message.intent_id] = asked
             case CallTerminal(request=CloseRequest(ticket=ticket)):
                 self.closes[ticket] = at_utc_ms
@@ -80,8 +82,13 @@ class Chronicle:
                 self._open(message)
             case PositionPriced(ticket=ticket, entry_points=entry_points) if ticket in self.positions:
                 opened = self.positions[ticket]
-                self.stops[ticket] = opened.stop_points + entry_points - opened.entry_points if opened.stop_points else 0
+                stop_points = opened.stop_points + entry_points - opened.entry_points if opened.stop_points else 0
+                nearer = max if opened.direction is Direction.BUY else min
+                self.stops[ticket] = nearer(stop_points, self._tight.get(ticket, stop_points))
+            case StopTightened(ticket=ticket, stop_points=stop_points) if ticket in self.positions:
+                self.stops[ticket] = self._tight[ticket] = stop_points
             case PositionClosed(ticket=ticket):
+                self._tight.pop(ticket, None)
                 self.positions.pop(ticket, None)
                 self.closes.pop(ticket, None)
                 self.stops.pop(ticket, None)

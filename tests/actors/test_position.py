@@ -2,17 +2,16 @@
 
 import msgspec
 import pytest
-from orders import QUOTE, SPEC, closed, opened
+from orders import SPEC, closed, opened
+from position_builders import BUY, SELL, Told, denial
 
-from evenkeel.actors.position import Position
 from evenkeel.config.limits import PERSONAL, PLAIN
 from evenkeel.config.schema import BrokerGatewayConfig, Config, EntryConfig, ExitConfig
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
-from evenkeel.messages.entry import DenialReason, EntryProposed, Lineage, OrderDenied, SignalRaised
-from evenkeel.messages.market import ArmWatches, Direction, DisarmWatches, PricesReached, Quote, SymbolSpecified
+from evenkeel.messages.entry import DenialReason, EntryProposed, Lineage, OrderDenied
+from evenkeel.messages.market import ArmWatches, DisarmWatches, Quote, SymbolSpecified
 from evenkeel.messages.operator import Mode, ModeChanged
 from evenkeel.messages.position import (
-    CloseFailed,
     CloseFailure,
     ClosePosition,
     CloseScope,
@@ -21,45 +20,12 @@ from evenkeel.messages.position import (
     PositionReduced,
     ReducePosition,
 )
-from evenkeel.messages.system import CancelTimer, SetTimer, TimerDue
+from evenkeel.messages.system import CancelTimer, SetTimer
 from evenkeel.runtime.actor import restore, snapshot_of
 
 MINUTE_MS = 60_000
 ROLLOVER_UTC_MS = 1_767_736_800_000
 """2026-01-06 22:00 UTC, 17:00 in New York."""
-BUY, SELL = Direction.BUY, Direction.SELL
-
-
-class Told:
-    """The actor and what it said, one list for each message that it heard."""
-
-    def __init__(self, config: Config, *, specified: bool = True) -> None:
-        self.actor = Position("EURUSD", config)
-        self.now_utc_ms = 1_000
-        if specified:
-            self.hear(SymbolSpecified(SPEC))
-
-    def hear(self, message, after_ms: int = 0) -> list:
-        self.now_utc_ms += after_ms
-        return list(self.actor.handle(message, self.now_utc_ms))
-
-    def signal(self, direction: Direction = BUY, *, after_ms: int = 0, quote: Quote = QUOTE, **lineage):
-        raised = SignalRaised("EURUSD", 1, direction, quote, 0, 10, Lineage("strategy", "trend", **lineage))
-        (said,) = self.hear(raised, after_ms)
-        return said
-
-    def hold(self, ticket: int = 1001, **changed) -> "Told":
-        self.hear(opened(ticket, **changed))
-        return self
-
-    def reached(self, bid: int, *names: str) -> list:
-        return self.hear(PricesReached("position/EURUSD", "EURUSD", 1, Quote(2_000, bid, bid + 10), names))
-
-    def failed(self, generation: int, failure: CloseFailure = CloseFailure.REJECTED) -> list:
-        return self.hear(CloseFailed(1001, "EURUSD", generation, failure, "10018"))
-
-    def due(self, name: str) -> list:
-        return self.hear(TimerDue("position/EURUSD", name, self.now_utc_ms))
 
 
 def config(**exits) -> Config:
@@ -83,11 +49,6 @@ def held(told: Told) -> Told:
 
 def close(generation: int, reason: ExitReason, remaining_steps: int = 0, quote: Quote | None = None) -> ClosePosition:
     return ClosePosition(1001, "EURUSD", remaining_steps, reason, generation, quote)
-
-
-def denial(said) -> tuple[DenialReason, int, int, str]:
-    assert isinstance(said, OrderDenied)
-    return said.reason, said.measured, said.limit, said.unit
 
 
 # The way in

@@ -12,7 +12,15 @@ from evenkeel.config.schema import CatastropheStopConfig, Config
 from evenkeel.messages.broker_gateway import Outcome, PositionsRead
 from evenkeel.messages.market import ArmWatches, Side, Watch
 from evenkeel.messages.operator import LowerMode, Mode, ModeChanged, TradingRearmed
-from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition, CloseScope, ExitReason, ReducePosition
+from evenkeel.messages.position import (
+    CloseFailed,
+    CloseFailure,
+    ClosePosition,
+    CloseScope,
+    ExitReason,
+    ReducePosition,
+    StopTightened,
+)
 from evenkeel.messages.protection import (
     Gap,
     PositionProtected,
@@ -289,3 +297,18 @@ def test_a_time_stop_that_nobody_answered_waits_for_the_end_of_a_freeze(post):
     assert post.wait(10 * ANSWER_MS) == []
     post.hear(ModeChanged(Mode.CLOSE_ONLY, 0, "me", "rearm"))
     assert post.wait(ANSWER_MS) == [alarm(Gap.CLOSE_UNANSWERED), close(ExitReason.TIME)]
+
+
+def test_a_stop_that_was_moved_nearer_is_what_the_broker_gets_when_the_symbol_is_taken_over(post):
+    post.hear(StopTightened(1001, "EURUSD", 1, 110_030, 109_960))
+    assert post.hear(DOWN)[1] == SetStops(1001, "EURUSD", 1, 110_030, 110_110)
+
+
+def test_a_moved_stop_asks_nothing_of_the_wide_one_at_the_broker(post):
+    assert post.hear(StopTightened(1001, "EURUSD", 1, 110_030, 109_960)) == []
+
+
+def test_the_orders_of_a_chain_are_closed_by_its_name_where_the_actor_is_gone(taken):
+    (asked,) = taken.hear(CloseScope("chain/EURUSD-1", ExitReason.CHAIN))
+    assert (asked.ticket, asked.reason) == (1001, ExitReason.CHAIN)
+    assert taken.hear(CloseScope("chain/EURUSD-2", ExitReason.CHAIN)) == []

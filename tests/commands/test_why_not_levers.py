@@ -17,7 +17,7 @@ from evenkeel.messages.operator import HoldPlaced, Mode
 from evenkeel.messages.shield import ShieldRaised, ShieldReason
 from evenkeel.rules import guard_table
 from evenkeel.rules.guard_table import GuardTable
-from evenkeel.rules.position import PositionState
+from evenkeel.rules.position import PositionState, Trade, Waiting
 from evenkeel.rules.risk_limit import EquityMarks, Fall, RiskState, TradeCounts
 from evenkeel.rules.sizing import Book, Reservation
 
@@ -74,6 +74,11 @@ def shielded() -> Moment:
     return of
 
 
+def chained(**known: object) -> Moment:
+    """Of a strategy with chains."""
+    return moment(strategy__ma_cross__orders="trend")._replace(position=PositionState(spec=SPEC, mode=Mode.RUN, **known))
+
+
 CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
     "spread": (
         moment(spread=31),
@@ -86,6 +91,12 @@ CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
         DenialReason.COOLDOWN,
         {"wait_ms"},
     ),
+    "the same signal again": (
+        chained(trades={"ma_cross/buy": Trade("EURUSD-0-1", NOW - 60_000)}),
+        DenialReason.DUPLICATE,
+        {"wait_ms", "recovery.duplicate_minutes"},
+    ),
+    "a chain takes it": (chained(waiting={"X": Waiting("ma_cross", Direction.BUY)}), DenialReason.CHAIN_WAITS, set()),
     "confidence": (moment(confidence=0.65), DenialReason.CONFIDENCE, {"confidence", "limits.confidence_min"}),
     "positions": (with_risk(moment(), book=reserved(5)), DenialReason.POSITIONS, {"limits.positions_max"}),
     "trades in the hour": (

@@ -116,3 +116,8 @@ def test_the_app_s_target_goes_with_its_own_stop_alone():
 def test_an_alarm_is_given_once():
     held = ward()
     assert [len(alarm(held, Gap.NO_BROKER_STOP, 109_660)) for _ in range(3)] == [1, 0, 0]
+
+
+def test_the_wide_stop_is_as_far_as_the_first_stop_demands_wherever_the_app_s_stop_has_moved_to():
+    followed = ward(bound_points=0, stop_points=110_030, first_stop_points=109_960)
+    assert wide_stop_points(CatastropheStopConfig(), followed) == 109_910
