@@ -12,6 +12,7 @@ from evenkeel.actors.broker_gateway import BrokerGateway
 from evenkeel.actors.circuit_breaker import CircuitBreaker
 from evenkeel.actors.operator import Operator
 from evenkeel.actors.position import Position
+from evenkeel.actors.profit_booking import ProfitBooking
 from evenkeel.actors.protection import Protection
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.shield import Shield
@@ -46,7 +47,7 @@ from evenkeel.messages import (
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
-from evenkeel.rules.lineage import has_chains
+from evenkeel.rules.lineage import has_chains, has_pyramids
 from evenkeel.rules.symbols import quote_age_ms_max
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_of
@@ -86,12 +87,21 @@ ROUTES: Final[Routes] = {
     system.TimerDue: ["{owner}"],
     trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?"],
     # the market
-    market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", "shield?", "reporter?"],
+    market.SymbolSpecified: [
+        "position/*",
+        "risk_limit",
+        "broker_gateway",
+        "market_feed",
+        "strategy/*",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     market.DailyBarsRead: ["risk_limit", "broker_gateway"],
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
-    market.BarClosed: ["risk_limit", "circuit_breaker?", "shield?", "strategy/*"],
+    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "profit_booking?", "shield?"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
     market.QuotesStale: ["circuit_breaker?", "reporter?"],
@@ -101,10 +111,31 @@ ROUTES: Final[Routes] = {
     entry.SignalRaised: ["position/{symbol}"],
     entry.EntryProposed: ["risk_limit"],
     entry.OpenPosition: ["broker_gateway"],
-    entry.OrderDenied: ["position/{symbol}", "risk_limit", "shield?", "reporter?"],
-    broker_gateway.OrderRejected: ["position/{symbol}", "risk_limit", "circuit_breaker?", "shield?", "reporter?"],
-    broker_gateway.OrderOutcomeUnknown: ["position/{symbol}", "risk_limit", "circuit_breaker?", "shield?", "reporter?"],
-    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", "shield?", "reporter?"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", "profit_booking?", "shield?", "reporter?"],
+    broker_gateway.OrderRejected: [
+        "position/{symbol}",
+        "risk_limit",
+        "profit_booking?",
+        "circuit_breaker?",
+        "shield?",
+        "reporter?",
+    ],
+    broker_gateway.OrderOutcomeUnknown: [
+        "position/{symbol}",
+        "risk_limit",
+        "profit_booking?",
+        "circuit_breaker?",
+        "shield?",
+        "reporter?",
+    ],
+    broker_gateway.OrderOutcomeResolved: [
+        "position/{symbol}",
+        "risk_limit",
+        "terminal",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     risk_limit.LimitReached: ["reporter?"],
     risk_limit.BalanceTierReached: ["position/*"],
     risk_limit.RecoveryReserved: ["{owner}"],
@@ -131,14 +162,38 @@ ROUTES: Final[Routes] = {
     circuit_breaker.BreakerChanged: ["position/*", "risk_limit", "reporter?"],
     broker_gateway.IntentSettled: ["terminal"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", "shield?", "reporter?"],
-    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "shield?", "reporter?"],
-    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "reporter?"],
-    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", "shield?", "reporter?"],
+    position.PositionOpened: [
+        "position/{symbol}",
+        "risk_limit",
+        "protection?",
+        "operator",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
+    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "shield?", "reporter?"],
+    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
+    position.PositionClosed: [
+        "position/{symbol}",
+        "risk_limit",
+        "protection?",
+        "operator",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
-    position.StopTightened: ["broker_gateway", "risk_limit", "recovery?", "protection?", "shield?", "reporter?"],
+    position.StopTightened: [
+        "broker_gateway",
+        "risk_limit",
+        "recovery?",
+        "protection?",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.CloseScope: ["position/*", "protection?"],
     position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
     protection.SetStops: ["broker_gateway"],
@@ -344,6 +399,8 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
         specs.append(_actor("shield", lambda: Shield(config)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
+    if has_pyramids(config):
+        specs.append(_actor("profit_booking", lambda: ProfitBooking(config)))
     absent_hours = config.attendance.absent_hours_max
     if absent_hours != "off":
         specs.append(_actor("attendance", lambda: Attendance(round(absent_hours * 3_600_000))))

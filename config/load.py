@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
+from evenkeel.config.chains import ProfitBookingConfig
 from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.limits import PROFILES, Profile
 from evenkeel.config.locate import KeyPath, NotToml, parse, paths
@@ -335,6 +336,7 @@ def _contradictions(config: Config) -> Iterator[_Finding]:
         yield _Finding(read, "nothing decides the volume: give it, or limits.risk_per_trade_pct")
     if no_zone := _wrong_zone(config.trading_calendar.zone):
         yield _Finding((("trading_calendar", "zone"),), no_zone)
+    yield from _wrong_pyramid(config.profit_booking)
     for name, strategy in config.strategy.items():
         if isinstance(strategy, PythonConfig) and not strategy.object:
             yield _Finding((("strategy", name, "object"), ("strategy", name, "kind")), "is missing: the dotted name of a class")
@@ -359,6 +361,16 @@ def _orders(config: Config) -> Iterator[tuple[str, msgspec.Struct, KeyPath, tupl
             yield "lt", strategy, ("strategy", name), ("fast", "slow")
     for name, symbol in config.symbols.items():
         yield "le", symbol, ("symbols", name), ("volume_min_lots", "volume_max_lots")
+
+
+def _wrong_pyramid(booking: ProfitBookingConfig) -> Iterator[_Finding]:
+    at, levels = ("profit_booking",), len(booking.multipliers)
+    if booking.multipliers[:1] != (1,):
+        yield _Finding(((*at, "multipliers"),), "the first is 1: level 0 is the one order of the signal")
+    beyond = [level for level in booking.levels_enabled if level >= levels]
+    if beyond:
+        text = f"level {beyond[0]} is not one of the {levels} of multipliers"
+        yield _Finding(((*at, "levels_enabled"), (*at, "multipliers")), text)
 
 
 def _wrong_zone(zone: str) -> str | None:

@@ -71,7 +71,8 @@ def baseline_max(config: CircuitBreakerConfig) -> int:
 
 def market_after(config: CircuitBreakerConfig, market: Market, bar: BarClosed) -> Market:
     """Takes in a closed M1 bar. The quote that closed it closes the longer ones, too, when it is of a later period."""
-    kept = [minute for minute in market.minutes if minute.open_utc_ms > bar.open_utc_ms - M15_MS]
+    from_utc_ms = bar.open_utc_ms - M15_MS
+    kept = [minute for minute in market.minutes if minute.open_utc_ms > from_utc_ms]
     minutes = (*kept, Minute(bar.open_utc_ms, bar.high_points, bar.low_points))
     m5 = _atr_after(config, market.m5, minutes, bar, M5_MS)
     m15 = _atr_after(config, market.m15, minutes, bar, M15_MS)
@@ -103,29 +104,29 @@ def market_reading(config: CircuitBreakerConfig, before: Market, after: Market, 
     A move is measured in ATRs from before it, so that it does not hide behind itself.
     """
     atr = atr_millipoints(before.m5, config.atr_bars)
-    recent = [minute for minute in after.minutes if minute.open_utc_ms > bar.open_utc_ms - M5_MS]
-    range_points = max(minute.high_points for minute in recent) - min(minute.low_points for minute in recent)
+    recent = [minute for minute in after.minutes[-5:] if minute.open_utc_ms > bar.open_utc_ms - M5_MS]
+    range_points = max([minute.high_points for minute in recent]) - min([minute.low_points for minute in recent])
     gap_points = abs(bar.quote.bid_points - bar.close_points)
     moved_points = max(range_points, gap_points)
-    near_points = _near_points(config, after, moved_points)
     found = [
-        _reading(config.move_atr, range_points * 1000, atr, near_points, "range of 5 minutes", "the ATR", 1000),
-        _reading(config.gap_atr, gap_points * 1000, atr, near_points, "gap", "the ATR", 1000),
-        _share(config.price_change_pct, moved_points * 1000, bar.close_points, near_points, "price change"),
+        _reading(config.move_atr, range_points * 1000, atr, "range of 5 minutes", "the ATR", 1000),
+        _reading(config.gap_atr, gap_points * 1000, atr, "gap", "the ATR", 1000),
+        _share(config.price_change_pct, moved_points * 1000, bar.close_points, "price change"),
     ]
     if after.m15 is not before.m15:
-        found.append(volatility_reading(config, after, moved_points))
-    return highest(found)
+        found.append(volatility_reading(config, after))
+    reading = highest(found)
+    return None if reading is None else reading._replace(atr_points=_near_points(config, after, moved_points))
 
 
-def volatility_reading(config: CircuitBreakerConfig, market: Market, moved_points: int = 0) -> Reading | None:
+def volatility_reading(config: CircuitBreakerConfig, market: Market) -> Reading | None:
     """Of the average true range, which lasts until the next M15 bar has closed."""
     now, usual = atr_millipoints(market.m15, config.atr_bars), running_median(market.usual, BASELINE_MIN)
     if now is None:
         return None
-    near_points = _near_points(config, market, moved_points)
-    ratio = _reading(config.atr_ratio, now, usual, near_points, "ATR", "its median", 1000)
-    return highest([ratio, _share(config.volatility_pct, now, market.m15.close_points or 0, near_points, "ATR")])
+    ratio = _reading(config.atr_ratio, now, usual, "ATR", "its median", 1000)
+    reading = highest([ratio, _share(config.volatility_pct, now, market.m15.close_points or 0, "ATR")])
+    return None if reading is None else reading._replace(atr_points=_near_points(config, market, 0))
 
 
 def spread_reading(config: CircuitBreakerConfig, sample: SampleDue) -> Reading | None:
@@ -134,7 +135,7 @@ def spread_reading(config: CircuitBreakerConfig, sample: SampleDue) -> Reading |
     if sample.age_ms >= quiet_ms(config):
         return None
     spread_points = sample.quote.ask_points - sample.quote.bid_points
-    return _reading(config.spread_ratio, spread_points, sample.spread_median_points, 0, "spread", "its median", 1)
+    return _reading(config.spread_ratio, spread_points, sample.spread_median_points, "spread", "its median", 1)
 
 
 def pair_reading(config: CircuitBreakerConfig, pair: str, correlations_ppm: tuple[int, ...]) -> Reading | None:
@@ -210,27 +211,25 @@ def _reached(steps: Steps, value: int, base: int) -> tuple[int, float]:
     return rank, float(steps[rank - 1]) if rank else 0.0
 
 
-def _reading(
-    steps: Steps, value: int | None, base: int | None, near_points: int, what: str, against: str, unit: int
-) -> Reading | None:
+def _reading(steps: Steps, value: int, base: int | None, what: str, against: str, unit: int) -> Reading | None:
     """`value` and `base` are `unit`ths of a point."""
-    if value is None or not base:
+    if not base:
         return None
     rank, step = _reached(steps, value, base)
     if rank == 0:
         return None
     text = f"{what} of {value // unit} points is {step:g} times {against} {base // unit} or more"
-    return Reading(LEVELS[rank], text, near_points)
+    return Reading(LEVELS[rank], text)
 
 
-def _share(steps: Steps, millipoints: int | None, price_points: int, near_points: int, what: str) -> Reading | None:
+def _share(steps: Steps, millipoints: int, price_points: int, what: str) -> Reading | None:
     """In percent of the price."""
-    if millipoints is None or price_points <= 0:
+    if price_points <= 0:
         return None
     rank, step = _reached(steps, millipoints * 100, price_points * 1000)
     if rank == 0:
         return None
-    return Reading(LEVELS[rank], f"{what} of {millipoints // 1000} points is {step:g} % of the price or more", near_points)
+    return Reading(LEVELS[rank], f"{what} of {millipoints // 1000} points is {step:g} % of the price or more")
 
 
 def _near_points(config: CircuitBreakerConfig, market: Market, moved_points: int) -> int:

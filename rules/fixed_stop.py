@@ -13,7 +13,8 @@ STOP_BY_LOGIC: Final[dict[Logic, int]] = {"logic1": 20, "logic2": 40, "logic3": 
 
 def money_cents(configured: float, currency_digits: int) -> int:
     """A sum of the configuration in cents of the account, rounded down: 6.99 are 699, never 698."""
-    return floor(Fraction(str(configured)) * 10**currency_digits)
+    unit: int = 10**currency_digits
+    return floor(Fraction(str(configured)) * unit)
 
 
 def fixed_stop_cents(config: ProfitBookingConfig, logic: Logic, level: int, currency_digits: int) -> int:
@@ -22,9 +23,10 @@ def fixed_stop_cents(config: ProfitBookingConfig, logic: Logic, level: int, curr
     Under "sl_1_1" a strategy without a logic risks `fixed_stop` as well.
     """
     amount = STOP_BY_LOGIC.get(logic, config.fixed_stop) if config.stop_system == "sl_1_1" else config.fixed_stop
+    unit: int = 10**currency_digits
     reductions = config.stop_reductions_pct
     kept = 1 - Fraction(str(reductions[level])) / 100 if level < len(reductions) else Fraction(1)
-    return floor(Fraction(str(amount)) * 10**currency_digits * kept)
+    return floor(Fraction(str(amount)) * unit * kept)
 
 
 def fixed_stop_points(stop_cents: int, volume_steps: int, spec: SymbolSpec) -> int:

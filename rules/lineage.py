@@ -27,6 +27,17 @@ def has_chains(config: Config) -> bool:
     return bool(plugins(config))
 
 
+def opens_pyramids(config: Config, strategy: str) -> bool:
+    """Its signals open an order B."""
+    return config.strategy[strategy].orders in ("pyramid", "dual")
+
+
+def has_pyramids(config: Config) -> bool:
+    """Some signal may open an order B, or a hedge its second order."""
+    is_hedged = has_chains(config) and config.shield.hedge.enabled
+    return is_hedged or any(opens_pyramids(config, name) for name in config.strategy)
+
+
 def is_fresh(lineage: Lineage) -> bool:
     """It comes of a signal, not of an earlier trade's end: it counts as a trade, and cooldowns hold it."""
     return lineage.parent_ticket == 0 and lineage.level == 0

@@ -96,7 +96,9 @@ def tier_refusals(config: Config, losses: TierLosses, balance_cents: int | None,
 
 def rooms_cents(config: Config, losses: TierLosses, balance_cents: int, open_cents: int) -> Iterator[tuple[str, int]]:
     """What the next order may lose at its stop, by limit, so that one unit of the currency is left when it and everything
-    open (`open_cents` of the strategies that the tiers apply to) has lost."""
+    open (`open_cents` of the strategies that the tiers apply to) has lost. A limit that is reached has refused already."""
     most, kept_cents = limits_at(config, balance_cents), 10**config.account.currency_digits
-    yield "loss_tiers.day", most.day_cents - losses.day_cents - open_cents - kept_cents
-    yield "loss_tiers.lifetime", most.lifetime_cents - losses.lifetime_cents - open_cents - kept_cents
+    if losses.day_cents < most.day_cents:
+        yield "loss_tiers.day", most.day_cents - losses.day_cents - open_cents - kept_cents
+    if losses.lifetime_cents < most.lifetime_cents:
+        yield "loss_tiers.lifetime", most.lifetime_cents - losses.lifetime_cents - open_cents - kept_cents

@@ -113,9 +113,12 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
         case DenialReason.DUPLICATE if refusal.unit == "ms":
             yield _wait(moment)
             yield _knob(config, "recovery", "duplicate_minutes", 100, up_to=0)
-        case DenialReason.RECOVERY_ATTEMPTS | DenialReason.RECOVERY_LOSSES | DenialReason.PROFIT_PROTECTION:
+        case DenialReason.RECOVERY_ATTEMPTS | DenialReason.RECOVERY_LOSSES:
             yield _wait(moment)
             yield _knob(config, "limits", refusal.reason.value, 1, up_to=COUNT_MAX)
+        case DenialReason.PROFIT_PROTECTION:
+            yield _wait(moment)
+            yield _knob(config, "limits", "profit_protection", 100, up_to=COUNT_MAX)
         case DenialReason.RECOVERY_CONCURRENT:
             yield _knob(config, "limits", "recovery_concurrent", 1, up_to=COUNT_MAX)
         case DenialReason.CHAIN_RISK_BUDGET:

@@ -32,6 +32,7 @@ from evenkeel.config.limits import (
     PLAIN,
     ConsecutiveLossesConfig,
     DrawdownConfig,
+    LossTiersConfig,
     MarginLevelConfig,
     RejectsConfig,
     RequestsConfig,
@@ -43,9 +44,11 @@ from evenkeel.messages.broker_gateway import ForeignPositionGone, OrderRejected
 from evenkeel.messages.entry import DenialReason, Lineage, OpenPosition, OrderDenied, SignalRaised
 from evenkeel.messages.market import DailyBarsRead, Direction, Quote, SymbolSpecified
 from evenkeel.messages.operator import LowerMode, Mode, TradingRearmed
-from evenkeel.messages.position import PositionOpened, PositionPriced, ReducePosition
-from evenkeel.messages.risk_limit import LimitReached
+from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, ReducePosition
+from evenkeel.messages.recovery import FreeRecovery, ReserveRecovery
+from evenkeel.messages.risk_limit import LimitReached, RecoveryRefused, RecoveryReserved
 from evenkeel.messages.system import Message
+from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.runtime.actor import restore, snapshot_of
 
 MINUTE_MS = 60_000
@@ -106,6 +109,46 @@ class Desk:
 
     def lowered(self) -> list[Mode]:
         return [said.mode for said in self.said if isinstance(said, LowerMode)]
+
+
+class ChainDesk(Desk):
+    """The limits of an account of which "trend" opens chains: fresh orders are asked for with 0.10 lot and a stop of 200."""
+
+    def __init__(self, knobs: Config) -> None:
+        self.kept, self.day = 0, ""
+        super().__init__(knobs)
+
+    def hear(self, *messages: Any, after_ms: int = 0) -> None:
+        """A trade is closed in the trading day that was heard of last."""
+        for message in messages:
+            if isinstance(message, TradingDayStarted):
+                self.day = message.day
+        told = (
+            msgspec.structs.replace(message, trading_day=self.day) if isinstance(message, PositionClosed) else message
+            for message in messages
+        )
+        super().hear(*told, after_ms=after_ms)
+
+    def ask(self, **changed: Any) -> Any:
+        self.asked += 1
+        lineage = Lineage("strategy", "trend", chain_id=f"c{self.asked}", proposal_id=f"p{self.asked}")
+        lineage = msgspec.structs.replace(lineage, **changed)
+        [answer] = self.actor.handle(proposal(self.asked, lineage=lineage), self.now_utc_ms)
+        return answer
+
+    def keep(self) -> Message:
+        """A recovery of a chain of its own; what was answered."""
+        self.kept += 1
+        asked = ReserveRecovery("recovery", f"k{self.kept}/1", "trend", f"k{self.kept}", "EURUSD")
+        [answer] = self.actor.handle(asked, self.now_utc_ms)
+        return answer
+
+    def recover(self, net_cents: int = 0) -> None:
+        """A recovery that is kept, opened, ended so, and freed."""
+        assert isinstance(self.keep(), RecoveryReserved)
+        chain_id = f"k{self.kept}"
+        position = self.open(chain_id=chain_id, parent_ticket=1, level=1, order_kind="sl_recovery")
+        self.hear(closed(position, net_cents), FreeRecovery(f"{chain_id}/1"))
 
 
 class SymbolDesk(Desk):
@@ -338,6 +381,48 @@ def fails(times: int) -> Callable[[Any], object]:
     return lambda desk: desk.fail(times)
 
 
+def chained(**on: Any) -> Config:
+    """Only those limits, and a strategy that opens chains."""
+    return msgspec.structs.replace(config(**on), strategy={"trend": MaCrossConfig(orders="trend")})
+
+
+def recovers(*net_cents: int) -> Callable[[Any], object]:
+    return lambda desk: [desk.recover(cents) for cents in net_cents]
+
+
+def keeps(times: int) -> Callable[[Any], object]:
+    return lambda desk: [desk.keep() for _ in range(times)]
+
+
+def recovery_refused(reason: DenialReason) -> Callable[[Any], bool]:
+    """With its numbers; else one more is kept."""
+
+    def bites(desk: Any) -> bool:
+        answer = desk.keep()
+        assert isinstance(answer, RecoveryReserved) or (answer.limit == reason.value and answer.unit)
+        return isinstance(answer, RecoveryRefused)
+
+    return bites
+
+
+def chain_stands(lost_cents: int, kind: str) -> Callable[[Any], object]:
+    """A chain whose first trade risked $20 has lost that much, and has an order open that may lose $20, as the next may."""
+
+    def stands(desk: Any) -> None:
+        desk.hear(closed(desk.open(chain_id="c"), -lost_cents))
+        desk.open(chain_id="c", parent_ticket=1, level=1, order_kind=kind)
+
+    return stands
+
+
+def next_refused(reason: DenialReason) -> Callable[[Any], bool]:
+    return refused(reason, chain_id="c", parent_ticket=1, level=1, order_kind="tp_continuation")
+
+
+def day_ends(desk: Any) -> None:
+    desk.hear(day_started(2), after_ms=DAY_MS)
+
+
 MARGIN_CENTS = 500_000
 MONDAY_UTC_MS = 1_767_650_400_000
 """2026-01-05 22:00 UTC, 17:00 in New York; the Friday before and the Sunday before are 72 and 24 hours earlier."""
@@ -488,6 +573,88 @@ ROWS = [
     shut("friday_before_close_minutes", MONDAY_UTC_MS - 72 * HOUR_MS - 60 * MINUTE_MS, 60),
     shut("rollover_after_minutes", MONDAY_UTC_MS, 20),
     shut("sunday_after_open_minutes", MONDAY_UTC_MS - 24 * HOUR_MS, 15),
+    Row(
+        "recovery_attempts",
+        chained(recovery_attempts=10),
+        recovers(*[0] * 10),
+        recovers(*[0] * 9),
+        day_ends,
+        recovery_refused(DenialReason.RECOVERY_ATTEMPTS),
+        desk=ChainDesk,
+    ),
+    Row(
+        "recovery_losses",
+        chained(recovery_losses=5),
+        recovers(*[-1] * 5),
+        recovers(0, *[-1] * 4),
+        day_ends,
+        recovery_refused(DenialReason.RECOVERY_LOSSES),
+        desk=ChainDesk,
+    ),
+    Row(
+        "recovery_concurrent",
+        chained(recovery_concurrent=3),
+        keeps(3),
+        keeps(2),
+        hears(FreeRecovery("k1/1")),
+        recovery_refused(DenialReason.RECOVERY_CONCURRENT),
+        desk=ChainDesk,
+    ),
+    Row(
+        "recovery_pause_hours",
+        chained(recovery_losses=1),
+        then(waits(DAY_MS - HOUR_MS), recovers(-1), hears(day_started(2), after_ms=6 * HOUR_MS - 1)),
+        then(waits(DAY_MS - HOUR_MS), recovers(-1), hears(day_started(2), after_ms=6 * HOUR_MS)),
+        waits(1),
+        recovery_refused(DenialReason.RECOVERY_LOSSES),
+        desk=ChainDesk,
+    ),
+    Row(
+        "profit_protection",
+        chained(profit_protection=100.0),
+        then(lambda desk: desk.trade(15_000), lambda desk: desk.trade(-5_000)),
+        then(lambda desk: desk.trade(15_000), lambda desk: desk.trade(-5_001)),
+        day_ends,
+        recovery_refused(DenialReason.PROFIT_PROTECTION),
+        desk=ChainDesk,
+    ),
+    Row(
+        "chain_risk_budget_r",
+        chained(chain_risk_budget_r=2.0),
+        chain_stands(1, "tp_continuation"),
+        chain_stands(0, "tp_continuation"),
+        closes_all,
+        next_refused(DenialReason.CHAIN_RISK_BUDGET),
+        desk=ChainDesk,
+    ),
+    Row(
+        "chain_risk_budget_hedged_r",
+        chained(chain_risk_budget_r=2.0, chain_risk_budget_hedged_r=2.2),
+        chain_stands(401, "shield_a"),
+        chain_stands(400, "shield_a"),
+        closes_all,
+        next_refused(DenialReason.CHAIN_RISK_BUDGET),
+        desk=ChainDesk,
+    ),
+    Row(
+        "loss_tiers.day",
+        chained(loss_tiers=LossTiersConfig()),
+        lambda desk: [desk.trade(cents) for cents in (-10_000, 50_000, -10_000)],
+        lambda desk: [desk.trade(cents) for cents in (-10_000, 50_000, -7_900)],
+        day_ends,
+        refused(DenialReason.LOSS_TIER_DAY),
+        desk=ChainDesk,
+    ),
+    Row(
+        "loss_tiers.lifetime",
+        chained(loss_tiers=LossTiersConfig()),
+        lambda desk: [(desk.hear(day_started(day)), desk.trade(-19_000)) for day in range(1, 7)],
+        lambda desk: [(desk.hear(day_started(day)), desk.trade(-19_000)) for day in range(1, 6)],
+        then(forgets, hears(day_started(7), TradingRearmed("person", 1))),
+        lowers(Mode.CLOSE_ONLY),
+        refused(DenialReason.LOSS_TIER_LIFETIME),
+        desk=ChainDesk,
+    ),
 ]
 ELSEWHERE_TOLD = {"quote_age_s_max", "quote_age_others_s_max", "intent_expiry_s", "requests.close_per_s"}
 SHAPES = {
@@ -496,6 +663,7 @@ SHAPES = {
     "drawdown.halve_to_ratio",
     "consecutive_losses.reduce_to_ratio",
     "consecutive_losses.hold_hours",
+    "loss_tiers.applies_to",
     "slippage.breaches_max",
     "slippage.within_minutes",
     "slippage.hold_minutes",

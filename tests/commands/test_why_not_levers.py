@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from evenkeel.actors.broker_gateway import BrokerGatewayState
 from evenkeel.commands.why_not.levers import levers_for, nearest_passing, passes, reliefs
 from evenkeel.commands.why_not.moment import Moment, gate_refusals
-from evenkeel.messages.entry import DenialReason, Lineage, SignalRaised
+from evenkeel.messages.entry import DenialReason, Lineage, OrderKind, SignalRaised
 from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.operator import HoldPlaced, Mode
 from evenkeel.messages.shield import ShieldRaised, ShieldReason
 from evenkeel.rules import guard_table
 from evenkeel.rules.guard_table import GuardTable
+from evenkeel.rules.loss_tiers import TierLosses
 from evenkeel.rules.position import PositionState, Trade, Waiting
+from evenkeel.rules.recovery_safety import Kept, RecoverySafety
 from evenkeel.rules.risk_limit import EquityMarks, Fall, RiskState, TradeCounts
 from evenkeel.rules.sizing import Book, Reservation
 
@@ -27,8 +29,13 @@ SPEC = specs_of(config_of(), ["EURUSD"])["EURUSD"]
 HOUR = NOW // 3_600_000
 
 
-def moment(*, spread: int = 10, median: int = 10, confidence: float = 1.0, **config: object) -> Moment:
-    """Nothing stands against it."""
+def moment(
+    *, spread: int = 10, median: int = 10, confidence: float = 1.0, kind: OrderKind = OrderKind.SINGLE, **config: object
+) -> Moment:
+    """Nothing stands against it; of any other kind it comes after the trade of ticket 7."""
+    lineage = Lineage("strategy", "ma_cross", confidence=confidence)
+    if kind is not OrderKind.SINGLE:
+        lineage = msgspec.structs.replace(lineage, order_kind=kind.value, chain_id="c", parent_ticket=7, level=1)
     signal = SignalRaised(
         "EURUSD",
         SPEC.spec_id,
@@ -36,7 +43,7 @@ def moment(*, spread: int = 10, median: int = 10, confidence: float = 1.0, **con
         Quote(NOW, 110_000, 110_000 + spread),
         NOW,
         median,
-        Lineage("strategy", "ma_cross", confidence=confidence),
+        lineage,
     )
     risk = RiskState(
         book=Book(specs={"EURUSD": SPEC}),
@@ -59,6 +66,12 @@ def reserved(count: int) -> Book:
         specs={"EURUSD": SPEC},
         reservations={f"EURUSD-{n}": Reservation("EURUSD", Direction.BUY, 1, 1, is_fresh=True) for n in range(count)},
     )
+
+
+def recovery(kept_besides: int = 0, **counted: int) -> Moment:
+    """The stopped trade of ticket 7 is to be recovered, on a day with so many recoveries."""
+    kept = {f"c/{7 + n}": Kept("ma_cross", "c") for n in range(kept_besides + 1)}
+    return with_risk(moment(kind=OrderKind.SL_RECOVERY), recoveries=RecoverySafety(kept=kept, **counted))
 
 
 def held() -> Moment:
@@ -131,6 +144,23 @@ CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
         with_risk(moment(entry__stop_pips=50.0), marks=EquityMarks(10_000, 10_000, 10_000)),
         DenialReason.VOLUME_BELOW_MINIMUM,
         {"equity_cents"},
+    ),
+    "recoveries of the day": (
+        recovery(attempts=10),
+        DenialReason.RECOVERY_ATTEMPTS,
+        {"wait_ms", "limits.recovery_attempts"},
+    ),
+    "lost recoveries": (recovery(losses=5), DenialReason.RECOVERY_LOSSES, {"wait_ms", "limits.recovery_losses"}),
+    "recoveries at once": (recovery(3), DenialReason.RECOVERY_CONCURRENT, {"limits.recovery_concurrent"}),
+    "profit of the day": (
+        recovery(booked_cents=12_345),
+        DenialReason.PROFIT_PROTECTION,
+        {"wait_ms", "limits.profit_protection"},
+    ),
+    "losses by tier": (
+        with_risk(moment(limits__loss_tiers__applies_to="all"), tier_losses=TierLosses(20_000, 20_000, is_day_reached=True)),
+        DenialReason.LOSS_TIER_DAY,
+        {"wait_ms"},
     ),
     "risk of the trade": (
         with_risk(moment(entry__stop_pips=50.0, limits__risk_per_trade_pct=0.01)),

@@ -309,6 +309,34 @@ def test_config_check_sums_up_a_valid_file_in_one_line(capsys: pytest.CaptureFix
     assert (out.count("\n"), err) == (1, "")
 
 
+PYRAMID = '[strategy.trend]\nkind = "ma_cross"\nsymbols = ["EURUSD"]\norders = "pyramid"\n'
+
+
+def test_config_check_shows_the_arithmetic_of_a_pyramid(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert config_check.run(argparse.Namespace(config=write(PYRAMID), json=False)) == 0
+    _, head, _, *levels, total, top = capsys.readouterr().out.splitlines()
+    assert head.endswith("7.00 USD net and stopped at 10.00; it pays from 58.8 % of won orders on, before costs")
+    assert levels[2].split() == ["2", "4", "28.00", "40.00", "60.00", "24", "%"]
+    assert levels[4].split() == ["4", "off", "16", "112.00", "160.00", "240.00", "0.332", "%"]
+    assert total == "levels 0 to 2: 7 orders, 49.00 when all win; the chain ends 39.00 down at worst"
+    assert top == "winning what is before level 4 earns 105.00, losing that level once costs 160.00"
+
+
+def test_config_check_has_the_arithmetic_in_json_too(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert config_check.run(argparse.Namespace(config=write(PYRAMID), json=True)) == 0
+    assert json.loads(capsys.readouterr().out)["pyramids"]["trend"]["target_cents"] == 4900
+
+
+def test_a_pyramid_whose_levels_do_not_fit_together_is_refused(write: Write) -> None:
+    path = write("[profit_booking]\nmultipliers = [2, 4]\nlevels_enabled = [0, 2]\n")
+    with pytest.raises(ConfigInvalid) as invalid:
+        load(path)
+    assert [(problem.line, problem.text) for problem in invalid.value.problems] == [
+        (2, "the first is 1: level 0 is the one order of the signal"),
+        (3, "level 2 is not one of the 2 of multipliers"),
+    ]
+
+
 def test_config_check_prints_problems_to_stderr_and_exits_with_6(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     path = write("[exit]\nemergency_r = 1\nretry_min_s = 0\n")
     assert config_check.run(argparse.Namespace(config=path, json=False)) == 6
