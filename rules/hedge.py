@@ -33,6 +33,7 @@ ANSWER_MS: Final = 5_000
 """How long a rejected leg may be on its way again before it counts as refused."""
 LEGS: Final = (OrderKind.SHIELD_A, OrderKind.SHIELD_B)
 _WON: Final = frozenset({ExitReason.TARGET, ExitReason.BOOKED})
+_NEVER_A_LEG: Final = frozenset({ExitReason.LATE_FILL, ExitReason.NEVER_OPENED})
 
 OfLegs = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved
 
@@ -234,15 +235,18 @@ def leg_opened(hedges: Hedges, opened: PositionOpened) -> list[Message]:
 
 
 def leg_closed(hedges: Hedges, closed: PositionClosed) -> list[Message]:
-    """A leg that won leaves the other as it is, and the level of the recovery goes on being watched."""
+    """A leg that won leaves the other as it is, and the level of the recovery goes on being watched. One whose fill came too
+    late to be kept has failed like one that was rejected."""
     hedge = _of(hedges, closed.lineage)
     if hedge is None or closed.ticket not in hedge.tickets:
         return []
     hedge.tickets.remove(closed.ticket)
     hedge.net_cents += closed.net_cents
+    detail = f"{closed.lineage.order_kind} closed: {closed.reason.value}"
+    if closed.reason in _NEVER_A_LEG:
+        return _end(hedges, hedge, HedgeEnd.REFUSED, detail)
     if closed.reason not in _WON:
-        hedge.has_lost = True
-        hedge.detail = hedge.detail or f"position {closed.ticket} closed: {closed.reason.value}"
+        hedge.has_lost, hedge.detail = True, hedge.detail or detail
     return _concluded(hedges, hedge)
 
 

@@ -150,7 +150,7 @@ def _foresights(plan: Plan, minutes: Mapping[str, Bars]) -> tuple[ForeseenSample
     breaker = plan.config.circuit_breaker
     known: dict[str, BarForesight] = {
         "risk_limit": RiskForesight(plan.config.limits, minutes),
-        "shield": EveryBarOf(shield.TIMEFRAME),
+        **dict.fromkeys(("shield", "recovery"), EveryBarOf(shield.TIMEFRAME)),
     }
     if not breaker.enabled:
         return None, known

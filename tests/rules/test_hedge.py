@@ -224,6 +224,12 @@ def test_a_third_requote_is_a_refusal(asked):
     assert [asked.hear(moved) for _ in range(3)] == [[], [], [close(11)]]
 
 
+@pytest.mark.parametrize("reason", [ExitReason.LATE_FILL, ExitReason.NEVER_OPENED])
+def test_a_leg_that_was_not_kept_is_one_that_failed(hedged, reason):
+    assert hedged.hear(leg_ended(12, B, reason, -10)) == [close(11)]
+    assert ended(hedged.hear(leg_ended(11, A, ExitReason.SHIELD, -40))) == (HedgeEnd.REFUSED, -50)
+
+
 def test_a_leg_that_nobody_waits_for_any_more_is_closed(post):
     assert post.hear(leg(11, A)) == [close(11)]
 
