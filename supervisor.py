@@ -19,6 +19,7 @@ from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.shield import Shield
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
+from evenkeel.adapters.chain_store import ChainStore, ChainStoreEdge, MemoryChains
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.market_feed import MarketFeed
 from evenkeel.adapters.market_feed_state import QuoteSource, SampleAfter, every_multiple
@@ -48,7 +49,7 @@ from evenkeel.messages import (
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
-from evenkeel.rules.lineage import has_chains, has_pyramids
+from evenkeel.rules.lineage import has_chains, has_pyramids, plugins
 from evenkeel.rules.symbols import quote_age_ms_max
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_of
@@ -86,7 +87,7 @@ ROUTES: Final[Routes] = {
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
     system.TimerDue: ["{owner}"],
-    trading_calendar.TradingDayStarted: ["risk_limit", "reporter?"],
+    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?"],
     # the market
     market.SymbolSpecified: [
         "position/*",
@@ -111,7 +112,7 @@ ROUTES: Final[Routes] = {
     market.FeedGap: ["reporter?"],
     # the way in
     entry.SignalRaised: ["position/{symbol}", "recovery?"],
-    entry.EntryProposed: ["risk_limit"],
+    entry.EntryProposed: ["risk_limit", "profit_booking?"],
     entry.OpenPosition: ["broker_gateway"],
     entry.OrderDenied: ["position/{symbol}", "risk_limit", "recovery?", "profit_booking?", "shield?", "reporter?"],
     broker_gateway.OrderRejected: [
@@ -152,9 +153,9 @@ ROUTES: Final[Routes] = {
     recovery.ChainWaits: ["position/{symbol}"],
     recovery.ChainWaitOver: ["position/{symbol}"],
     recovery.ReentrySignalled: ["recovery?"],
-    recovery.ReserveRecovery: ["risk_limit"],
-    recovery.FreeRecovery: ["risk_limit"],
-    recovery.StopChain: ["recovery?", "profit_booking?", "shield?"],
+    recovery.ReserveRecovery: ["risk_limit", "reporter?"],
+    recovery.FreeRecovery: ["risk_limit", "reporter?"],
+    recovery.StopChain: ["recovery?", "profit_booking?", "shield?", "attendance?"],
     chain_store.SaveChain: ["chain_store/{plugin}"],
     chain_store.ChainSaved: ["{owner}"],
     chain_store.ChainNotSaved: ["{owner}", "reporter?"],
@@ -200,7 +201,15 @@ ROUTES: Final[Routes] = {
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
-    position.StopTightened: ["risk_limit", "recovery?", "protection?", "profit_booking?", "shield?", "reporter?"],
+    position.StopTightened: [
+        "broker_gateway",
+        "risk_limit",
+        "recovery?",
+        "protection?",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.CloseScope: ["position/*", "protection?"],
     position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
     protection.SetStops: ["broker_gateway"],
@@ -230,7 +239,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.LevelsMoved: ["reporter?"],
     broker_gateway.MoneyDisagreed: ["reporter?"],
     broker_gateway.MoneyAgreed: ["reporter?"],
-    broker_gateway.AdoptPosition: ["broker_gateway"],
+    broker_gateway.AdoptPosition: ["broker_gateway", "attendance?"],
     # a person
     operator.StartTrading: ["operator", "attendance?"],
     operator.PauseTrading: ["operator", "attendance?"],
@@ -270,7 +279,8 @@ class World(NamedTuple):
 
     `source` None: a replay serves the quotes itself. `journal` None: everything counts as durable at once.
     `reading_every_ms` None: the broker is read only when somebody asks. `sample_after`: see MarketFeed. `patience_s`: how long
-    a call to a broker in another process may take; so much longer the two edges that call it may be busy.
+    a call to a broker in another process may take; so much longer the two edges that call it may be busy. `chain_store` gives
+    the store of a strategy with chains; the same for each incarnation, unless it may begin empty.
     """
 
     config: Config
@@ -286,6 +296,7 @@ class World(NamedTuple):
     reading_every_ms: int | None = None
     sample_after: SampleAfter = every_multiple
     patience_s: float = 0.0
+    chain_store: Callable[[str], ChainStore] = MemoryChains
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -383,6 +394,7 @@ def children(
     callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
     specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "storage"]
+    specs += [_chain_store(name, world) for name in plugins(world.config)]
     specs += [_strategy(name, world, stand_ins) for name in world.config.strategy]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs
@@ -403,7 +415,7 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
     if is_live or config.catastrophe_stop.at_broker == "on":
         specs.append(_actor("protection", lambda: Protection(config, guards)))
     if has_shield(config):
-        specs.append(_actor("shield", lambda: Shield(config.shield)))
+        specs.append(_actor("shield", lambda: Shield(config)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     if has_chains(config):
@@ -513,6 +525,10 @@ def _edge(name: str, make: Callable[[], Any], *, essential: bool = True, patienc
 
 def _position(symbol: str, config: Config) -> ChildSpec:
     return ChildSpec(name=f"position/{symbol}", kind=Kind.ACTOR, make=lambda: Position(symbol, config), owns_positions=True)
+
+
+def _chain_store(plugin: str, world: World) -> ChildSpec:
+    return _edge(f"chain_store/{plugin}", lambda: ChainStoreEdge(plugin, world.chain_store(plugin)), essential=False)
 
 
 def _strategy(name: str, world: World, stand_ins: Mapping[str, Callable[[], Any]]) -> ChildSpec:
