@@ -10,7 +10,8 @@ from evenkeel.adapters.simulated.faults import Call, FaultKind
 from evenkeel.messages.broker_gateway import OpenRequest
 from evenkeel.messages.entry import DenialReason, Lineage, OrderKind, ReentryRaised, SignalRaised
 from evenkeel.messages.operator import RearmTrading, StartTrading
-from evenkeel.messages.position import ExitReason, PositionClosed
+from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened
+from evenkeel.messages.recovery import ReserveRecovery
 from evenkeel.messages.shield import LowerShield, ShieldLowered, ShieldRaised, ShieldReason
 
 CHAINS = config_of(
@@ -30,7 +31,9 @@ def recovery_of(stage: Stage, ticket: int) -> ReentryRaised:
     """What a chain asks for when price has come back."""
     quote = stage.terminal.quote("EURUSD")
     assert quote is not None
-    lineage = Lineage("recovery", "trend", "EURUSD-x-1", ticket, level=1, order_kind=OrderKind.SL_RECOVERY.value)
+    [opened] = stage.said(PositionOpened)
+    kind, chain_id = OrderKind.SL_RECOVERY.value, opened.lineage.chain_id
+    lineage = Lineage("recovery", opened.lineage.strategy, chain_id, ticket, level=1, order_kind=kind)
     signal = SignalRaised("EURUSD", SPECS["EURUSD"].spec_id, BUY, quote, 0, 10, lineage)
     return ReentryRaised("EURUSD", signal, 25, 50, 1)
 
@@ -49,7 +52,10 @@ def test_a_recovery_does_not_reenter_a_blocked_direction():
     stage = bought()
     [ticket] = stage.tickets
     stage.quote(109_900)
-    stage.tell(recovery_of(stage, ticket))
+    recovery = recovery_of(stage, ticket)
+    lineage = recovery.signal.lineage
+    kept = ReserveRecovery("recovery", f"{lineage.chain_id}/{ticket}", lineage.strategy, lineage.chain_id, "EURUSD")
+    stage.tell(kept, recovery)
     assert denial(stage)[0] is DenialReason.SHIELD
     assert len(stage.calls(OpenRequest)) == 1
 
