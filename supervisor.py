@@ -87,7 +87,7 @@ ROUTES: Final[Routes] = {
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
     system.TimerDue: ["{owner}"],
-    trading_calendar.TradingDayStarted: ["risk_limit", "reporter?"],
+    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?"],
     # the market
     market.SymbolSpecified: [
         "position/*",
@@ -415,7 +415,7 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
     if is_live or config.catastrophe_stop.at_broker == "on":
         specs.append(_actor("protection", lambda: Protection(config, guards)))
     if has_shield(config):
-        specs.append(_actor("shield", lambda: Shield(config.shield)))
+        specs.append(_actor("shield", lambda: Shield(config)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     if has_chains(config):

@@ -17,7 +17,7 @@ from evenkeel.messages.market import SymbolSpec
 from evenkeel.rules.chain_risk import chain_refusal
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.fixed_stop import fixed_stop_cents, fixed_stop_points, money_cents
-from evenkeel.rules.lineage import is_fresh
+from evenkeel.rules.lineage import budget_chain, is_fresh
 from evenkeel.rules.order_size import Losses, Sized, below_minimum, budgets, losses_of, sized, sized_at
 from evenkeel.rules.recovery_safety import waiting_count
 from evenkeel.rules.risk_limit import RiskState
@@ -66,7 +66,7 @@ def judged(config: Config, state: RiskState, proposal: EntryProposed) -> list[Pa
         return _both(config, state, parts[0], parts[1], volume)
     if is_fresh(proposal.lineage) and proposal.lineage.order_kind == OrderKind.PROFIT_TRAIL:
         return [_second_alone(config, state, proposal, volume)]
-    waiting = waiting_count(state.recoveries, proposal.lineage.chain_id)
+    waiting = waiting_count(state.recoveries, budget_chain(proposal.lineage.chain_id))
     over = chain_refusal(config, state.chains, state.book, proposal, volume.volume_steps, waiting)
     return [Part(proposal, over or volume)]
 
