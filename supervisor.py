@@ -14,6 +14,7 @@ from evenkeel.actors.operator import Operator
 from evenkeel.actors.position import Position
 from evenkeel.actors.profit_booking import ProfitBooking
 from evenkeel.actors.protection import Protection
+from evenkeel.actors.recovery import Recovery
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.shield import Shield
 from evenkeel.actors.trading_calendar import TradingCalendar
@@ -94,6 +95,7 @@ ROUTES: Final[Routes] = {
         "broker_gateway",
         "market_feed",
         "strategy/*",
+        "recovery?",
         "profit_booking?",
         "shield?",
         "reporter?",
@@ -102,20 +104,21 @@ ROUTES: Final[Routes] = {
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
-    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "profit_booking?", "shield?"],
+    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "recovery?", "profit_booking?", "shield?"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
     market.QuotesStale: ["circuit_breaker?", "reporter?"],
     market.QuotesResumed: ["circuit_breaker?", "reporter?"],
     market.FeedGap: ["reporter?"],
     # the way in
-    entry.SignalRaised: ["position/{symbol}"],
+    entry.SignalRaised: ["position/{symbol}", "recovery?"],
     entry.EntryProposed: ["risk_limit", "profit_booking?"],
     entry.OpenPosition: ["broker_gateway"],
-    entry.OrderDenied: ["position/{symbol}", "risk_limit", "profit_booking?", "shield?", "reporter?"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", "recovery?", "profit_booking?", "shield?", "reporter?"],
     broker_gateway.OrderRejected: [
         "position/{symbol}",
         "risk_limit",
+        "recovery?",
         "profit_booking?",
         "circuit_breaker?",
         "shield?",
@@ -124,6 +127,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.OrderOutcomeUnknown: [
         "position/{symbol}",
         "risk_limit",
+        "recovery?",
         "profit_booking?",
         "circuit_breaker?",
         "shield?",
@@ -133,6 +137,7 @@ ROUTES: Final[Routes] = {
         "position/{symbol}",
         "risk_limit",
         "terminal",
+        "recovery?",
         "profit_booking?",
         "shield?",
         "reporter?",
@@ -148,15 +153,15 @@ ROUTES: Final[Routes] = {
     recovery.ChainWaits: ["position/{symbol}"],
     recovery.ChainWaitOver: ["position/{symbol}"],
     recovery.ReentrySignalled: ["recovery?"],
-    recovery.ReserveRecovery: ["risk_limit"],
-    recovery.FreeRecovery: ["risk_limit"],
-    recovery.StopChain: ["recovery?", "profit_booking?", "shield?"],
+    recovery.ReserveRecovery: ["risk_limit", "reporter?"],
+    recovery.FreeRecovery: ["risk_limit", "reporter?"],
+    recovery.StopChain: ["recovery?", "profit_booking?", "shield?", "attendance?"],
     chain_store.SaveChain: ["chain_store/{plugin}"],
     chain_store.ChainSaved: ["{owner}"],
     chain_store.ChainNotSaved: ["{owner}", "reporter?"],
     shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", "reporter?"],
     shield.ShieldClosing: ["reporter?"],
-    shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "reporter?"],
+    shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "recovery?", "reporter?"],
     shield.LowerShield: ["shield?", "attendance?"],
     shield.HedgeWanted: ["shield?"],
     shield.HedgeEnded: ["recovery?", "reporter?"],
@@ -168,17 +173,27 @@ ROUTES: Final[Routes] = {
         "risk_limit",
         "protection?",
         "operator",
+        "recovery?",
         "profit_booking?",
         "shield?",
         "reporter?",
     ],
-    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "shield?", "reporter?"],
+    position.PositionPriced: [
+        "position/{symbol}",
+        "risk_limit",
+        "protection?",
+        "recovery?",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
     position.PositionClosed: [
         "position/{symbol}",
         "risk_limit",
         "protection?",
         "operator",
+        "recovery?",
         "profit_booking?",
         "shield?",
         "reporter?",
@@ -186,7 +201,15 @@ ROUTES: Final[Routes] = {
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
-    position.StopTightened: ["risk_limit", "recovery?", "protection?", "profit_booking?", "shield?", "reporter?"],
+    position.StopTightened: [
+        "broker_gateway",
+        "risk_limit",
+        "recovery?",
+        "protection?",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.CloseScope: ["position/*", "protection?"],
     position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
     protection.SetStops: ["broker_gateway"],
@@ -216,7 +239,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.LevelsMoved: ["reporter?"],
     broker_gateway.MoneyDisagreed: ["reporter?"],
     broker_gateway.MoneyAgreed: ["reporter?"],
-    broker_gateway.AdoptPosition: ["broker_gateway"],
+    broker_gateway.AdoptPosition: ["broker_gateway", "attendance?"],
     # a person
     operator.StartTrading: ["operator", "attendance?"],
     operator.PauseTrading: ["operator", "attendance?"],
@@ -227,7 +250,7 @@ ROUTES: Final[Routes] = {
     operator.CloseTicket: ["operator", "attendance?"],
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
-    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "reporter?"],
+    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "recovery?", "reporter?"],
     operator.TradingRearmed: [
         "broker_gateway",
         "risk_limit",
@@ -395,6 +418,8 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
         specs.append(_actor("shield", lambda: Shield(config.shield)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
+    if has_chains(config):
+        specs.append(_actor("recovery", lambda: Recovery(config)))
     if has_pyramids(config):
         specs.append(_actor("profit_booking", lambda: ProfitBooking(config)))
     absent_hours = config.attendance.absent_hours_max
@@ -407,12 +432,14 @@ def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
     """The children without which nothing new is opened, those included that not every run has."""
     breaker = ("circuit_breaker",) if config.circuit_breaker.enabled else ()
     shields = ("shield",) if has_shield(config) else ()
+    chains = ("recovery",) if has_chains(config) else ()
     return (
         "risk_limit",
         "operator",
         "trading_calendar",
         "protection",
         *breaker,
+        *chains,
         *shields,
         "wall_clock",
         "storage",

@@ -40,7 +40,7 @@ from evenkeel.rules.trading_calendar import trading_day
 from evenkeel.runtime.clock import Clock, MarketClock, SteadyClock, SystemClock
 from evenkeel.runtime.leases import Broken, Leases, Progress
 from evenkeel.runtime.publisher import SUPERVISOR
-from evenkeel.supervisor import LiveRun, World, last_utc_ms
+from evenkeel.supervisor import LiveRun, World, has_shield, last_utc_ms
 
 WAIT_S_MAX: Final = 86_400.0
 NEVER_EPOCH: Final = 2**62
@@ -246,6 +246,8 @@ class LiveSystem:
             view=lambda what: self.run.host.child("reporter").current(what),
             wake=lambda: self.run.host.wake("control"),
             on_stop=self.ask_stop,
+            plugins=plugins(self.config),
+            has_shield=has_shield(self.config),
         )
 
     def _reporter(self) -> Reporter:

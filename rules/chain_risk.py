@@ -14,7 +14,7 @@ from evenkeel.config.schema import Config
 from evenkeel.messages.entry import DenialReason, EntryProposed, Lineage, OrderKind
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.rules.entries import Refusal
-from evenkeel.rules.lineage import is_fresh, is_recovery, plugins
+from evenkeel.rules.lineage import OF_ORDER_B, is_fresh, is_recovery, plugins
 from evenkeel.rules.sizing import Book, cents_for, loss_at_stop_cents, loss_per_step, ppm_of
 
 ENDED_KEPT_MAX: Final = 256
@@ -39,7 +39,7 @@ def chain_opened(chains: dict[str, ChainRisk], opened: PositionOpened, worst_cen
     elif lineage.order_kind in _SHIELDS and lineage.chain_id in chains:
         chains[lineage.chain_id] = msgspec.structs.replace(chains[lineage.chain_id], is_hedged=True)
         if lineage.order_kind == OrderKind.SHIELD_B:
-            chains.setdefault(f"{lineage.chain_id}/{opened.ticket}/b", ChainRisk(worst_cents))
+            chains.setdefault(f"{lineage.chain_id}/{opened.ticket}{OF_ORDER_B}", ChainRisk(worst_cents))
 
 
 def chain_booked(chains: dict[str, ChainRisk], closed: PositionClosed) -> None:

@@ -17,7 +17,6 @@ ID_BYTES_MAX: Final = 200
 ROW_BYTES_MAX: Final = 64 * 1024
 NOT_IN_JOURNAL: Final = "not in the journal"
 """Why a chain is over that the store has and nobody knows of any more."""
-_OVER: Final = (ChainState.STOPPED, ChainState.COMPLETED, PyramidState.STOPPED, PyramidState.COMPLETED, PyramidState.STALE)
 
 
 class Refusal(NamedTuple):
@@ -28,7 +27,8 @@ class Refusal(NamedTuple):
 
 
 def is_over(row: Row) -> bool:
-    return row.ended_utc_ms != 0 or row.state in _OVER
+    """It takes no more steps; one that was stopped is over when the last of its orders is gone."""
+    return row.ended_utc_ms != 0
 
 
 def written(plugin: str, found: Row | None, wanted: Row) -> Row | Refusal:
