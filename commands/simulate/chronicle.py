@@ -20,6 +20,7 @@ from evenkeel.messages.entry import OpenPosition, OrderDenied
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode, ModeChanged
 from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, StopTightened
+from evenkeel.messages.shield import ShieldLowered, ShieldRaised
 from evenkeel.messages.system import Message, RunStarted
 from evenkeel.messages.trading_calendar import TradingDayStarted
 
@@ -27,7 +28,7 @@ IN_FLIGHT: Final = (Outcome.UNKNOWN, Outcome.PENDING)
 
 
 class Asked(NamedTuple):
-    """An open intent as the journal has it."""
+    """An open intent as the journal has it. Shielded: its direction was blocked already when the limits passed it."""
 
     intent_id: int
     magic: int
@@ -35,6 +36,7 @@ class Asked(NamedTuple):
     request: OpenRequest
     proposal_id: str
     asked_utc_ms: int
+    is_shielded: bool = False
 
 
 class Chronicle:
@@ -58,16 +60,21 @@ class Chronicle:
         self.money_cents = 0
         self._deals_upto = 0
         self.opened_today = 0
+        self.shields: set[tuple[str, Direction]] = set()
         self._orders: dict[tuple[str, int], OpenPosition] = {}
+        self._shielded: dict[tuple[str, int], bool] = {}
 
     def hear(self, message: Message, at_utc_ms: int) -> None:
         """`message` is durable and was published at `at_utc_ms`, true time."""
         match message:
             case OpenPosition():
-                self.ordered[message.proposal_id] = self._orders[message.symbol, message.lineage.slot] = message
+                slot = message.symbol, message.lineage.slot
+                self.ordered[message.proposal_id] = self._orders[slot] = message
+                self._shielded[slot] = (message.symbol, message.direction) in self.shields
             case CallTerminal(request=OpenRequest() as request):
-                order = self._orders[request.symbol, request.slot]
-                asked = Asked(message.intent_id, message.magic, message.epoch, request, order.proposal_id, at_utc_ms)
+                slot = request.symbol, request.slot
+                named = message.intent_id, message.magic, message.epoch, request, self._orders[slot].proposal_id
+                asked = Asked(*named, at_utc_ms, self._shielded[slot])
                 self.asked[message.magic] = self.open_intents[message.intent_id] = asked
             case CallTerminal(request=CloseRequest(ticket=ticket)):
                 self.closes[ticket] = at_utc_ms
@@ -112,6 +119,10 @@ class Chronicle:
                 self.is_agreed, self.installation = False, installation
             case TradingDayStarted():
                 self.opened_today = 0
+            case ShieldRaised(symbol=symbol, direction=direction):
+                self.shields.add((symbol, direction))
+            case ShieldLowered(symbol=symbol, direction=direction):
+                self.shields.discard((symbol, direction))
             case _:
                 pass
 

@@ -19,6 +19,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "I15": "a deal belongs to one trading day",
     "I16": "strangers' positions count in the exposure",
     "I17": "no open on a stale quote or while the broker does not agree",
+    "I18": "nothing is opened in a direction that a shield blocks",
     "I19": "a cooldown outlives a restart",
     "I20": "no position is without a stop for longer than a cycle",
     "I21": "a stop that is reached is closed, whatever the mode",

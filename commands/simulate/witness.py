@@ -158,6 +158,7 @@ class Witness:
         self.see("I23", epoch >= self.kill_epoch, f"sent under epoch {epoch}, the kill is {self.kill_epoch}")
         self.see("I24", chronicle.mode is Mode.RUN, f"intent {asked.intent_id} was sent in {chronicle.mode.value}")
         self.see("I17", chronicle.is_agreed, f"intent {asked.intent_id} was sent while the broker did not agree")
+        self.see("I18", not asked.is_shielded, f"intent {asked.intent_id} was sent into a blocked direction")
         if limits.intent_expiry_s != "off":
             age_ms = now - asked.asked_utc_ms
             self.see("I6", age_ms <= limits.intent_expiry_s * 1000, f"intent {asked.intent_id} was sent after {age_ms} ms")
