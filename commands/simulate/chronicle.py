@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from evenkeel.commands.simulate.chain_facts import ChainsAndShields
 from evenkeel.messages.broker_gateway import (
     BrokerAgreed,
     BrokerDisagreed,
@@ -20,15 +21,15 @@ from evenkeel.messages.entry import OpenPosition, OrderDenied
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode, ModeChanged
 from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, StopTightened
-from evenkeel.messages.shield import ShieldLowered, ShieldRaised
 from evenkeel.messages.system import Message, RunStarted
 from evenkeel.messages.trading_calendar import TradingDayStarted
+from evenkeel.rules.lineage import is_fresh
 
 IN_FLIGHT: Final = (Outcome.UNKNOWN, Outcome.PENDING)
 
 
 class Asked(NamedTuple):
-    """An open intent as the journal has it. Shielded: its direction was blocked already when the limits passed it."""
+    """An open intent as the journal has it."""
 
     intent_id: int
     magic: int
@@ -36,7 +37,6 @@ class Asked(NamedTuple):
     request: OpenRequest
     proposal_id: str
     asked_utc_ms: int
-    is_shielded: bool = False
 
 
 class Chronicle:
@@ -60,21 +60,20 @@ class Chronicle:
         self.money_cents = 0
         self._deals_upto = 0
         self.opened_today = 0
-        self.shields: set[tuple[str, Direction]] = set()
+        self.chains = ChainsAndShields()
+        self.ordered_at: dict[str, int] = {}
         self._orders: dict[tuple[str, int], OpenPosition] = {}
-        self._shielded: dict[tuple[str, int], bool] = {}
 
     def hear(self, message: Message, at_utc_ms: int) -> None:
         """`message` is durable and was published at `at_utc_ms`, true time."""
+        self.chains.hear(message)
         match message:
             case OpenPosition():
-                slot = message.symbol, message.lineage.slot
-                self.ordered[message.proposal_id] = self._orders[slot] = message
-                self._shielded[slot] = (message.symbol, message.direction) in self.shields
+                self.ordered[message.proposal_id] = self._orders[message.symbol, message.lineage.slot] = message
+                self.ordered_at[message.proposal_id] = self.chains.at
             case CallTerminal(request=OpenRequest() as request):
-                slot = request.symbol, request.slot
-                named = message.intent_id, message.magic, message.epoch, request, self._orders[slot].proposal_id
-                asked = Asked(*named, at_utc_ms, self._shielded[slot])
+                proposal_id = self.proposal_of(request)
+                asked = Asked(message.intent_id, message.magic, message.epoch, request, proposal_id, at_utc_ms)
                 self.asked[message.magic] = self.open_intents[message.intent_id] = asked
             case CallTerminal(request=CloseRequest(ticket=ticket)):
                 self.closes[ticket] = at_utc_ms
@@ -85,6 +84,8 @@ class Chronicle:
                 self._end(intent_id)
             case OrderDenied(proposal_id=proposal_id):
                 self._end_of(proposal_id)
+                self.ordered.pop(proposal_id, None)
+                self.ordered_at.pop(proposal_id, None)
             case PositionOpened():
                 self._open(message)
             case PositionPriced(ticket=ticket, entry_points=entry_points) if ticket in self.positions:
@@ -107,6 +108,10 @@ class Chronicle:
             case _:
                 self._hear_of_state(message)
 
+    def proposal_of(self, request: OpenRequest) -> str:
+        """The newest order for its symbol's slot."""
+        return self._orders[request.symbol, request.slot].proposal_id
+
     def _hear_of_state(self, message: Message) -> None:
         match message:
             case ModeChanged(mode=mode):
@@ -119,10 +124,6 @@ class Chronicle:
                 self.is_agreed, self.installation = False, installation
             case TradingDayStarted():
                 self.opened_today = 0
-            case ShieldRaised(symbol=symbol, direction=direction):
-                self.shields.add((symbol, direction))
-            case ShieldLowered(symbol=symbol, direction=direction):
-                self.shields.discard((symbol, direction))
             case _:
                 pass
 
@@ -133,11 +134,7 @@ class Chronicle:
             self.money_cents += cents
 
     def _open(self, opened: PositionOpened) -> None:
-        if (
-            opened.ticket not in self.positions
-            and not opened.adopted
-            and not (opened.lineage.level or opened.lineage.parent_ticket)
-        ):
+        if opened.ticket not in self.positions and not opened.adopted and is_fresh(opened.lineage):
             self.opened_today += 1
         self.positions[opened.ticket], self.stops[opened.ticket] = opened, opened.stop_points
         self._end_of(opened.lineage.proposal_id)
@@ -151,6 +148,7 @@ class Chronicle:
         self.unknown.pop(intent_id, None)
         if ended is not None:
             self.ordered.pop(ended.proposal_id, None)
+            self.ordered_at.pop(ended.proposal_id, None)
 
     def forget(self, before_deal_ticket: int) -> None:
         """What has been judged and is of no use any more, so that a long life stays small."""

@@ -16,6 +16,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "I11": "what is open, on its way and unknown stays inside the limits",
     "I12": "counters are what the journal makes them",
     "I13": "no order is larger than the limit",
+    "I14": "a chain recovers no oftener, no larger and for no more than it may, and only after what allows it",
     "I15": "a deal belongs to one trading day",
     "I16": "strangers' positions count in the exposure",
     "I17": "no open on a stale quote or while the broker does not agree",

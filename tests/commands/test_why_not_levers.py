@@ -16,6 +16,7 @@ from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.operator import HoldPlaced, Mode
 from evenkeel.messages.shield import ShieldRaised, ShieldReason
 from evenkeel.rules import guard_table
+from evenkeel.rules.chain_risk import ChainRisk
 from evenkeel.rules.guard_table import GuardTable
 from evenkeel.rules.loss_tiers import TierLosses
 from evenkeel.rules.position import PositionState, Trade, Waiting
@@ -80,16 +81,16 @@ def held() -> Moment:
     return of
 
 
+def chained(**known: object) -> Moment:
+    """Of a strategy with chains."""
+    return moment(strategy__ma_cross__orders="trend")._replace(position=PositionState(spec=SPEC, mode=Mode.RUN, **known))
+
+
 def shielded() -> Moment:
     of = moment()
     raised = ShieldRaised("EURUSD", Direction.BUY, ShieldReason.AWAY, 101, 100, NOW + 90_000, ())
     guard_table.raise_shield(of.gateway.guards, raised)
     return of
-
-
-def chained(**known: object) -> Moment:
-    """Of a strategy with chains."""
-    return moment(strategy__ma_cross__orders="trend")._replace(position=PositionState(spec=SPEC, mode=Mode.RUN, **known))
 
 
 CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
@@ -156,6 +157,11 @@ CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
         recovery(booked_cents=12_345),
         DenialReason.PROFIT_PROTECTION,
         {"wait_ms", "limits.profit_protection"},
+    ),
+    "a chain's budget": (
+        with_risk(moment(kind=OrderKind.TP_CONTINUATION, strategy__ma_cross__orders="trend"), chains={"c": ChainRisk(600)}),
+        DenialReason.CHAIN_RISK_BUDGET,
+        {"limits.chain_risk_budget_r"},
     ),
     "losses by tier": (
         with_risk(moment(limits__loss_tiers__applies_to="all"), tier_losses=TierLosses(20_000, 20_000, is_day_reached=True)),
