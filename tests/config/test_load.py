@@ -322,6 +322,13 @@ def test_config_check_shows_the_arithmetic_of_a_pyramid(write: Write, capsys: py
     assert top == "winning what is before level 4 earns 105.00, losing that level once costs 160.00"
 
 
+def test_config_check_says_what_account_a_hedge_takes(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    config_check.run(argparse.Namespace(config=write(PYRAMID), json=False))
+    assert "netting" not in capsys.readouterr().out
+    config_check.run(argparse.Namespace(config=write(PYRAMID + "\n[shield.hedge]\nenabled = true\n"), json=False))
+    assert "on a netting one no order is sent at all" in capsys.readouterr().out
+
+
 def test_config_check_has_the_arithmetic_in_json_too(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert config_check.run(argparse.Namespace(config=write(PYRAMID), json=True)) == 0
     assert json.loads(capsys.readouterr().out)["pyramids"]["trend"]["target_cents"] == 4900
