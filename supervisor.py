@@ -14,10 +14,12 @@ from evenkeel.actors.operator import Operator
 from evenkeel.actors.position import Position
 from evenkeel.actors.profit_booking import ProfitBooking
 from evenkeel.actors.protection import Protection
+from evenkeel.actors.recovery import Recovery
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.shield import Shield
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.broker import Broker
+from evenkeel.adapters.chain_store import ChainStore, ChainStoreEdge, MemoryChains
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.market_feed import MarketFeed
 from evenkeel.adapters.market_feed_state import QuoteSource, SampleAfter, every_multiple
@@ -47,7 +49,7 @@ from evenkeel.messages import (
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
 from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
-from evenkeel.rules.lineage import has_chains, has_pyramids
+from evenkeel.rules.lineage import has_chains, has_pyramids, plugins
 from evenkeel.rules.symbols import quote_age_ms_max
 from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_of
@@ -85,7 +87,7 @@ ROUTES: Final[Routes] = {
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
     system.TimerDue: ["{owner}"],
-    trading_calendar.TradingDayStarted: ["risk_limit", "reporter?"],
+    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?"],
     # the market
     market.SymbolSpecified: [
         "position/*",
@@ -93,6 +95,7 @@ ROUTES: Final[Routes] = {
         "broker_gateway",
         "market_feed",
         "strategy/*",
+        "recovery?",
         "profit_booking?",
         "shield?",
         "reporter?",
@@ -101,20 +104,21 @@ ROUTES: Final[Routes] = {
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
-    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "profit_booking?", "shield?"],
+    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "recovery?", "profit_booking?", "shield?"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
     market.QuotesStale: ["circuit_breaker?", "reporter?"],
     market.QuotesResumed: ["circuit_breaker?", "reporter?"],
     market.FeedGap: ["reporter?"],
     # the way in
-    entry.SignalRaised: ["position/{symbol}"],
-    entry.EntryProposed: ["risk_limit"],
+    entry.SignalRaised: ["position/{symbol}", "recovery?"],
+    entry.EntryProposed: ["risk_limit", "profit_booking?"],
     entry.OpenPosition: ["broker_gateway"],
-    entry.OrderDenied: ["position/{symbol}", "risk_limit", "profit_booking?", "shield?", "reporter?"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", "recovery?", "profit_booking?", "shield?", "reporter?"],
     broker_gateway.OrderRejected: [
         "position/{symbol}",
         "risk_limit",
+        "recovery?",
         "profit_booking?",
         "circuit_breaker?",
         "shield?",
@@ -123,6 +127,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.OrderOutcomeUnknown: [
         "position/{symbol}",
         "risk_limit",
+        "recovery?",
         "profit_booking?",
         "circuit_breaker?",
         "shield?",
@@ -132,6 +137,7 @@ ROUTES: Final[Routes] = {
         "position/{symbol}",
         "risk_limit",
         "terminal",
+        "recovery?",
         "profit_booking?",
         "shield?",
         "reporter?",
@@ -147,15 +153,15 @@ ROUTES: Final[Routes] = {
     recovery.ChainWaits: ["position/{symbol}"],
     recovery.ChainWaitOver: ["position/{symbol}"],
     recovery.ReentrySignalled: ["recovery?"],
-    recovery.ReserveRecovery: ["risk_limit"],
-    recovery.FreeRecovery: ["risk_limit"],
-    recovery.StopChain: ["recovery?", "profit_booking?", "shield?"],
+    recovery.ReserveRecovery: ["risk_limit", "reporter?"],
+    recovery.FreeRecovery: ["risk_limit", "reporter?"],
+    recovery.StopChain: ["recovery?", "profit_booking?", "shield?", "attendance?"],
     chain_store.SaveChain: ["chain_store/{plugin}"],
     chain_store.ChainSaved: ["{owner}"],
     chain_store.ChainNotSaved: ["{owner}", "reporter?"],
     shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", "reporter?"],
     shield.ShieldClosing: ["reporter?"],
-    shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "reporter?"],
+    shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "recovery?", "reporter?"],
     shield.LowerShield: ["shield?", "attendance?"],
     shield.HedgeWanted: ["shield?"],
     shield.HedgeEnded: ["recovery?", "reporter?"],
@@ -167,17 +173,27 @@ ROUTES: Final[Routes] = {
         "risk_limit",
         "protection?",
         "operator",
+        "recovery?",
         "profit_booking?",
         "shield?",
         "reporter?",
     ],
-    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "shield?", "reporter?"],
+    position.PositionPriced: [
+        "position/{symbol}",
+        "risk_limit",
+        "protection?",
+        "recovery?",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
     position.PositionClosed: [
         "position/{symbol}",
         "risk_limit",
         "protection?",
         "operator",
+        "recovery?",
         "profit_booking?",
         "shield?",
         "reporter?",
@@ -185,7 +201,15 @@ ROUTES: Final[Routes] = {
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
-    position.StopTightened: ["risk_limit", "recovery?", "protection?", "profit_booking?", "shield?", "reporter?"],
+    position.StopTightened: [
+        "broker_gateway",
+        "risk_limit",
+        "recovery?",
+        "protection?",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.CloseScope: ["position/*", "protection?"],
     position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
     protection.SetStops: ["broker_gateway"],
@@ -215,7 +239,7 @@ ROUTES: Final[Routes] = {
     broker_gateway.LevelsMoved: ["reporter?"],
     broker_gateway.MoneyDisagreed: ["reporter?"],
     broker_gateway.MoneyAgreed: ["reporter?"],
-    broker_gateway.AdoptPosition: ["broker_gateway"],
+    broker_gateway.AdoptPosition: ["broker_gateway", "attendance?"],
     # a person
     operator.StartTrading: ["operator", "attendance?"],
     operator.PauseTrading: ["operator", "attendance?"],
@@ -226,7 +250,7 @@ ROUTES: Final[Routes] = {
     operator.CloseTicket: ["operator", "attendance?"],
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
-    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "reporter?"],
+    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "recovery?", "reporter?"],
     operator.TradingRearmed: [
         "broker_gateway",
         "risk_limit",
@@ -255,7 +279,8 @@ class World(NamedTuple):
 
     `source` None: a replay serves the quotes itself. `journal` None: everything counts as durable at once.
     `reading_every_ms` None: the broker is read only when somebody asks. `sample_after`: see MarketFeed. `patience_s`: how long
-    a call to a broker in another process may take; so much longer the two edges that call it may be busy.
+    a call to a broker in another process may take; so much longer the two edges that call it may be busy. `chain_store` gives
+    the store of a strategy with chains; the same for each incarnation, unless it may begin empty.
     """
 
     config: Config
@@ -271,6 +296,7 @@ class World(NamedTuple):
     reading_every_ms: int | None = None
     sample_after: SampleAfter = every_multiple
     patience_s: float = 0.0
+    chain_store: Callable[[str], ChainStore] = MemoryChains
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -368,6 +394,7 @@ def children(
     callers = {"terminal": lambda: terminal_edge(world), "market_feed": lambda: market_feed(world)}
     specs += [_edge(name, make, patience_s=world.patience_s) for name, make in callers.items()]
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "storage"]
+    specs += [_chain_store(name, world) for name in plugins(world.config)]
     specs += [_strategy(name, world, stand_ins) for name in world.config.strategy]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs
@@ -388,9 +415,11 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
     if is_live or config.catastrophe_stop.at_broker == "on":
         specs.append(_actor("protection", lambda: Protection(config, guards)))
     if has_shield(config):
-        specs.append(_actor("shield", lambda: Shield(config.shield)))
+        specs.append(_actor("shield", lambda: Shield(config)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
+    if has_chains(config):
+        specs.append(_actor("recovery", lambda: Recovery(config)))
     if has_pyramids(config):
         specs.append(_actor("profit_booking", lambda: ProfitBooking(config)))
     absent_hours = config.attendance.absent_hours_max
@@ -403,12 +432,14 @@ def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
     """The children without which nothing new is opened, those included that not every run has."""
     breaker = ("circuit_breaker",) if config.circuit_breaker.enabled else ()
     shields = ("shield",) if has_shield(config) else ()
+    chains = ("recovery",) if has_chains(config) else ()
     return (
         "risk_limit",
         "operator",
         "trading_calendar",
         "protection",
         *breaker,
+        *chains,
         *shields,
         "wall_clock",
         "storage",
@@ -494,6 +525,10 @@ def _edge(name: str, make: Callable[[], Any], *, essential: bool = True, patienc
 
 def _position(symbol: str, config: Config) -> ChildSpec:
     return ChildSpec(name=f"position/{symbol}", kind=Kind.ACTOR, make=lambda: Position(symbol, config), owns_positions=True)
+
+
+def _chain_store(plugin: str, world: World) -> ChildSpec:
+    return _edge(f"chain_store/{plugin}", lambda: ChainStoreEdge(plugin, world.chain_store(plugin)), essential=False)
 
 
 def _strategy(name: str, world: World, stand_ins: Mapping[str, Callable[[], Any]]) -> ChildSpec:

@@ -5,6 +5,7 @@ from typing import Final, assert_never
 
 import msgspec
 
+from evenkeel.messages.broker_gateway import AdoptPosition
 from evenkeel.messages.operator import (
     CloseTicket,
     KillTrading,
@@ -12,9 +13,12 @@ from evenkeel.messages.operator import (
     Mode,
     PauseTrading,
     RearmTrading,
+    RestrictTrading,
     ResumeTrading,
     StartTrading,
 )
+from evenkeel.messages.recovery import StopChain
+from evenkeel.messages.shield import LowerShield
 from evenkeel.messages.system import Message, RunStarted, SetTimer, TimerDue
 
 NAME: Final = "attendance"
@@ -27,7 +31,8 @@ class AttendanceState(msgspec.Struct):
     heard_utc_ms: int | None = None
 
 
-Command = StartTrading | PauseTrading | ResumeTrading | KillTrading | RearmTrading | CloseTicket
+OfTrading = StartTrading | PauseTrading | ResumeTrading | RestrictTrading | KillTrading | RearmTrading
+OfThings = CloseTicket | AdoptPosition | StopChain | LowerShield
 
 
 class Attendance:
@@ -37,13 +42,15 @@ class Attendance:
         self.state = AttendanceState()
         self._absent_ms_max = absent_ms_max
 
-    def handle(self, message: Command | RunStarted | TimerDue, now_utc_ms: int, /) -> Sequence[Message]:
+    def handle(self, message: OfTrading | OfThings | RunStarted | TimerDue, now_utc_ms: int, /) -> Sequence[Message]:
         state = self.state
         match message:
             case RunStarted():
                 if state.heard_utc_ms is None:
                     state.heard_utc_ms = now_utc_ms
-            case StartTrading() | PauseTrading() | ResumeTrading() | KillTrading() | RearmTrading() | CloseTicket():
+            case StartTrading() | PauseTrading() | ResumeTrading() | RestrictTrading() | KillTrading() | RearmTrading():
+                state.heard_utc_ms = now_utc_ms
+            case CloseTicket() | AdoptPosition() | StopChain() | LowerShield():
                 state.heard_utc_ms = now_utc_ms
             case TimerDue():
                 return self._absent()

@@ -5,7 +5,7 @@ A kill or a pause shuts the gate on the connection's own thread, ahead of every 
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Literal, assert_never
 
 import msgspec
@@ -24,6 +24,7 @@ from evenkeel.adapters.control_channel import (
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
 from evenkeel.messages.broker_gateway import AdoptPosition
+from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import (
     CloseTicket,
     CommandAccepted,
@@ -39,6 +40,8 @@ from evenkeel.messages.operator import (
     StartTrading,
     StopRun,
 )
+from evenkeel.messages.recovery import StopChain
+from evenkeel.messages.shield import LowerShield
 from evenkeel.messages.system import Message
 from evenkeel.runtime.edge import At
 
@@ -54,6 +57,8 @@ Said = (
     | RearmTrading
     | CloseTicket
     | AdoptPosition
+    | StopChain
+    | LowerShield
     | StopRun
 )
 Heard = CommandAccepted | CommandDone | CommandRefused | ModeChanged
@@ -67,7 +72,11 @@ class ControlState(msgspec.Struct):
 
 
 class ControlEdge:
-    """`view` answers questions with JSON; `wake` lets the host poll this edge; `on_stop` ends the process in order."""
+    """`view` answers questions with JSON; `wake` lets the host poll this edge; `on_stop` ends the process in order.
+
+    `plugins` are the strategies with chains, and `has_shield` tells whether there are shields: what is asked of others is
+    refused here, for nobody else would answer.
+    """
 
     poll_s: float | None = LOOK_AT_EPOCH_S
 
@@ -80,8 +89,12 @@ class ControlEdge:
         view: Callable[[What], bytes],
         wake: Callable[[], None],
         on_stop: Callable[[str], None],
+        plugins: Collection[str] = (),
+        has_shield: bool = False,
     ) -> None:
         self.state = ControlState()
+        self._plugins = plugins
+        self._has_shield = has_shield
         self._server = make_server(self._handled)
         self._gate = gate
         self._kill_epoch = kill_epoch
@@ -118,6 +131,8 @@ class ControlEdge:
                     | RearmTrading()
                     | CloseTicket()
                     | AdoptPosition()
+                    | StopChain()
+                    | LowerShield()
                 ):
                     self.state.outcomes.setdefault(message.command_id, ("accepted", ""))
                 case _:
@@ -171,6 +186,10 @@ class ControlEdge:
             return Refused(command.command_id, f"epoch {command.epoch} is not on disk: raise it there first")
         if isinstance(command, channel.Rearm) and self._kill_epoch.read() == UNREADABLE:
             return Refused(command.command_id, "the kill epoch on disk cannot be read: kill again to mend it")
+        if isinstance(command, channel.StopChain) and command.plugin not in self._plugins:
+            return Refused(command.command_id, f"{command.plugin} is no strategy with chains; {_list(self._plugins)}")
+        if isinstance(command, channel.LowerShield) and not self._has_shield:
+            return Refused(command.command_id, "no shield is configured")
         if isinstance(command, channel.Kill | channel.Pause | channel.Restrict):
             self._gate.shut(command.command_id)
         self._take(command)
@@ -211,6 +230,10 @@ class ControlEdge:
         self._changed.notify_all()
 
 
+def _list(plugins: Collection[str]) -> str:
+    return f"with chains: {' '.join(plugins)}" if plugins else "none is configured"
+
+
 def _said(command: Command) -> Said:
     who = (command.command_id, command.by)
     match command:
@@ -230,6 +253,10 @@ def _said(command: Command) -> Said:
             return CloseTicket(*who, command.ticket)
         case channel.Adopt():
             return AdoptPosition(*who, command.ticket)
+        case channel.StopChain():
+            return StopChain(*who, command.plugin, command.chain_id)
+        case channel.LowerShield():
+            return LowerShield(*who, command.symbol, Direction(command.direction))
         case channel.Stop():
             return StopRun(*who)
         case _:

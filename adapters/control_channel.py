@@ -42,6 +42,9 @@ Scope = Annotated[str, Meta(pattern=r"\A(strategy/)?[A-Za-z0-9][A-Za-z0-9_.#-]{0
 PauseMs = Annotated[int, Meta(ge=0, le=7 * 24 * 3_600_000)]
 Epoch = Annotated[int, Meta(ge=0, le=2**53)]
 Ticket = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.#-]{0,31}\Z")]
+"""A symbol, or a strategy without "strategy/"."""
+ChainId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.#/-]{0,95}\Z")]
 
 
 class ControlError(Exception):
@@ -124,6 +127,20 @@ class Adopt(_Command, frozen=True, kw_only=True):
     ticket: Ticket
 
 
+class StopChain(_Command, frozen=True, kw_only=True):
+    """End a chain of a strategy, and close what is open of it."""
+
+    plugin: Name
+    chain_id: ChainId
+
+
+class LowerShield(_Command, frozen=True, kw_only=True):
+    """Free a direction of a symbol that a shield blocks."""
+
+    symbol: Name
+    direction: Literal["buy", "sell"]
+
+
 class Stop(_Command, frozen=True):
     """End the process in order; positions keep their stops at the broker."""
 
@@ -144,7 +161,7 @@ class Follow(_Words, frozen=True):
     command_id: CommandId
 
 
-Command = Start | Pause | Resume | Restrict | Kill | Rearm | Close | Adopt | Stop
+Command = Start | Pause | Resume | Restrict | Kill | Rearm | Close | Adopt | StopChain | LowerShield | Stop
 HandledRequest = Command | Ask | Follow
 ControlRequest = Ping | HandledRequest
 

@@ -45,6 +45,7 @@ class StateFolder:
         self.account = account
         self.folder = root / account
         self.journal = self.folder / "journal"
+        self.chains = self.folder / "chains"
         self.view = self.folder / "view"
         self.control = self.folder / "control"
         self.endpoint = self.control / ENDPOINT_NAME

@@ -12,10 +12,12 @@ from loguru import logger
 
 from evenkeel.adapters.broker import Broker
 from evenkeel.adapters.build import build_id
+from evenkeel.adapters.chain_store import StoreUnusable
 from evenkeel.adapters.control import ControlEdge
 from evenkeel.adapters.control_channel import ControlServer
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
+from evenkeel.adapters.lmdb_chains import Declared, LmdbChains
 from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.market_feed_state import QuoteSource
 from evenkeel.adapters.os import require_local
@@ -32,12 +34,13 @@ from evenkeel.config.schema import Config, ProtectionConfig
 from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
 from evenkeel.messages.operator import ACCOUNT, HoldPlaced, Mode
 from evenkeel.messages.system import RunStarted
+from evenkeel.rules.lineage import plugins
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.rules.trading_calendar import trading_day
 from evenkeel.runtime.clock import Clock, MarketClock, SteadyClock, SystemClock
 from evenkeel.runtime.leases import Broken, Leases, Progress
 from evenkeel.runtime.publisher import SUPERVISOR
-from evenkeel.supervisor import LiveRun, World, last_utc_ms
+from evenkeel.supervisor import LiveRun, World, has_shield, last_utc_ms
 
 WAIT_S_MAX: Final = 86_400.0
 NEVER_EPOCH: Final = 2**62
@@ -110,6 +113,7 @@ class LiveSystem:
             map_size=config.journal.map_mb << 20,
         )
         self._view = ViewWriter(folder.view)
+        self._chains = chain_stores(config, folder.chains)
         self._on_fatal = on_fatal
         self.board = QuoteBoard()
         self.gate = Gate()
@@ -168,6 +172,8 @@ class LiveSystem:
         late = self.run.stop(reason, STOP_DEADLINE_S)
         note_journal(self.folder.segment, self._journal.durable_seq)
         self._view.close()
+        for store in self._chains.values():
+            store.close()
         self._outside.close()
         return late
 
@@ -227,6 +233,7 @@ class LiveSystem:
             journal=self._journal,
             reading_every_ms=round(self.config.broker_gateway.reconcile_s * 1000),
             patience_s=self._outside.patience_s,
+            chain_store=self._chains.__getitem__,
         )
 
     def _control(self, started_utc_ms: int, force_tcp: bool) -> ControlEdge:
@@ -239,6 +246,8 @@ class LiveSystem:
             view=lambda what: self.run.host.child("reporter").current(what),
             wake=lambda: self.run.host.wake("control"),
             on_stop=self.ask_stop,
+            plugins=plugins(self.config),
+            has_shield=has_shield(self.config),
         )
 
     def _reporter(self) -> Reporter:
@@ -281,6 +290,24 @@ class LiveSystem:
 
     def _journal_failed(self, reason: str) -> None:
         logger.critical("the journal is closed: {}; nothing new is opened, exits go on", reason)
+
+
+def chain_stores(config: Config, folder: Path) -> dict[str, LmdbChains]:
+    """Of each strategy with chains its own in `folder`. Raises ChainTypeDiffers; one that is damaged stops nobody else."""
+    calendar = config.trading_calendar
+
+    def day_of(utc_ms: int) -> str:
+        return trading_day(utc_ms, calendar.day_boundary, calendar.zone)
+
+    stores = {
+        name: LmdbChains(folder / name, Declared(name, config.strategy[name].chain_type), day_of) for name in plugins(config)
+    }
+    for name, store in stores.items():
+        try:
+            store.check()
+        except StoreUnusable as error:
+            logger.error("the chains of {} cannot be stored: {}", name, error)
+    return stores
 
 
 def with_real_waits(config: Config, speed: float) -> Config:

@@ -82,20 +82,24 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.command == "kill":
             outcome, status = _kill_scope(folder, _request(arguments, command_id))
         else:
-            outcome, status = _asked(folder.endpoint, arguments.command, _request(arguments, command_id))
+            outcome, status = asked(folder.endpoint, arguments.command, _request(arguments, command_id))
     except (StateError, OSError, ValueError) as error:
         print(f"{arguments.command}: {error}", file=sys.stderr)
         return exit_codes.USAGE if isinstance(error, ValueError) else exit_codes.FAILED
-    if arguments.json:
+    show(outcome, as_json=arguments.json)
+    return status
+
+
+def show(outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
         print(msgspec.json.encode(outcome).decode())
     else:
         print(f"{outcome.command}: {outcome.end.replace('_', ' ')}{': ' + outcome.detail if outcome.detail else ''}")
-    return status
 
 
 def _request(arguments: argparse.Namespace, command_id: str) -> channel.Command:
     """Raises ValueError for what the channel would not take."""
-    told: dict[str, object] = {"command_id": command_id, "by": _who(), "wait_ms": WAIT_MS}
+    told: dict[str, object] = {"command_id": command_id, "by": who(), "wait_ms": WAIT_MS}
     command = arguments.command
     if command in _SCOPED:
         told["scope"] = _scope(arguments)
@@ -115,7 +119,7 @@ def _request(arguments: argparse.Namespace, command_id: str) -> channel.Command:
 
 def _kill_scope(folder: StateFolder, request: channel.Command) -> tuple[Outcome, int]:
     """Of one symbol or strategy: the supervisor alone can tell it apart, so it has to answer."""
-    outcome, status = _asked(folder.endpoint, "kill", request)
+    outcome, status = asked(folder.endpoint, "kill", request)
     if outcome.end not in ("done", "refused"):
         outcome.detail += "; a kill of the whole account needs no supervisor: evenkeel kill"
     return outcome, status
@@ -133,8 +137,8 @@ def _kill(folder: StateFolder, command_id: str, *, flatten: bool) -> tuple[Outco
         raise FileNotFoundError(f"no account {folder.folder.name!r} here: {folder.folder} does not exist")
     kill = KillEpoch(folder.kill_epoch).raise_epoch("flatten" if flatten else "close_only")
     at_host = _host_confirms(folder, kill.epoch)
-    request = channel.Kill(command_id=command_id, by=_who(), wait_ms=WAIT_MS, epoch=kill.epoch, flatten=flatten)
-    outcome, status = _asked(folder.endpoint, "kill", request)
+    request = channel.Kill(command_id=command_id, by=who(), wait_ms=WAIT_MS, epoch=kill.epoch, flatten=flatten)
+    outcome, status = asked(folder.endpoint, "kill", request)
     outcome.epoch = kill.epoch
     by_supervisor = outcome.end == "done"
     outcome.confirmed_by = (*(["supervisor"] * by_supervisor), *(["terminal host"] * at_host))
@@ -165,7 +169,8 @@ def _host_confirms(folder: StateFolder, epoch: int) -> bool:
     return isinstance(replied, verbs.Beaten) and replied.epoch >= epoch
 
 
-def _asked(endpoint: Path, command: str, request: channel.Command) -> tuple[Outcome, int]:
+def asked(endpoint: Path, command: str, request: channel.Command) -> tuple[Outcome, int]:
+    """What the supervisor makes of it, and the exit status of that."""
     outcome = Outcome(command, request.command_id, "unknown", "")
     try:
         reply: ControlReply = channel.ask(endpoint, request, ANSWER_S)
@@ -190,7 +195,7 @@ def _asked(endpoint: Path, command: str, request: channel.Command) -> tuple[Outc
             return outcome, exit_codes.FAILED
 
 
-def _who() -> str:
+def who() -> str:
     """user@process, in the letters that the channel takes."""
     try:
         user = getpass.getuser()

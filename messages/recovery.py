@@ -43,6 +43,7 @@ class ChainStepped(Message, frozen=True):
     """A chain of `owner` ("recovery", "profit_booking") went from one state to another, and why. Nothing answers it.
 
     `ticket` is the trade that it is about, 0 for none; `level` the chain's after the step; `detail` has the numbers.
+    `net_cents` is what the trade brought whose end the step is, 0 where it is none.
     """
 
     owner: str
@@ -55,6 +56,7 @@ class ChainStepped(Message, frozen=True):
     level: int
     ticket: int
     detail: str
+    net_cents: int = 0
 
 
 class ChainEnded(Message, frozen=True):

@@ -122,6 +122,49 @@ class AccountView(_Shown, frozen=True):
     currency_digits: int
 
 
+class ChainView(_Shown, frozen=True):
+    """A chain that is not over. `state` is where it stands, `level` which of its trades or levels it is at; `step` is what
+    brought it there."""
+
+    chain_id: str
+    plugin: str
+    symbol: str
+    state: str
+    level: int
+    step: str
+
+
+class ShieldView(_Shown, frozen=True):
+    """No order of `direction` is opened in `symbol`; `until_utc_ms` is when it is lowered at the latest."""
+
+    symbol: str
+    direction: Direction
+    reason: str
+    until_utc_ms: int
+
+
+class BreakerView(_Shown, frozen=True):
+    """A scope that is not at its normal level, or begins again after one: `phase` 1 to 4."""
+
+    scope: str
+    level: str
+    phase: int
+    size_ppm: int
+    reason: str
+
+
+class RecoveriesToday(_Shown, frozen=True):
+    """Of the trading day (trading_rules 1.10.4). An attempt is an order of a recovery that was opened; it succeeded when it
+    closed with no net loss. `profit_booked_cents` is the net of the orders that were booked, `losses_cents` what the
+    recoveries lost that failed."""
+
+    attempts: int = 0
+    successes: int = 0
+    failures: int = 0
+    profit_booked_cents: int = 0
+    losses_cents: int = 0
+
+
 class Today(_Shown, frozen=True):
     """Closed trades of the trading day with their net money, and what was refused, by reason."""
 
@@ -152,6 +195,7 @@ class View(_Shown, frozen=True, kw_only=True):
     """`written_utc_ms` is real time; `now_utc_ms` and the times of what happened are the run's clock (market time in a demo).
 
     Limits in money are measured at the account's readings, so risk_limit, which also hears deals and bars, may be ahead.
+    `chains` are the newest, `chains_more` how many more there are.
     """
 
     v: Literal[1] = 1
@@ -176,6 +220,11 @@ class View(_Shown, frozen=True, kw_only=True):
     unprotected: tuple[UnprotectedView, ...] = ()
     taken_over: tuple[str, ...] = ()
     foreign_orders: tuple[ForeignOrderView, ...] = ()
+    chains: tuple[ChainView, ...] = ()
+    chains_more: int = 0
+    shields: tuple[ShieldView, ...] = ()
+    breakers: tuple[BreakerView, ...] = ()
+    recoveries: RecoveriesToday = RecoveriesToday()
 
 
 def decimal_of(amount: int, digits: int) -> str:

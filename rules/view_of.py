@@ -32,6 +32,7 @@ from evenkeel.rules.view import (
     decimal_of,
     lots_of,
 )
+from evenkeel.rules.view_chains import CHAINS_SHOWN, breaker_views, chain_views, recovery_limits, shield_views
 from evenkeel.rules.view_state import Held, ViewState
 
 
@@ -67,11 +68,16 @@ def view_of(
         stale=tuple(state.stale),
         account=_shown(AccountView, state.account) if state.account else None,
         today=state.today,
-        limits=tuple(_limits(state, config.limits, now_utc_ms)),
+        limits=(*_limits(state, config.limits, now_utc_ms), *_chain_limits(state, config)),
         events=tuple(state.events),
         flattening=tuple(_shown(FlattenView, one) for one in state.flattening.values()),
         unprotected=tuple(_shown(UnprotectedView, one) for one in state.unprotected.values()),
         taken_over=tuple(state.taken_over),
+        chains=chain_views(state.chains),
+        chains_more=max(0, len(state.chains.steps) - CHAINS_SHOWN),
+        shields=shield_views(guards),
+        breakers=breaker_views(state.chains),
+        recoveries=state.chains.today,
     )
 
 
@@ -97,7 +103,7 @@ def _position_view(state: ViewState, held: Held, marks: Mapping[str, Quote], con
         direction=opened.direction,
         volume_lots=_lots(opened.volume_steps, spec),
         entry=_price(opened.entry_points, spec),
-        stop=_price(stop_points, spec),
+        stop=_price(held.tightened_points or stop_points, spec),
         target=_price(opened.target_points, spec),
         mark=_price(mark_points, spec),
         opened_utc_ms=opened.opened_utc_ms,
@@ -179,6 +185,10 @@ def _limits(state: ViewState, limits: LimitsConfig, now_utc_ms: int) -> Iterator
     if limits.open_risk_pct != "off":
         used = open_risk_cents(_book(state), limits.slippage_points)
         yield _limit_view("open_risk_pct", used, _pct_of(equity, limits.open_risk_pct), "cents")
+
+
+def _chain_limits(state: ViewState, config: Config) -> Iterator[LimitView]:
+    return (_limit_view(*row) for row in recovery_limits(state.chains, config, state.today.net_cents))
 
 
 def _limit_view(name: str, used: int, limit: int, unit: str) -> LimitView:

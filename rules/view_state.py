@@ -23,6 +23,8 @@ from evenkeel.messages.broker_gateway import (
     TerminalUnreadable,
     WitnessesDisagree,
 )
+from evenkeel.messages.chain_store import ChainNotSaved
+from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import (
@@ -36,7 +38,14 @@ from evenkeel.messages.operator import (
     StopRun,
     TradingRearmed,
 )
-from evenkeel.messages.position import CloseFailed, PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.position import (
+    CloseFailed,
+    PositionClosed,
+    PositionOpened,
+    PositionPriced,
+    PositionReduced,
+    StopTightened,
+)
 from evenkeel.messages.protection import (
     PositionProtected,
     PositionUnprotected,
@@ -44,7 +53,9 @@ from evenkeel.messages.protection import (
     SymbolGivenBack,
     SymbolTakenOver,
 )
-from evenkeel.messages.risk_limit import LimitReached
+from evenkeel.messages.recovery import ChainEnded, ChainStepped, FreeRecovery, ReserveRecovery
+from evenkeel.messages.risk_limit import LimitReached, RecoveryRefused
+from evenkeel.messages.shield import HedgeEnded, ShieldClosing, ShieldLowered, ShieldRaised
 from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, MessageParked, RunStarted, RunStopped
 from evenkeel.messages.trading_calendar import TradingDayStarted
@@ -56,8 +67,10 @@ from evenkeel.rules.losses import EquityMarks, at_day_start, at_week_start, rear
 from evenkeel.rules.money import capital_cents_of
 from evenkeel.rules.view import (
     Event,
+    RecoveriesToday,
     Today,
 )
+from evenkeel.rules.view_chains import ChainsSeen, OfRisk, chains_heard, recovery_opened, trade_closed
 
 REFUSED_BY_BROKER: Final = "rejected_by_broker"
 
@@ -65,7 +78,7 @@ OfRun = RunStarted | RunStopped | StopRun | ChildDown | ChildServing | MessagePa
 OfMarket = SymbolSpecified | QuotesStale | QuotesResumed | FeedGap
 OfGuards = ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed | BrokerDisagreed | AccountRead | LimitReached
 OfOrders = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved
-OfPositions = PositionOpened | PositionPriced | PositionReduced | PositionClosed | CloseFailed
+OfPositions = PositionOpened | PositionPriced | PositionReduced | PositionClosed | CloseFailed | StopTightened
 OfProtection = PositionUnprotected | PositionProtected | SymbolTakenOver | SymbolGivenBack | StopsRefused
 OfFlattening = FlattenProgressed | ScopeFlattened
 OfOthers = ForeignPositionSeen | ForeignPositionGone | ForeignOrderSeen | ForeignOrderGone | WitnessesDisagree | LevelsMoved
@@ -84,14 +97,17 @@ Heard = (
     | OfStorage
     | OfMoney
     | OfTerminal
+    | OfRisk
 )
 
 
 class Held(msgspec.Struct):
-    """`opened` with what its deals said since. `is_closing` after a close that failed."""
+    """`opened` with what its deals said since. `is_closing` after a close that failed. `tightened_points` is where its stop
+    was moved to, 0 while it is where it was at the entry."""
 
     opened: PositionOpened
     is_closing: bool = False
+    tightened_points: int = 0
 
 
 class ViewState(msgspec.Struct):
@@ -122,6 +138,7 @@ class ViewState(msgspec.Struct):
     flattening: dict[str, FlattenProgressed] = {}
     unprotected: dict[int, PositionUnprotected] = {}
     taken_over: list[str] = []
+    chains: ChainsSeen = msgspec.field(default_factory=ChainsSeen)
 
 
 def fold(state: ViewState, message: Heard) -> None:
@@ -133,7 +150,7 @@ def fold(state: ViewState, message: Heard) -> None:
             if incarnation > 1:
                 state.restarts[child] = state.restarts.get(child, 0) + 1
         case TradingDayStarted(day):
-            state.trading_day, state.today = day, Today()
+            state.trading_day, state.today, state.chains.today = day, Today(), RecoveriesToday()
             state.counts, state.marks = day_counted(state.counts, "off"), at_day_start(state.marks)
             if message.started_utc_ms >= state.week_ends_utc_ms:
                 state.marks, state.week_ends_utc_ms = at_week_start(state.marks), message.week_ends_utc_ms
@@ -152,7 +169,7 @@ def fold(state: ViewState, message: Heard) -> None:
             state.unknown.pop(message.proposal_id, None)
         case PositionOpened():
             _opened(state, message)
-        case PositionPriced() | PositionReduced() | CloseFailed():
+        case PositionPriced() | PositionReduced() | CloseFailed() | StopTightened():
             if message.ticket in state.held:
                 state.held[message.ticket] = _changed(state.held[message.ticket], message)
         case PositionClosed():
@@ -167,6 +184,18 @@ def fold(state: ViewState, message: Heard) -> None:
             state.marks = shifted(state.marks, capital_cents_of(cash))
         case FlattenProgressed() | ScopeFlattened():
             _flattening(state, message)
+        case (
+            ChainStepped()
+            | ChainEnded()
+            | ChainNotSaved()
+            | HedgeEnded()
+            | ReserveRecovery()
+            | RecoveryRefused()
+            | FreeRecovery()
+        ):
+            chains_heard(state.chains, state.guards, message)
+        case ShieldRaised() | ShieldClosing() | ShieldLowered() | BreakerChanged():
+            chains_heard(state.chains, state.guards, message)
         case PositionUnprotected() | PositionProtected() | SymbolTakenOver() | SymbolGivenBack() | StopsRefused():
             _protection(state, message)
         case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap() | LimitReached():
@@ -226,12 +255,14 @@ def _opened(state: ViewState, opened: PositionOpened) -> None:
     """A trade is counted as risk_limit counts it: an order of ours from a fresh signal, once."""
     state.unknown.pop(opened.lineage.proposal_id, None)
     state.foreign.pop(opened.ticket, None)
-    if opened.ticket not in state.held and not opened.adopted and is_fresh(opened.lineage):
-        state.counts = trade_counted(state.counts, opened.opened_utc_ms)
+    if opened.ticket not in state.held and not opened.adopted:
+        recovery_opened(state.chains, opened)
+        if is_fresh(opened.lineage):
+            state.counts = trade_counted(state.counts, opened.opened_utc_ms)
     state.held[opened.ticket] = Held(opened)
 
 
-def _changed(held: Held, message: PositionPriced | PositionReduced | CloseFailed) -> Held:
+def _changed(held: Held, message: PositionPriced | PositionReduced | CloseFailed | StopTightened) -> Held:
     opened = held.opened
     match message:
         case PositionPriced():
@@ -244,11 +275,13 @@ def _changed(held: Held, message: PositionPriced | PositionReduced | CloseFailed
                 target_points=opened.target_points and opened.target_points + moved,
                 provisional=False,
             )
-            return Held(priced, held.is_closing)
+            return Held(priced, held.is_closing, held.tightened_points)
         case PositionReduced():
-            return Held(msgspec.structs.replace(opened, volume_steps=message.volume_steps))
+            return Held(msgspec.structs.replace(opened, volume_steps=message.volume_steps), False, held.tightened_points)
         case CloseFailed():
-            return Held(opened, is_closing=True)
+            return Held(opened, True, held.tightened_points)
+        case StopTightened():
+            return Held(opened, held.is_closing, message.stop_points)
         case _:
             assert_never(message)
 
@@ -277,6 +310,7 @@ def _closed(state: ViewState, closed: PositionClosed) -> None:
     state.held.pop(closed.ticket, None)
     state.losses_in_a_row = state.losses_in_a_row + 1 if closed.net_cents < 0 else 0
     state.unprotected.pop(closed.ticket, None)
+    trade_closed(state.chains, closed)
     today = state.today
     state.today = msgspec.structs.replace(
         today,

@@ -1,6 +1,7 @@
 """What is said, in one line of plain words: prices in the symbol's digits, money in the account's currency, time in UTC.
 
-The reporter has the words of what it logs; here are those of everything else that stands in a journal.
+rules/told.py has the words of what is logged, rules/chain_words.py those of chains and shields; here are those of everything
+else that stands in a journal.
 """
 
 from typing import assert_never
@@ -26,7 +27,6 @@ from evenkeel.messages.market import (
     DailyBarsRead,
     DisarmWatches,
     PricesReached,
-    Quote,
     SampleDue,
     SymbolSpec,
     SymbolSpecified,
@@ -50,8 +50,10 @@ from evenkeel.messages.operator import (
 from evenkeel.messages.position import ClosePosition, CloseScope, PositionPriced, ReducePosition
 from evenkeel.messages.protection import SetStops, StopsSet
 from evenkeel.messages.system import CancelTimer, ChildServing, Message, RunConfigured, SetTimer, TimerDue
+from evenkeel.rules.chain_words import chain_words
 from evenkeel.rules.instants import duration_text, utc_text
-from evenkeel.rules.view import decimal_of, lots_of
+from evenkeel.rules.texts import lots_text, money_text, price_text, quote_text
+from evenkeel.rules.view import lots_of
 from evenkeel.rules.view_state import ViewState
 
 OfPrices = BarClosed | SampleDue | PricesReached | SignalRaised
@@ -66,7 +68,7 @@ OfCommands = CommandAccepted | CommandRefused | CommandDone
 
 
 def words(known: ViewState, message: Message) -> str | None:
-    """`message` in words; None for what the reporter tells. `known` gives digits and currency."""
+    """`message` in words; None for what rules/told.py tells. `known` gives digits and currency."""
     match message:
         case BarClosed() | SampleDue() | PricesReached() | SignalRaised():
             return _price_words(message, known.specs.get(message.symbol))
@@ -95,38 +97,7 @@ def words(known: ViewState, message: Message) -> str | None:
         case CommandAccepted() | CommandRefused() | CommandDone():
             return _command_words(message)
         case _:
-            return None
-
-
-def price_text(points: int, spec: SymbolSpec | None) -> str:
-    return decimal_of(points, spec.digits) if spec else f"{points} points"
-
-
-def lots_text(volume_steps: int, spec: SymbolSpec | None) -> str:
-    return f"{lots_of(volume_steps, spec)} lots" if spec else f"{volume_steps} steps"
-
-
-def money_text(cents: int, account: AccountRead | None) -> str:
-    return f"{decimal_of(cents, account.currency_digits)} {account.currency}" if account else f"{cents} cents"
-
-
-def quote_text(quote: Quote, spec: SymbolSpec | None) -> str:
-    return f"bid {price_text(quote.bid_points, spec)}, ask {price_text(quote.ask_points, spec)}"
-
-
-def amount_text(value: int, unit: str, account: AccountRead | None) -> str:
-    """A number of a refusal as a person says it."""
-    match unit:
-        case "ms":
-            return f"{value / 1000:.1f} s"
-        case "cents":
-            return money_text(value, account)
-        case "ppm":
-            return f"{value / 1e6:g}"
-        case "count":
-            return str(value)
-        case _:
-            return f"{value} {unit}"
+            return chain_words(known, message)
 
 
 def _price_words(message: OfPrices, spec: SymbolSpec | None) -> str:

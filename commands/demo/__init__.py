@@ -22,7 +22,6 @@ from loguru import logger
 
 from evenkeel.adapters import logs
 from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
-from evenkeel.adapters.reporter import told
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.demo.stage import Line, Moment, PlainLines, Stage, counted, signed
@@ -34,6 +33,7 @@ from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.rules.position import ManagedPosition
 from evenkeel.rules.report import r_multiple, report_of
+from evenkeel.rules.told import told
 from evenkeel.rules.view import View
 from evenkeel.rules.view_state import Heard, ViewState, fold
 from evenkeel.runtime.clock import monotonic_s

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from evenkeel.commands.simulate.chain_facts import ChainsAndShields
 from evenkeel.messages.broker_gateway import (
     BrokerAgreed,
     BrokerDisagreed,
@@ -17,10 +18,12 @@ from evenkeel.messages.broker_gateway import (
     TerminalAnswered,
 )
 from evenkeel.messages.entry import OpenPosition, OrderDenied
+from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode, ModeChanged
-from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced
+from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, StopTightened
 from evenkeel.messages.system import Message, RunStarted
 from evenkeel.messages.trading_calendar import TradingDayStarted
+from evenkeel.rules.lineage import is_fresh
 
 IN_FLIGHT: Final = (Outcome.UNKNOWN, Outcome.PENDING)
 
@@ -50,22 +53,27 @@ class Chronicle:
         self.unknown: dict[int, int] = {}
         self.positions: dict[int, PositionOpened] = {}
         self.stops: dict[int, int] = {}
+        self._tight: dict[int, int] = {}
         self.closes: dict[int, int] = {}
         self.closed: list[PositionClosed] = []
         self.deals: set[int] = set()
         self.money_cents = 0
         self._deals_upto = 0
         self.opened_today = 0
-        self._last_order: OpenPosition | None = None
+        self.chains = ChainsAndShields()
+        self.ordered_at: dict[str, int] = {}
+        self._orders: dict[tuple[str, int], OpenPosition] = {}
 
     def hear(self, message: Message, at_utc_ms: int) -> None:
         """`message` is durable and was published at `at_utc_ms`, true time."""
+        self.chains.hear(message)
         match message:
             case OpenPosition():
-                self.ordered[message.proposal_id] = self._last_order = message
+                self.ordered[message.proposal_id] = self._orders[message.symbol, message.lineage.slot] = message
+                self.ordered_at[message.proposal_id] = self.chains.at
             case CallTerminal(request=OpenRequest() as request):
-                assert self._last_order is not None, "an open follows its order"
-                asked = Asked(message.intent_id, message.magic, message.epoch, request, self._last_order.proposal_id, at_utc_ms)
+                proposal_id = self.proposal_of(request)
+                asked = Asked(message.intent_id, message.magic, message.epoch, request, proposal_id, at_utc_ms)
                 self.asked[message.magic] = self.open_intents[message.intent_id] = asked
             case CallTerminal(request=CloseRequest(ticket=ticket)):
                 self.closes[ticket] = at_utc_ms
@@ -76,12 +84,19 @@ class Chronicle:
                 self._end(intent_id)
             case OrderDenied(proposal_id=proposal_id):
                 self._end_of(proposal_id)
+                self.ordered.pop(proposal_id, None)
+                self.ordered_at.pop(proposal_id, None)
             case PositionOpened():
                 self._open(message)
             case PositionPriced(ticket=ticket, entry_points=entry_points) if ticket in self.positions:
                 opened = self.positions[ticket]
-                self.stops[ticket] = opened.stop_points + entry_points - opened.entry_points if opened.stop_points else 0
+                stop_points = opened.stop_points + entry_points - opened.entry_points if opened.stop_points else 0
+                nearer = max if opened.direction is Direction.BUY else min
+                self.stops[ticket] = nearer(stop_points, self._tight.get(ticket, stop_points))
+            case StopTightened(ticket=ticket, stop_points=stop_points) if ticket in self.positions:
+                self.stops[ticket] = self._tight[ticket] = stop_points
             case PositionClosed(ticket=ticket):
+                self._tight.pop(ticket, None)
                 self.positions.pop(ticket, None)
                 self.closes.pop(ticket, None)
                 self.stops.pop(ticket, None)
@@ -92,6 +107,10 @@ class Chronicle:
                 self._book(cash.deal_ticket, 0 if cash.kind is CashKind.CREDIT else cash.amount_cents)
             case _:
                 self._hear_of_state(message)
+
+    def proposal_of(self, request: OpenRequest) -> str:
+        """The newest order for its symbol's slot."""
+        return self._orders[request.symbol, request.slot].proposal_id
 
     def _hear_of_state(self, message: Message) -> None:
         match message:
@@ -115,11 +134,7 @@ class Chronicle:
             self.money_cents += cents
 
     def _open(self, opened: PositionOpened) -> None:
-        if (
-            opened.ticket not in self.positions
-            and not opened.adopted
-            and not (opened.lineage.level or opened.lineage.parent_ticket)
-        ):
+        if opened.ticket not in self.positions and not opened.adopted and is_fresh(opened.lineage):
             self.opened_today += 1
         self.positions[opened.ticket], self.stops[opened.ticket] = opened, opened.stop_points
         self._end_of(opened.lineage.proposal_id)
@@ -133,6 +148,7 @@ class Chronicle:
         self.unknown.pop(intent_id, None)
         if ended is not None:
             self.ordered.pop(ended.proposal_id, None)
+            self.ordered_at.pop(ended.proposal_id, None)
 
     def forget(self, before_deal_ticket: int) -> None:
         """What has been judged and is of no use any more, so that a long life stays small."""

@@ -163,6 +163,7 @@ class Life:
             source=self._source,
             journal=store,
             reading_every_ms=READING_EVERY_MS,
+            chain_store=store.chain_store,
         )
         specs = [_fragile(self._rare_looks(around.stand_in(spec, world)), around.fuse) for spec in children(world)]
         self.specs = specs

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from evenkeel.adapters.chain_store import MemoryChains
 from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrupt, Record, decode_record
 
 SNAPSHOTS_KEPT: Final = 3
@@ -37,6 +38,7 @@ class TearingStore:
         self._first_seq = 1
         self._chain = hashlib.sha256(_SEED).digest()
         self._unflipped: tuple[int, bytes] | None = None
+        self._chains: dict[str, MemoryChains] = {}
 
     @property
     def durable_seq(self) -> int:
@@ -64,6 +66,10 @@ class TearingStore:
     @property
     def digest(self) -> str:
         return self._chain.hex()
+
+    def chain_store(self, plugin: str) -> MemoryChains:
+        """The chains of a strategy; a write of theirs is on the disk at once, and no crash takes it."""
+        return self._chains.setdefault(plugin, MemoryChains(plugin))
 
     def append(self, records: Sequence[tuple[int, bytes]]) -> None:
         if self.refusal is not None:

@@ -18,11 +18,13 @@ from evenkeel.commands.simulate.chronicle import Asked, Chronicle
 from evenkeel.commands.simulate.life import Life
 from evenkeel.commands.simulate.troubles import Troubles
 from evenkeel.config.schema import Config
-from evenkeel.messages.broker_gateway import OpenRequest, Outcome, TerminalAnswered
+from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest, Outcome, TerminalAnswered
+from evenkeel.messages.entry import OpenPosition, OrderKind
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode, ModeChanged, TradingRearmed
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.system import Message
+from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.magic import is_ours
 from evenkeel.runtime.publisher import Delivery
 
@@ -134,8 +136,22 @@ class Witness:
             case PositionClosed(ticket=ticket):
                 there = self._terminal.server.book.positions.get(ticket)
                 self.see("I9", there is None, f"position {ticket} was called closed and is there")
+            case OpenPosition():
+                found = list(chronicle.chains.broken_by(message, self._config))
+                if message.lineage.order_kind != OrderKind.SINGLE:
+                    self.see("I14", not found, "; ".join(found))
+            case CallTerminal(request=OpenRequest() as request):
+                self._judge_shield(request)
             case _:
                 pass
+
+    def _judge_shield(self, request: OpenRequest) -> None:
+        """An order that was made before the shield was raised may still be heard by the gateway after it; none made since."""
+        chronicle = self.chronicle
+        since = chronicle.chains.shielded_since(request.symbol, request.direction)
+        made_at = chronicle.ordered_at.get(chronicle.proposal_of(request), 0)
+        is_blocked = since is not None and made_at > since
+        self.see("I18", not is_blocked, f"{request.symbol} {request.direction.value} is called for under its shield")
 
     # -- orders ---------------------------------------------------------------------------------------------------------
 
@@ -168,9 +184,13 @@ class Witness:
                 "I17", age_ms <= limits.quote_age_s_max * 1000, f"the quote of intent {asked.intent_id} is {age_ms} ms old"
             )
         cooldown_ms = self._config.entry.cooldown_minutes * 60_000
-        if self._is_clock_right:
+        if self._is_clock_right and self._is_trade(asked.proposal_id):
             since_ms = now - self._opened_utc_ms.get(asked.request.symbol, -(1 << 50))
             self.see("I19", since_ms >= cooldown_ms, f"{asked.request.symbol} was opened {since_ms} ms before")
+
+    def _is_trade(self, proposal_id: str) -> bool:
+        """Cooldowns hold it and it counts for the day: orders of chains have limits of their own."""
+        return is_fresh(self.chronicle.ordered[proposal_id].lineage)
 
     @property
     def _is_clock_right(self) -> bool:
@@ -207,7 +227,7 @@ class Witness:
             at_broker = sum(self._lost_at_stop_cents(one) for one in self._positions(ours=True))
             self.see("I11", at_broker <= allowed, f"{at_broker:.0f} cents at risk at the broker, {allowed:.0f} allowed")
         if limits.trades_per_day != "off":
-            count = chronicle.opened_today + len(in_flight)
+            count = chronicle.opened_today + sum(self._is_trade(one.proposal_id) for one in in_flight)
             self.see("I11", count <= limits.trades_per_day, f"{count} trades today, {limits.trades_per_day} allowed")
         steps, most = asked.request.volume_steps, limits.volume_lots_max * 100
         self.see("I13", steps <= most, f"{steps} steps in one order, {most:g} allowed")

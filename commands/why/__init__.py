@@ -12,7 +12,6 @@ import msgspec
 
 from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
-from evenkeel.adapters.reporter import told
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.why.question import TOPICS, BadQuestion, question_of
@@ -20,6 +19,7 @@ from evenkeel.commands.why.records import Said
 from evenkeel.commands.why.story import Story, story_of
 from evenkeel.messages.system import Message
 from evenkeel.rules.instants import utc_text
+from evenkeel.rules.told import told
 from evenkeel.rules.view_state import Heard, ViewState
 from evenkeel.rules.words import words
 from evenkeel.runtime.journal import JournalError

@@ -33,8 +33,8 @@ from evenkeel.messages.operator import ModeChanged
 from evenkeel.messages.position import PositionOpened
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.instants import utc_text
+from evenkeel.rules.texts import amount_text
 from evenkeel.rules.view_state import ViewState
-from evenkeel.rules.words import amount_text
 from evenkeel.runtime.journal import JournalError, Record
 
 NEWEST: Final = 5

@@ -22,7 +22,7 @@ from evenkeel.rules.losses import at_day_start, at_week_start
 from evenkeel.rules.recovery_safety import day_started
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.rules.sizing import ppm_of
-from evenkeel.rules.words import money_text
+from evenkeel.rules.texts import money_text
 
 WAIT_MS_MAX: Final = 8 * 86_400_000
 WAIT_STEP_MS: Final = 300_000

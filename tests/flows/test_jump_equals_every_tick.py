@@ -16,10 +16,11 @@ from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.load import packaged
 from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.codec import decode
-from evenkeel.messages.entry import OpenPosition
+from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
 from evenkeel.messages.operator import HoldPlaced, ModeChanged
 from evenkeel.messages.position import ExitReason, StopTightened
 from evenkeel.messages.risk_limit import LimitReached
+from evenkeel.messages.shield import ShieldLowered, ShieldRaised
 from evenkeel.runtime.journal import MemoryJournal, decode_record
 
 MONDAY_UTC_MS = 1_767_571_200_000
@@ -290,15 +291,31 @@ def test_a_strategy_that_looks_at_every_quote(tmp_path: Path, profile: str) -> N
 CHAINED = "[circuit_breaker]\nenabled = false\n[recovery]\nreversal_grace_minutes = 2\nduplicate_minutes = 1\nrr_ratio = 3.0\n"
 
 
-@pytest.mark.parametrize("profile, seed", [("plain", 0), ("personal", 1)])
-def test_stops_that_follow_and_trades_that_an_opposite_signal_ends(tmp_path: Path, profile: str, seed: int) -> None:
+@pytest.mark.parametrize("profile, seed, orders", [("plain", 0, "trend"), ("personal", 1, "trend"), ("plain", 2, "dual")])
+def test_stops_that_follow_and_trades_that_an_opposite_signal_ends(
+    tmp_path: Path, profile: str, seed: int, orders: str
+) -> None:
     ticks = csv_of(rows_of(seed, 5_000, calm=2), tmp_path / "ticks.csv")
-    found, bodies = both([("EURUSD", ticks)], f"{QUICK},orders=trend", config_of(tmp_path, profile, CHAINED))
+    found, bodies = both([("EURUSD", ticks)], f"{QUICK},orders={orders}", config_of(tmp_path, profile, CHAINED))
     steps = said(bodies, StopTightened)
     followed = [closed for closed in found.heard.closed if closed.ticket in {step.ticket for step in steps}]
     assert any(closed.reason is ExitReason.STOP and closed.profit_cents > 0 for closed in followed)
     assert len(steps) > len(followed)
     assert any(closed.reason is ExitReason.SIGNAL for closed in found.heard.closed)
+
+
+BY_PRICE = "block_minutes = 40"
+BY_BARS = "risk_multiple = 50.0\ngap_ratio = 50.0\natr_multiple = 0.5\nbars = 2\nswing_bars = 3\nblock_minutes = 240"
+
+
+@pytest.mark.parametrize("knobs, reasons", [(BY_PRICE, {"away", "gap"}), (BY_BARS, {"bars"})])
+def test_shields_that_rise_and_are_lowered(tmp_path: Path, knobs: str, reasons: set[str]) -> None:
+    ticks = csv_of(rows_of(2, 6_000), tmp_path / "ticks.csv")
+    config = config_of(tmp_path, "plain", f"{CHAINED}[shield]\n{knobs}\n")
+    _, bodies = both([("EURUSD", ticks)], f"{QUICK},orders=trend", config)
+    assert {one.reason.value for one in said(bodies, ShieldRaised)} == reasons
+    assert {one.by for one in said(bodies, ShieldLowered)} == {"time", "trend"}
+    assert any(denied.reason is DenialReason.SHIELD for denied in said(bodies, OrderDenied))
 
 
 REAL = [

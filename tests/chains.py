@@ -1,0 +1,63 @@
+"""Chains for tests, of a plugin and with what is told."""
+
+from typing import Any
+
+import msgspec
+
+from evenkeel.messages.market import Direction
+from evenkeel.messages.profit_booking import OrderStatus, Pyramid, PyramidOrder, PyramidState
+from evenkeel.messages.recovery import Chain, ChainState
+
+BEGAN_UTC_MS = 1_767_571_200_000
+"""2026-01-05 00:00 UTC, a Monday."""
+
+
+def chain(chain_id: str = "EURUSD-a-1", plugin: str = "alpha", **told: Any) -> Chain:
+    """A buy of EURUSD at 1.10000 with 20 pips of stop, its first trade open."""
+    made = Chain(
+        chain_id,
+        plugin,
+        "EURUSD",
+        1,
+        Direction.BUY,
+        ChainState.ACTIVE,
+        version=1,
+        level=1,
+        level_max=5,
+        volume_steps=10,
+        first_ticket=7,
+        first_entry_points=110_000,
+        first_stop_distance_points=200,
+        last_entry_points=110_000,
+        last_stop_distance_points=200,
+        created_utc_ms=BEGAN_UTC_MS,
+        updated_utc_ms=BEGAN_UTC_MS,
+        tickets=(7,),
+    )
+    return msgspec.structs.replace(made, **told)
+
+
+def pyramid(chain_id: str = "EURUSD-a-1/b", plugin: str = "alpha", **told: Any) -> Pyramid:
+    """Its first order open, at level 0."""
+    order = PyramidOrder(1, 0, OrderStatus.OPEN, 8, 110_000, 100, 10)
+    made = Pyramid(
+        chain_id,
+        plugin,
+        "EURUSD",
+        1,
+        Direction.BUY,
+        PyramidState.ACTIVE,
+        version=1,
+        level=0,
+        level_max=4,
+        volume_steps=10,
+        created_utc_ms=BEGAN_UTC_MS,
+        updated_utc_ms=BEGAN_UTC_MS,
+        orders=(order,),
+    )
+    return msgspec.structs.replace(made, **told)
+
+
+def next_of(row: Any, **told: Any) -> Any:
+    """Its next version."""
+    return msgspec.structs.replace(row, version=row.version + 1, updated_utc_ms=row.updated_utc_ms + 1000, **told)
