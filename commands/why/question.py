@@ -14,6 +14,7 @@ from evenkeel.messages.broker_gateway import (
     OrderOutcomeUnknown,
     OrderRejected,
 )
+from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.entry import OrderDenied
 from evenkeel.messages.market import FeedGap, QuotesResumed, QuotesStale
 from evenkeel.messages.operator import CommandRefused, HoldEnded, HoldPlaced, ModeChanged
@@ -55,7 +56,11 @@ TOPICS: Final[Mapping[str, Topic]] = {
     ),
     "mode": Topic((ModeChanged,), "the last change of the mode"),
     "hold": Topic((HoldPlaced, HoldEnded), "the last hold on entries"),
-    "breaker": Topic((HoldPlaced,), "the last hold by the circuit breaker", lambda hold: hold.who == "circuit_breaker"),
+    "breaker": Topic(
+        (BreakerChanged, HoldPlaced),
+        "the last level, or hold, of the circuit breaker",
+        lambda said: isinstance(said, BreakerChanged) or said.who == "circuit_breaker",
+    ),
     "restart": Topic((RunStarted, ChildDown, MessageParked, LettersDead), "the last start, crash or parked message"),
     "start": Topic((RunStarted,), "the last start of the process"),
     "crash": Topic((ChildDown, MessageParked), "the last crash of a part"),

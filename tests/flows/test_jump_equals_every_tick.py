@@ -125,7 +125,9 @@ def breaker_of(**steps: str) -> str:
     """A breaker with these triggers and no other, quick to calm down."""
     off = dict.fromkeys(STEPS, '"off"')
     lines = [f"{key} = {value}\n" for key, value in (off | steps).items()]
-    return f"[circuit_breaker]\natr_bars = 5\nquiet_minutes = 5\nrestart_minutes = [8, 4, 10, 10]\n{''.join(lines)}"
+    return (
+        f"[circuit_breaker]\nsample_s = 20\natr_bars = 5\nquiet_minutes = 5\nrestart_minutes = [8, 4, 10, 10]\n{''.join(lines)}"
+    )
 
 
 def breaks(bodies: Sequence[bytes], scope: str = "EURUSD") -> list[tuple[str, str]]:
