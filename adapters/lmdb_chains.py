@@ -175,6 +175,10 @@ class LmdbChains:
     def _table(self, name: bytes) -> "lmdb._Database":
         return self._tables[_TABLES.index(name)]  # type: ignore[return-value]
 
+    @property
+    def declared(self) -> Declared:
+        return self._declared
+
     @contextmanager
     def _transaction(self, *, write: bool) -> "Iterator[lmdb.Transaction[bytes]]":
         try:
@@ -201,12 +205,13 @@ class LmdbChains:
 
     def _declare(self, env: lmdb.Environment) -> None:
         """What it was made for; a new store becomes ours. Raises ChainTypeDiffers."""
-        with env.begin() as txn:
+        if not self._readonly:
+            self._tables = [env.open_db(name) for name in _TABLES]
+        with env.begin(write=not self._readonly) as txn:
             stored = txn.get(_DECLARED)
-        if stored is None and not self._readonly:
-            with env.begin(write=True) as txn:
-                txn.put(_DECLARED, msgspec.msgpack.encode(self._declared))
-            stored = msgspec.msgpack.encode(self._declared)
+            if stored is None and not self._readonly:
+                stored = msgspec.msgpack.encode(self._declared)
+                txn.put(_DECLARED, stored)
         found = _declared_in(self._path, stored)
         if found != self._declared:
             held = f"{found.plugin}, declared {found.chain_type} (format {found.format})"
@@ -214,7 +219,14 @@ class LmdbChains:
             raise ChainTypeDiffers(
                 f"{self._path} holds chains of {held}; configured is {wanted}: set chain_type back, or move the folder away"
             )
-        self._tables = [env.open_db(name, create=not self._readonly) for name in _TABLES]
+        if self._readonly:
+            self._tables = [env.open_db(name, create=False) for name in _TABLES]
+
+
+def opened_to_read(folder: Path) -> LmdbChains | None:
+    """The store in `folder`, whatever it was declared as; None where there is none. Raises StoreUnusable."""
+    declared = read_declared(folder)
+    return None if declared is None else LmdbChains(folder, declared, lambda _: "", readonly=True)
 
 
 def read_declared(folder: Path) -> Declared | None:
