@@ -87,7 +87,7 @@ ROUTES: Final[Routes] = {
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
     system.TimerDue: ["{owner}"],
-    trading_calendar.TradingDayStarted: ["risk_limit", "reporter?"],
+    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?"],
     # the market
     market.SymbolSpecified: [
         "position/*",
@@ -112,7 +112,7 @@ ROUTES: Final[Routes] = {
     market.FeedGap: ["reporter?"],
     # the way in
     entry.SignalRaised: ["position/{symbol}", "recovery?"],
-    entry.EntryProposed: ["risk_limit"],
+    entry.EntryProposed: ["risk_limit", "profit_booking?"],
     entry.OpenPosition: ["broker_gateway"],
     entry.OrderDenied: ["position/{symbol}", "risk_limit", "recovery?", "profit_booking?", "shield?", "reporter?"],
     broker_gateway.OrderRejected: [
@@ -201,7 +201,15 @@ ROUTES: Final[Routes] = {
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
-    position.StopTightened: ["risk_limit", "recovery?", "protection?", "profit_booking?", "shield?", "reporter?"],
+    position.StopTightened: [
+        "broker_gateway",
+        "risk_limit",
+        "recovery?",
+        "protection?",
+        "profit_booking?",
+        "shield?",
+        "reporter?",
+    ],
     position.CloseScope: ["position/*", "protection?"],
     position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
     protection.SetStops: ["broker_gateway"],
@@ -407,7 +415,7 @@ def actors(config: Config, symbols: tuple[str, ...], *, is_live: bool = True) ->
     if is_live or config.catastrophe_stop.at_broker == "on":
         specs.append(_actor("protection", lambda: Protection(config, guards)))
     if has_shield(config):
-        specs.append(_actor("shield", lambda: Shield(config.shield)))
+        specs.append(_actor("shield", lambda: Shield(config)))
     if config.circuit_breaker.enabled:
         specs.append(_actor("circuit_breaker", lambda: CircuitBreaker(config.circuit_breaker, symbols)))
     if has_chains(config):

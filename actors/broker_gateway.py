@@ -32,7 +32,7 @@ from evenkeel.messages.broker_gateway import (
 from evenkeel.messages.entry import DenialReason, OpenPosition
 from evenkeel.messages.market import DailyBarsRead, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, CommandRefused, HoldEnded, HoldPlaced, ModeChanged, TradingRearmed
-from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition
+from evenkeel.messages.position import CloseFailed, CloseFailure, ClosePosition, StopTightened
 from evenkeel.messages.protection import SetStops, StopsRefused
 from evenkeel.messages.shield import ShieldLowered, ShieldRaised
 from evenkeel.messages.system import ChildDown, ChildServing, Message, MessageParked, RunStarted, SetTimer, TimerDue
@@ -100,6 +100,7 @@ Heard = (
     | OpenPosition
     | ClosePosition
     | SetStops
+    | StopTightened
     | TerminalAnswered
     | DealDone
     | CashMoved
@@ -132,6 +133,8 @@ class BrokerGateway:
                 return self._close(message)
             case SetStops():
                 return self._set_stops(message)
+            case StopTightened():
+                return self._tightened(message)
             case TerminalAnswered():
                 return self._answered(message, now_utc_ms)
             case DealDone() | CashMoved():
@@ -234,6 +237,13 @@ class BrokerGateway:
         if position is None:
             return [StopsRefused(order.ticket, order.symbol, Outcome.VOID, 0, "not known here")]
         return [self._call_stops(broker_levels.asked(position, order))]
+
+    def _tightened(self, moved: StopTightened) -> Sequence[Message]:
+        """A stop at the broker at that level is the app's own, should it end the position there."""
+        position = self.state.book.positions.get(moved.ticket)
+        if position is not None:
+            position.tight_stop_points = moved.stop_points
+        return ()
 
     def _call_stops(self, intent: StopIntent) -> CallTerminal:
         intent_id, magic = self._next_intent()

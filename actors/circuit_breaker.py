@@ -29,6 +29,7 @@ from evenkeel.rules.circuit_breaker import (
     volatility_reading,
 )
 from evenkeel.rules.circuit_breaker_levels import (
+    FROZEN,
     Standing,
     after_acknowledgement,
     after_look,
@@ -251,7 +252,9 @@ class CircuitBreaker:
             return []
         atr_points = after.atr_points if after.atr_points != before.atr_points else 0
         size = size_ppm(self.config, after)
-        said: list[Message] = [BreakerChanged(name, after.level, after.phase, size, atr_points, after.reason, quote)]
+        is_measured = after.rank > before.rank or atr_points or after.phase == FROZEN != before.phase
+        reason = after.reason if is_measured else f"quiet after {after.reason}"
+        said: list[Message] = [BreakerChanged(name, after.level, after.phase, size, atr_points, reason, quote)]
         if name == ACCOUNT and after.level is BreakerLevel.BLACK and before.level is not BreakerLevel.BLACK:
             said.append(LowerMode(Mode.FLATTEN, self.name, after.reason))
         return said

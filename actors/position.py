@@ -144,7 +144,8 @@ class Position:
             case ReducePosition():
                 return self._close(message.ticket, message.reason, remaining_steps=message.remaining_steps)
             case TightenStop():
-                return self._tighten(message.ticket, message.stop_points, message.spec_id)
+                is_of_other_terms = self.state.spec is None or self.state.spec.spec_id != message.spec_id
+                return () if is_of_other_terms else self._tighten(message.ticket, message.stop_points)
             case CloseScope():
                 return self._close_scope(message.scope, message.reason)
             case ModeChanged():
@@ -254,17 +255,17 @@ class Position:
         position.levels = levels
         return [disarm, self._arm(position, spec_id)]
 
-    def _tighten(self, ticket: int, stop_points: int, spec_id: int) -> list[Message]:
+    def _tighten(self, ticket: int, stop_points: int) -> list[Message]:
         position, spec = self.state.positions.get(ticket), self.state.spec
-        if position is None or spec is None or spec.spec_id != spec_id:
+        if position is None or spec is None:
             return []
         levels = tightened(self._config.recovery, position, stop_points)
         if levels is None:
             return []
         position.tight_stop_points = stop_points
         first_points = first_stop_points(position)
-        told = StopTightened(ticket, self._symbol, spec_id, stop_points, first_points)
-        return [told, *self._move(position, levels, spec_id)]
+        told = StopTightened(ticket, self._symbol, spec.spec_id, stop_points, first_points)
+        return [told, *self._move(position, levels, spec.spec_id)]
 
     def _reached(self, reached: PricesReached) -> Sequence[Message]:
         tickets = sorted({int(name.partition("/")[0]) for name in reached.names})
@@ -279,7 +280,7 @@ class Position:
                 continue
             stop_points = trailed_stop_points(self._config.recovery, position, reached.quote)
             if stop_points is not None:
-                said += self._tighten(ticket, stop_points, reached.spec_id)
+                said += self._tighten(ticket, stop_points)
         return said
 
     def _close(self, ticket: int, reason: ExitReason, *, remaining_steps: int = 0, quote: Quote | None = None) -> list[Message]:
@@ -357,11 +358,11 @@ class Position:
         self.state.halted = [*others, changed.scope] if changed.level is BreakerLevel.BLACK else others
         if changed.level is BreakerLevel.BLACK:
             return self._close_scope(changed.scope, ExitReason.BREAKER)
-        spec, quote = self.state.spec, changed.quote
-        if spec is None or quote is None or not changed.atr_points or changed.scope != self._symbol:
+        quote = changed.quote
+        if quote is None or not changed.atr_points or changed.scope != self._symbol:
             return ()
         stops = {
             one.ticket: exit_price(one.direction, quote) - sign(one.direction) * changed.atr_points
             for one in self.state.positions.values()
         }
-        return [said for ticket, stop in stops.items() for said in self._tighten(ticket, stop, spec.spec_id)]
+        return [said for ticket, stop in stops.items() for said in self._tighten(ticket, stop)]

@@ -1,6 +1,6 @@
 """profit_booking: the pyramid of each order B: books its orders one by one, recovers stopped ones, opens the next level."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.chain_store import ChainNotSaved, ChainSaved
-from evenkeel.messages.entry import DenialReason, OrderDenied, OrderKind
+from evenkeel.messages.entry import DenialReason, EntryProposed, OrderDenied, OrderKind
 from evenkeel.messages.market import ArmWatches, BarClosed, PricesReached, Quote, Side, SymbolSpec, SymbolSpecified, Watch
 from evenkeel.messages.operator import CommandDone, CommandRefused
 from evenkeel.messages.position import (
@@ -20,7 +20,7 @@ from evenkeel.messages.position import (
     ReducePosition,
     StopTightened,
 )
-from evenkeel.messages.profit_booking import OrderStatus, PyramidOrder, PyramidState
+from evenkeel.messages.profit_booking import OrderStatus, PyramidState
 from evenkeel.messages.recovery import FreeRecovery, StopChain
 from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import ShieldRaised
@@ -28,6 +28,7 @@ from evenkeel.messages.system import Message, TimerDue
 from evenkeel.rules.booking_level import commission_cents
 from evenkeel.rules.booking_steps import (
     Around,
+    altered,
     arm_booking,
     arm_hunt,
     ask,
@@ -40,32 +41,39 @@ from evenkeel.rules.booking_steps import (
     lose_hunt,
     opened,
     place,
+    proposed_again,
+    requoted,
+    wait_turn,
 )
 from evenkeel.rules.bookings import (
     NAME,
+    ON_ITS_WAY,
+    TIMEFRAME,
     Booking,
     Market,
     ProfitBookingState,
     Step,
+    bookings_of,
     chain_ended,
+    holding,
     is_drained,
     not_written,
+    numbered,
     stepped,
     trend_in,
+    waiting_at,
     write,
     write_again,
     written,
 )
-from evenkeel.rules.exits import sign
+from evenkeel.rules.entries import PRICE_MOVED
 from evenkeel.rules.indicators.trend import is_aligned
 from evenkeel.rules.indicators.window import window_after
 from evenkeel.rules.lineage import is_fresh
-from evenkeel.rules.profit_booking import HELD, LIVE, begun, is_pyramid, order_numbered
+from evenkeel.rules.profit_booking import LIVE, begun, is_pyramid, order_numbered
 
-TIMEFRAME: Final = "M15"
-"""Of the bars that tell the trend (trading_rules 1.5.6)."""
 OURS: Final = (OrderKind.PROFIT_TRAIL.value, OrderKind.PROFIT_RECOVERY.value)
-ON_ITS_WAY: Final = (OrderStatus.PLACING, OrderStatus.WAITING)
+MAY_COME: Final = (OrderStatus.PLACING, OrderStatus.WAITING)
 
 Refused = OrderDenied | OrderRejected | OrderOutcomeResolved
 Heard = (
@@ -75,6 +83,7 @@ Heard = (
     | TimerDue
     | Refused
     | OrderOutcomeUnknown
+    | EntryProposed
     | PositionOpened
     | PositionPriced
     | PositionReduced
@@ -87,7 +96,6 @@ Heard = (
     | ShieldRaised
     | StopChain
 )
-Found = tuple[Booking, PyramidOrder]
 
 
 class ProfitBooking:
@@ -119,6 +127,8 @@ class ProfitBooking:
                 return self._refused(message, now_utc_ms)
             case OrderOutcomeUnknown():
                 return self._unknown(message)
+            case EntryProposed():
+                return self._proposed(message)
             case PositionOpened():
                 return self._opened(message, now_utc_ms)
             case PositionPriced() | PositionReduced() | StopTightened():
@@ -153,41 +163,12 @@ class ProfitBooking:
     def _market(self, symbol: str) -> Market:
         return self.state.markets.setdefault(symbol, Market())
 
-    def _of(self, symbol: str) -> Iterator[Booking]:
-        return (booking for booking in tuple(self.state.bookings.values()) if booking.pyramid.symbol == symbol)
-
-    def _waiting(self, symbol: str, step: Step) -> list[Found]:
-        """The orders of a symbol that wait at `step`, in the order in which their chains began."""
-        return [
-            (booking, order)
-            for booking in self._of(symbol)
-            for order in booking.pyramid.orders
-            if booking.steps.get(order.number) is step
-        ]
-
-    def _holding(self, ticket: int) -> Found | None:
-        """Whose position it is."""
-        return next(
-            (
-                (booking, order)
-                for booking in self.state.bookings.values()
-                for order in booking.pyramid.orders
-                if order.ticket == ticket and order.status in HELD
-            ),
-            None,
-        )
-
-    def _numbered(self, chain_id: str, number: int) -> Found | None:
-        booking = self.state.bookings.get(chain_id)
-        order = None if booking is None else order_numbered(booking.pyramid, number)
-        return None if booking is None or order is None else (booking, order)
-
     def _specified(self, spec: SymbolSpec, now_utc_ms: int) -> list[Message]:
         """New terms: every level anew. Where a point or a step is no longer the same, nothing that waits means anything."""
         market = self._market(spec.symbol)
         before, market.spec = market.spec, spec
         said: list[Message] = []
-        for booking in self._of(spec.symbol):
+        for booking in bookings_of(self.state, spec.symbol):
             is_other = before is not None and (before.digits, before.steps_per_lot) != (spec.digits, spec.steps_per_lot)
             if is_other and booking.pyramid.state in LIVE:
                 said += end_chain(booking, PyramidState.STOPPED, "the symbol has other terms")
@@ -208,7 +189,7 @@ class ProfitBooking:
         around, trend = self._around(bar.symbol, now_utc_ms), trend_in(market)
         return [
             said
-            for booking, order in self._waiting(bar.symbol, Step.BAR)
+            for booking, order in waiting_at(self.state, bar.symbol, Step.BAR)
             if is_aligned(booking.pyramid.direction, trend)
             for said in arm_hunt(around, booking, order)
         ]
@@ -218,7 +199,7 @@ class ProfitBooking:
         around, said = self._around(reached.symbol, now_utc_ms), list[Message]()
         by_number = [
             (booking, number, watch)
-            for booking in self._of(reached.symbol)
+            for booking in bookings_of(self.state, reached.symbol)
             for number, watch in booking.watches.items()
             if watch.name in reached.names
         ]
@@ -236,7 +217,7 @@ class ProfitBooking:
             said += crossed(around, booking, order, reached.quote)
         if f"any/{around.market.asked}" in reached.names:
             around.market.is_asked = False
-            for booking, order in self._waiting(reached.symbol, Step.QUOTE):
+            for booking, order in waiting_at(self.state, reached.symbol, Step.QUOTE):
                 said += self._ask(around, booking, order.number, reached.quote)
         return said
 
@@ -256,11 +237,13 @@ class ProfitBooking:
             if chain_id in self.state.bookings:
                 write_again(self.state.bookings[chain_id])
             return []
-        found = self._numbered(chain_id, int(number))
+        found = numbered(self.state, chain_id, int(number))
         if found is None:
             return []
         booking, order = found
         around, step = self._around(booking.pyramid.symbol, now_utc_ms), booking.steps.get(order.number)
+        if what == "try" and step is Step.REQUOTED:
+            return failed(around, booking, order, "requoted")
         if step is (Step.PAUSE if what == "try" else Step.SPREAD):
             if order.ticket:
                 return arm_hunt(around, booking, order)
@@ -271,7 +254,7 @@ class ProfitBooking:
         """A recovery that is on its way to the broker is waited for."""
         for booking in self.state.bookings.values():
             for order in booking.pyramid.orders:
-                is_waiting = booking.steps.get(order.number, Step.SENT) is not Step.SENT
+                is_waiting = booking.steps.get(order.number, Step.SENT) not in ON_ITS_WAY
                 if order.parent_ticket == ticket and order.ticket == ticket and is_waiting:
                     around = self._around(booking.pyramid.symbol, now_utc_ms)
                     return lose_hunt(around, booking, order, "window over", f"order {order.number}")
@@ -280,16 +263,21 @@ class ProfitBooking:
     def _refused(self, refused: Refused, now_utc_ms: int) -> list[Message]:
         """One that is known not to exist is not asked for again: it might still come. A repetition was refused because the
         same order is on its way or open, so that one's own outcome counts; so it does while the next try is waited for."""
-        found = self._numbered(refused.lineage.chain_id, refused.lineage.number)
+        found = numbered(self.state, refused.lineage.chain_id, refused.lineage.number)
         if found is None or refused.lineage.order_kind not in OURS:
             return []
         booking, order = found
         is_repetition = isinstance(refused, OrderDenied) and refused.reason is DenialReason.DUPLICATE
-        if booking.steps.get(order.number) is not Step.SENT or is_repetition:
+        if booking.steps.get(order.number) not in ON_ITS_WAY or is_repetition:
             return []
+        around = self._around(refused.symbol, now_utc_ms)
         match refused:
+            case OrderDenied(reason=DenialReason.REQUESTS_PER_SECOND):
+                return wait_turn(around, booking, order)
             case OrderDenied():
                 told = f"{refused.by} {refused.reason.value}"
+            case OrderRejected() if refused.quote is not None and refused.code in PRICE_MOVED:
+                return requoted(around, booking, order)
             case OrderRejected():
                 told = f"broker {refused.code}"
             case OrderOutcomeResolved():
@@ -297,12 +285,17 @@ class ProfitBooking:
             case _:
                 assert_never(refused)
         is_final = isinstance(refused, OrderOutcomeResolved)
-        around = self._around(refused.symbol, now_utc_ms)
         return failed(around, booking, order, told, is_final=is_final)
+
+    def _proposed(self, proposal: EntryProposed) -> list[Message]:
+        found = numbered(self.state, proposal.lineage.chain_id, proposal.lineage.number)
+        if found is None or found[0].steps.get(found[1].number) is not Step.REQUOTED:
+            return []
+        return proposed_again(*found)
 
     def _unknown(self, unknown: OrderOutcomeUnknown) -> list[Message]:
         """Nothing is asked for in its place until somebody knows."""
-        found = self._numbered(unknown.lineage.chain_id, unknown.lineage.number)
+        found = numbered(self.state, unknown.lineage.chain_id, unknown.lineage.number)
         if found is not None and unknown.lineage.order_kind in OURS and found[1].number in found[0].steps:
             booking, order = found
             booking.steps[order.number] = Step.SENT
@@ -317,10 +310,10 @@ class ProfitBooking:
             return self._begun(around, fill)
         if kind not in OURS:
             return []
-        found = self._numbered(fill.lineage.chain_id, fill.lineage.number)
-        if found is not None and found[1].status in ON_ITS_WAY:
+        found = numbered(self.state, fill.lineage.chain_id, fill.lineage.number)
+        if found is not None and found[1].status in MAY_COME:
             return opened(around, *found, fill)
-        if self._holding(fill.ticket) is not None:
+        if holding(self.state, fill.ticket) is not None:
             return []
         return [ReducePosition(fill.ticket, fill.symbol, 0, ExitReason.CHAIN)]  # nobody would ever book it
 
@@ -336,27 +329,15 @@ class ProfitBooking:
         return [*said, *arm_booking(around, booking, pyramid.orders[0])]
 
     def _altered(self, alteration: PositionPriced | PositionReduced | StopTightened, now_utc_ms: int) -> list[Message]:
-        found = self._holding(alteration.ticket)
+        found = holding(self.state, alteration.ticket)
         if found is None:
             return []
         booking, order = found
         around = self._around(alteration.symbol, now_utc_ms)
-        match alteration:
-            case PositionPriced(entry_points=entry, volume_steps=steps, commission_cents=cents):
-                order = changed(booking, order, entry_points=entry, volume_steps=steps, commission_cents=cents)
-            case PositionReduced(volume_steps=steps, profit_cents=cents):
-                spec, gone = around.market.spec, order.volume_steps - alteration.volume_steps
-                cents -= 0 if spec is None else commission_cents(spec, gone)
-                order = changed(booking, order, volume_steps=steps, banked_cents=order.banked_cents + cents)
-            case StopTightened(stop_points=stop):
-                gap = sign(booking.pyramid.direction) * (order.entry_points - stop)
-                order = changed(booking, order, stop_distance_points=gap)
-            case _:
-                assert_never(alteration)
-        return arm_booking(around, booking, order)
+        return altered(around, booking, order, alteration)
 
     def _closed(self, end: PositionClosed, now_utc_ms: int) -> list[Message]:
-        found = self._holding(end.ticket)
+        found = holding(self.state, end.ticket)
         return [] if found is None else closed(self._around(end.symbol, now_utc_ms), *found, end)
 
     def _reservation(self, answer: RecoveryReserved | RecoveryRefused, now_utc_ms: int) -> list[Message]:
@@ -419,7 +400,7 @@ class ProfitBooking:
     def _shield(self, raised: ShieldRaised) -> list[Message]:
         return [
             said
-            for booking in self._of(raised.symbol)
+            for booking in bookings_of(self.state, raised.symbol)
             if booking.pyramid.direction is raised.direction and booking.pyramid.state in LIVE
             for said in end_chain(booking, PyramidState.STOPPED, "shield")
         ]

@@ -148,26 +148,30 @@ class RiskLimit:
         said = [self._verdict(first, now_utc_ms)]
         for part in second:
             late = entry_refusal(self.config, self.state, part.proposal, now_utc_ms)
-            said.append(self._verdict(part if late is None else Part(part.proposal, late), now_utc_ms))
+            said.append(self._verdict(part if late is None else part._replace(verdict=late), now_utc_ms))
         return said
 
-    def refusals(self, proposal: EntryProposed, now_utc_ms: int) -> list[Refusal]:
+    def refusals(self, proposal: EntryProposed, now_utc_ms: int, *, of_second: bool = False) -> list[Refusal]:
         """Every limit that stands against `proposal` now, the one that is answered with first. Changes nothing.
 
-        Of two orders those against the first: the second is refused apart.
+        Of two orders those against the first, or those against the second beside it.
         """
         found = list(entry_refusals(self.config, self.state, proposal, now_utc_ms))
         if any(refusal.reason in CANNOT_BE_SIZED for refusal in found):
             return found
-        order = judged(self.config, self.state, proposal)[0].verdict
-        return [*found, order] if isinstance(order, Refusal) else found
+        part, *second = judged(self.config, self.state, proposal)
+        if of_second and second and isinstance(part.verdict, Sized):
+            beside = self._with_reserved(part.proposal, part.verdict, now_utc_ms)
+            (part,) = second
+            found = list(entry_refusals(self.config, beside, part.proposal, now_utc_ms))
+        return [*found, part.verdict] if isinstance(part.verdict, Refusal) else found
 
     def _verdict(self, part: Part, now_utc_ms: int) -> Message:
         match part.verdict:
             case Refusal():
                 return self._denied(part.proposal, part.verdict)
             case Sized():
-                return self._reserved(part.proposal, part.verdict, now_utc_ms)
+                return self._reserved(part.proposal, part.verdict, part.broker_target_points, now_utc_ms)
             case _:
                 assert_never(part.verdict)
 
@@ -185,22 +189,9 @@ class RiskLimit:
             detail=refusal.detail,
         )
 
-    def _reserved(self, proposal: EntryProposed, order: Sized, now_utc_ms: int) -> OpenPosition:
-        limits, state, lineage = self.config.limits, self.state, proposal.lineage
-        at_stop = loss_per_step(proposal.stop_distance_points, state.book.specs[proposal.symbol])
-        state.requests = request_counted(limits.requests, state.requests, now_utc_ms)
-        state.book.reservations[proposal.proposal_id] = Reservation(
-            symbol=proposal.symbol,
-            direction=proposal.direction,
-            volume_steps=order.volume_steps,
-            risk_cents=order.risk_cents,
-            is_fresh=is_fresh(lineage),
-            asked_utc_ms=now_utc_ms,
-            fill=self._expected(proposal),
-            strategy=lineage.strategy,
-            chain_id=lineage.chain_id,
-            stop_cents=cents_for(order.volume_steps, at_stop),
-        )
+    def _reserved(self, proposal: EntryProposed, order: Sized, broker_target_points: int, now_utc_ms: int) -> OpenPosition:
+        limits, lineage, state = self.config.limits, proposal.lineage, self._with_reserved(proposal, order, now_utc_ms)
+        self.state.requests, self.state.book = state.requests, state.book
         return OpenPosition(
             proposal_id=proposal.proposal_id,
             symbol=proposal.symbol,
@@ -216,6 +207,30 @@ class RiskLimit:
             expires_utc_ms=expiry_utc_ms(limits, proposal, now_utc_ms),
             lineage=lineage,
             bound_by=order.bound_by,
+            broker_target_distance_points=broker_target_points,
+        )
+
+    def _with_reserved(self, proposal: EntryProposed, order: Sized, now_utc_ms: int) -> RiskState:
+        """What the limits are measured against once the order is decided."""
+        state, lineage = self.state, proposal.lineage
+        at_stop = loss_per_step(proposal.stop_distance_points, state.book.specs[proposal.symbol])
+        reservation = Reservation(
+            symbol=proposal.symbol,
+            direction=proposal.direction,
+            volume_steps=order.volume_steps,
+            risk_cents=order.risk_cents,
+            is_fresh=is_fresh(lineage),
+            asked_utc_ms=now_utc_ms,
+            fill=self._expected(proposal),
+            strategy=lineage.strategy,
+            chain_id=lineage.chain_id,
+            stop_cents=cents_for(order.volume_steps, at_stop),
+        )
+        reservations = {**state.book.reservations, proposal.proposal_id: reservation}
+        return msgspec.structs.replace(
+            state,
+            requests=request_counted(self.config.limits.requests, state.requests, now_utc_ms),
+            book=msgspec.structs.replace(state.book, reservations=reservations),
         )
 
     def _expected(self, proposal: EntryProposed) -> Expected | None:

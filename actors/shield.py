@@ -9,7 +9,7 @@ from typing import assert_never
 
 import msgspec
 
-from evenkeel.config.chains import ShieldConfig
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     CashMoved,
@@ -24,6 +24,7 @@ from evenkeel.messages.position import PositionClosed, PositionOpened, PositionP
 from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.shield import HedgeWanted, LowerShield
 from evenkeel.messages.system import Message, TimerDue
+from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules import hedge, shield
 from evenkeel.rules.hedge import Hedges
 from evenkeel.rules.money import balance_cents_of
@@ -54,11 +55,11 @@ Heard = (
 
 
 class Shield:
-    """With `enabled` off it watches nothing, and is there for hedges alone."""
+    """With `shield.enabled` off it watches nothing, and is there for hedges alone."""
 
     name = shield.NAME
 
-    def __init__(self, config: ShieldConfig) -> None:
+    def __init__(self, config: Config) -> None:
         self.config, self.state = config, ShieldState()
 
     def handle(self, message: Heard, now_utc_ms: int, /) -> Sequence[Message]:
@@ -67,16 +68,19 @@ class Shield:
             case SymbolSpecified():
                 return self._specified(message.spec)
             case PricesReached():
-                fired = shield.reached(self.config, blocks, message, now_utc_ms)
+                fired = shield.reached(self.config.shield, blocks, message, now_utc_ms)
                 return [*fired, *hedge.price_is_back(hedges, message.names)]
             case BarClosed():
-                return shield.bar_closed(self.config, blocks, message, now_utc_ms) if self.config.enabled else ()
+                return shield.bar_closed(self.config.shield, blocks, message, now_utc_ms) if self.config.shield.enabled else ()
             case TimerDue():
                 return self._timer(message, now_utc_ms)
             case PositionOpened() | PositionPriced() | PositionClosed() | StopTightened():
                 return self._position(message, now_utc_ms)
             case OrderDenied() | OrderRejected() | OrderOutcomeUnknown() | OrderOutcomeResolved():
                 return hedge.leg_told(hedges, message, now_utc_ms)
+            case TradingDayStarted():
+                hedge.day_started(hedges, message)
+                return ()
             case AccountRead():
                 hedge.account_read(hedges, message)
                 return ()
@@ -87,7 +91,7 @@ class Shield:
                 hedges.moved_cents += balance_cents_of(message.cash)
                 return ()
             case HedgeWanted():
-                return hedge.begin(self.config.hedge, hedges, message, now_utc_ms)
+                return hedge.begin(self.config, hedges, message, now_utc_ms)
             case StopChain():
                 return hedge.chain_stopped(hedges, message)
             case LowerShield():
@@ -101,7 +105,7 @@ class Shield:
 
     def _position(self, message: OfPositions, now_utc_ms: int) -> list[Message]:
         """The legs of a hedge are trades like any other, watched in their own direction."""
-        blocks, hedges, config = self.state.blocks, self.state.hedges, self.config
+        blocks, hedges, config = self.state.blocks, self.state.hedges, self.config.shield
         match message:
             case PositionOpened():
                 watched = shield.opened(config, blocks, message, now_utc_ms) if config.enabled else []
@@ -109,6 +113,7 @@ class Shield:
             case PositionPriced():
                 return shield.priced(config, blocks, message)
             case PositionClosed():
+                hedge.loss_counted(self.config, hedges, message)
                 return [*shield.closed(config, blocks, message, now_utc_ms), *hedge.leg_closed(hedges, message)]
             case StopTightened():
                 return shield.tightened(config, blocks, message)

@@ -130,7 +130,8 @@ class JournalConfig(Table, frozen=True):
 
 
 class StrategyConfig(Table, frozen=True, tag_field="kind"):
-    """Fields that every strategy has. `slots`: positions that it may have in a symbol at once, if more than the limit's.
+    """Fields that every strategy has. `slots`: trades that it may have in a symbol at once, if more than the limit's.
+    Both orders of a signal, and what is derived from them, are one trade.
 
     `orders`, `chain_type`, `logic`: see config/chains.py.
     """

@@ -84,7 +84,6 @@ class DenialReason(StrEnum):
     LOSS_TIER_DAY = "loss_tier_day"
     LOSS_TIER_LIFETIME = "loss_tier_lifetime"
     STOP_TOO_NEAR = "stop_too_near"
-    RECOVERY_UNRESERVED = "recovery_unreserved"
     # broker_gateway
     MODE = "mode"
     HOLD = "hold"
@@ -105,6 +104,8 @@ class DenialReason(StrEnum):
     ACCOUNT_MISMATCH = "account_mismatch"
     TERMINAL_DOWN = "terminal_down"
     REPEATED = "repeated"
+    # risk_limit, of chains
+    RECOVERY_UNRESERVED = "recovery_unreserved"
 
 
 class SignalRaised(Observation, frozen=True):
@@ -167,7 +168,8 @@ class OpenPosition(Message, frozen=True):
 
     `reserved_cents` is the worst case at the app stop (stop, slippage allowance, both commissions).
     `catastrophe_distance_points` 0 means: off by name. `expires_utc_ms` 0 means: never (replay). `bound_by` names what
-    made the volume what it is.
+    made the volume what it is. `broker_target_distance_points` is that of a target at the broker, 0 none: it stands in for
+    the app, which takes its profit nearer.
     """
 
     proposal_id: str
@@ -184,6 +186,7 @@ class OpenPosition(Message, frozen=True):
     expires_utc_ms: int
     lineage: Lineage
     bound_by: str = ""
+    broker_target_distance_points: int = 0
 
 
 class OrderDenied(Message, frozen=True):

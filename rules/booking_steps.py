@@ -11,13 +11,22 @@ import msgspec
 
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import ArmWatches, DisarmWatches, Quote
-from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened, ReducePosition
+from evenkeel.messages.position import (
+    ExitReason,
+    PositionClosed,
+    PositionOpened,
+    PositionPriced,
+    PositionReduced,
+    ReducePosition,
+    StopTightened,
+)
 from evenkeel.messages.profit_booking import OrderStatus, PyramidOrder, PyramidState
 from evenkeel.messages.recovery import FreeRecovery, ReserveRecovery
 from evenkeel.messages.system import CancelTimer, Message, SetTimer
 from evenkeel.rules.booking_level import beyond, booking_level, commission_cents, hunt_level
 from evenkeel.rules.bookings import (
     NAME,
+    ON_ITS_WAY,
     Booking,
     Market,
     Step,
@@ -31,6 +40,7 @@ from evenkeel.rules.bookings import (
     try_timer,
 )
 from evenkeel.rules.chain_protection import is_protected
+from evenkeel.rules.exits import sign
 from evenkeel.rules.indicators.trend import is_aligned
 from evenkeel.rules.profit_booking import (
     HELD,
@@ -53,6 +63,8 @@ from evenkeel.rules.profit_booking import (
 )
 from evenkeel.rules.symbols import profit_rule
 
+TURN_MS: Final = 1000
+"""Until an order that had to wait its turn is asked for again, or one that was requoted counts as refused."""
 SPREAD_LOOK_MS: Final = 1000
 """Until a spread that was too wide for a recovery is looked at again."""
 
@@ -115,6 +127,25 @@ def opened(around: Around, booking: Booking, order: PyramidOrder, fill: Position
         return [*said, ReducePosition(fill.ticket, fill.symbol, 0, ExitReason.CHAIN)]
     said.append(stepped(booking, before, "opened", fill.ticket, f"order {order.number} at {fill.entry_points}"))
     return [*said, *arm_booking(around, booking, order)]
+
+
+def altered(
+    around: Around, booking: Booking, order: PyramidOrder, alteration: PositionPriced | PositionReduced | StopTightened
+) -> list[Message]:
+    """Its deals tell price and commission, a part of it has left, or its stop is nearer: so its target may be elsewhere."""
+    match alteration:
+        case PositionPriced(entry_points=entry, volume_steps=steps, commission_cents=cents):
+            order = changed(booking, order, entry_points=entry, volume_steps=steps, commission_cents=cents)
+        case PositionReduced(volume_steps=steps, profit_cents=cents):
+            spec, gone = around.market.spec, order.volume_steps - steps
+            cents -= 0 if spec is None else commission_cents(spec, gone)
+            order = changed(booking, order, volume_steps=steps, banked_cents=order.banked_cents + cents)
+        case StopTightened(stop_points=stop):
+            gap = sign(booking.pyramid.direction) * (order.entry_points - stop)
+            order = changed(booking, order, stop_distance_points=gap)
+        case _:
+            assert_never(alteration)
+    return arm_booking(around, booking, order)
 
 
 def closed(around: Around, booking: Booking, order: PyramidOrder, end: PositionClosed) -> list[Message]:
@@ -240,6 +271,26 @@ def failed(around: Around, booking: Booking, order: PyramidOrder, told: str, *, 
     return [*said, stepped(booking, pyramid.state, "refused", order.ticket, told), *advance(around, booking)]
 
 
+def wait_turn(around: Around, booking: Booking, order: PyramidOrder) -> list[Message]:
+    """Too many orders in one second, of a level that has more than that: it goes a little later, and that was no try."""
+    if booking.pyramid.state not in LIVE:
+        return failed(around, booking, order, "")
+    order = changed(booking, order, tries=order.tries - 1)
+    booking.steps[order.number] = Step.PAUSE
+    return [SetTimer(NAME, try_timer(booking.pyramid, order.number), around.now_utc_ms + TURN_MS)]
+
+
+def requoted(around: Around, booking: Booking, order: PyramidOrder) -> list[Message]:
+    """The symbol's actor may propose it again at once, and says so; in a second it is known that it does not."""
+    booking.steps[order.number] = Step.REQUOTED
+    return [SetTimer(NAME, try_timer(booking.pyramid, order.number), around.now_utc_ms + TURN_MS)]
+
+
+def proposed_again(booking: Booking, order: PyramidOrder) -> list[Message]:
+    booking.steps[order.number] = Step.SENT
+    return [CancelTimer(NAME, try_timer(booking.pyramid, order.number))]
+
+
 def advance(around: Around, booking: Booking) -> list[Message]:
     """If the level is complete: up to the next one, where the trend leads on, or the end of the chain."""
     config, pyramid = around.config.profit_booking, booking.pyramid
@@ -265,7 +316,7 @@ def end_chain(booking: Booking, state: PyramidState, reason: str, ticket: int = 
         if order.status in HELD:
             said += disarm(booking, order.number)
             said.append(ReducePosition(order.ticket, booking.pyramid.symbol, 0, ExitReason.CHAIN))
-        elif order.number in booking.steps and booking.steps[order.number] is not Step.SENT:
+        elif order.number in booking.steps and booking.steps[order.number] not in ON_ITS_WAY:
             said += _forget_waiting(booking, order)
             said += _free(booking, order) if is_hunt(order) else ()
             booking.pyramid = given_up(booking.pyramid, order)
@@ -284,7 +335,7 @@ def _forget_waiting(booking: Booking, order: PyramidOrder) -> list[Message]:
     booking.quotes.pop(order.number, None)
     if is_hunt(order):
         said.append(CancelTimer(NAME, hunt_timer(order)))
-    if step is Step.PAUSE:
+    if step in (Step.PAUSE, Step.REQUOTED):
         said.append(CancelTimer(NAME, try_timer(booking.pyramid, order.number)))
     if step is Step.SPREAD:
         said.append(CancelTimer(NAME, spread_timer(booking.pyramid, order.number)))

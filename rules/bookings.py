@@ -20,9 +20,11 @@ from evenkeel.rules.booking_level import hunt_stop_points
 from evenkeel.rules.fixed_stop import fixed_stop_cents, fixed_stop_points
 from evenkeel.rules.indicators.trend import Trend, trend_of, trend_score
 from evenkeel.rules.indicators.window import Window
-from evenkeel.rules.profit_booking import HELD, LIVE, back_off_ms, is_hunt, public_status
+from evenkeel.rules.profit_booking import HELD, LIVE, back_off_ms, is_hunt, order_numbered, public_status
 
 NAME: Final = "profit_booking"
+TIMEFRAME: Final = "M15"
+"""Of the bars that tell the trend (trading_rules 1.5.6)."""
 WRITES_MAX: Final = 3
 """So often a pyramid is given to a store that does not take it, until something changes again."""
 
@@ -30,18 +32,24 @@ WRITES_MAX: Final = 3
 class Step(StrEnum):
     """What an order without a position, and not at its end, waits for.
 
-    WRITE: the store. QUOTE: any price at all. SENT: what becomes of the order. PAUSE: the next try. RESERVE: a recovery of the
-    limits. PRICE: the level of its recovery. BAR: a closed bar, which may turn the trend. SPREAD: a narrower one.
+    WRITE: the store. QUOTE: any price at all. SENT: what becomes of the order. REQUOTED: whether the symbol's actor proposes it
+    again at the price of now, which is part of the same try. PAUSE: the next try. RESERVE: a recovery of the limits. PRICE: the
+    level of its recovery. BAR: a closed bar, which may turn the trend. SPREAD: a narrower one.
     """
 
     WRITE = "write"
     QUOTE = "quote"
     SENT = "sent"
+    REQUOTED = "requoted"
     PAUSE = "pause"
     RESERVE = "reserve"
     PRICE = "price"
     BAR = "bar"
     SPREAD = "spread"
+
+
+ON_ITS_WAY: Final = (Step.SENT, Step.REQUOTED)
+"""Somebody may still open it."""
 
 
 class Market(msgspec.Struct):
@@ -83,6 +91,43 @@ class ProfitBookingState(msgspec.Struct):
     bookings: dict[str, Booking] = {}
 
 
+Found = tuple[Booking, PyramidOrder]
+
+
+def bookings_of(state: ProfitBookingState, symbol: str) -> list[Booking]:
+    """In the order in which their chains began."""
+    return [booking for booking in state.bookings.values() if booking.pyramid.symbol == symbol]
+
+
+def waiting_at(state: ProfitBookingState, symbol: str, step: Step) -> list[Found]:
+    """The orders of a symbol that wait at `step`, in the order in which their chains began."""
+    return [
+        (booking, order)
+        for booking in bookings_of(state, symbol)
+        for order in booking.pyramid.orders
+        if booking.steps.get(order.number) is step
+    ]
+
+
+def holding(state: ProfitBookingState, ticket: int) -> Found | None:
+    """Whose position it is."""
+    return next(
+        (
+            (booking, order)
+            for booking in state.bookings.values()
+            for order in booking.pyramid.orders
+            if order.ticket == ticket and order.status in HELD
+        ),
+        None,
+    )
+
+
+def numbered(state: ProfitBookingState, chain_id: str, number: int) -> Found | None:
+    booking = state.bookings.get(chain_id)
+    order = None if booking is None else order_numbered(booking.pyramid, number)
+    return None if booking is None or order is None else (booking, order)
+
+
 def trend_in(market: Market) -> Trend | None:
     """None while too few bars are known."""
     return trend_of(trend_score(market.window))
@@ -114,7 +159,7 @@ def is_drained(booking: Booking) -> bool:
     if booking.pyramid.state in LIVE:
         return False
     is_held = any(order.status in HELD for order in booking.pyramid.orders)
-    return not is_held and Step.SENT not in booking.steps.values()
+    return not is_held and not any(step in ON_ITS_WAY for step in booking.steps.values())
 
 
 def write(booking: Booking, now_utc_ms: int) -> list[Message]:

@@ -71,6 +71,7 @@ def fill(
         return []
     ended = _forget_foreign(book, ticket)
     target = price_points + s * order.target_distance_points if order.target_distance_points else 0
+    request = request_for(order)
     position = Believed(
         ticket=ticket,
         symbol=order.symbol,
@@ -81,10 +82,12 @@ def fill(
         entry_points=price_points,
         stop_points=price_points - s * order.stop_distance_points,
         target_points=target,
-        broker_stop_points=request_for(order).stop_points,
+        broker_stop_points=request.stop_points,
         reserved_cents=order.reserved_cents,
         opened_utc_ms=opened_utc_ms,
         lineage=order.lineage,
+        broker_target_points=request.target_points,
+        own_target_points=request.target_points,
     )
     book.positions[ticket] = position
     return [_opened(position, adopted=False, late=late), *ended]

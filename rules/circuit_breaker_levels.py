@@ -104,11 +104,11 @@ def next_look_utc_ms(config: CircuitBreakerConfig, standing: Standing) -> int | 
 
 
 def size_ppm(config: CircuitBreakerConfig, standing: Standing) -> int:
-    """What new volume is multiplied by."""
-    if standing.is_halted:
-        return 0
-    by_level = [100.0, *config.size_pct, 0.0, 0.0][standing.rank]
-    by_phase = [100.0, 0.0, 0.0, *config.restart_size_pct][standing.phase]
+    """What new volume is multiplied by. While entries are halted it is the size at which they begin again: what refuses them
+    is the hold."""
+    by_level = [100.0, *config.size_pct, config.size_pct[-1], config.size_pct[-1]][standing.rank]
+    small, half = config.restart_size_pct
+    by_phase = [100.0, small, small, small, half][standing.phase]
     return ppm_of_pct(min(by_level, by_phase))
 
 

@@ -5,6 +5,8 @@ proposal's own stop, B's the distance at which its volume loses the fixed sum. E
 neither takes the other's share.
 """
 
+from fractions import Fraction
+from math import ceil
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,22 +16,23 @@ from evenkeel.messages.entry import DenialReason, EntryProposed, OrderKind
 from evenkeel.messages.market import SymbolSpec
 from evenkeel.rules.chain_risk import chain_refusal
 from evenkeel.rules.entries import Refusal
-from evenkeel.rules.fixed_stop import fixed_stop_cents, fixed_stop_points
-from evenkeel.rules.lineage import is_fresh
+from evenkeel.rules.fixed_stop import fixed_stop_cents, fixed_stop_points, money_cents
+from evenkeel.rules.lineage import budget_chain, is_fresh
 from evenkeel.rules.order_size import Losses, Sized, below_minimum, budgets, losses_of, sized, sized_at
 from evenkeel.rules.recovery_safety import waiting_count
 from evenkeel.rules.risk_limit import RiskState
-from evenkeel.rules.sizing import cents_for, ppm_of, share_of
+from evenkeel.rules.sizing import PPM, cents_for, ppm_of, share_of
 
 SPREADS_MIN: Final = 2
 """A stop within so many spreads of the entry is hit by the spread alone."""
 
 
 class Part(NamedTuple):
-    """One order of a proposal: as what it is asked for, and how large it may be or why not."""
+    """One order of a proposal: as what it is asked for, how large or why not, and its target at the broker, 0 none."""
 
     proposal: EntryProposed
     verdict: Sized | Refusal
+    broker_target_points: int = 0
 
 
 class _Shares(NamedTuple):
@@ -63,7 +66,7 @@ def judged(config: Config, state: RiskState, proposal: EntryProposed) -> list[Pa
         return _both(config, state, parts[0], parts[1], volume)
     if is_fresh(proposal.lineage) and proposal.lineage.order_kind == OrderKind.PROFIT_TRAIL:
         return [_second_alone(config, state, proposal, volume)]
-    waiting = waiting_count(state.recoveries, proposal.lineage.chain_id)
+    waiting = waiting_count(state.recoveries, budget_chain(proposal.lineage.chain_id))
     over = chain_refusal(config, state.chains, state.book, proposal, volume.volume_steps, waiting)
     return [Part(proposal, over or volume)]
 
@@ -83,7 +86,7 @@ def _both(config: Config, state: RiskState, first: EntryProposed, second: EntryP
         return [Part(first, sized_at(shares.first, plain, bound_by)), other]
     return [
         Part(first, sized_at(shares.first, plain, bound_by)),
-        Part(other.proposal, other.verdict._replace(bound_by=bound_by)),
+        other._replace(verdict=other.verdict._replace(bound_by=bound_by)),
     ]
 
 
@@ -94,7 +97,7 @@ def _second_alone(config: Config, state: RiskState, proposal: EntryProposed, vol
     if steps < spec.volume_min_steps:
         return Part(proposal, below_minimum(steps, spec, bound_by))
     part = _at(config, state, proposal, steps)
-    return part if isinstance(part.verdict, Refusal) else Part(part.proposal, part.verdict._replace(bound_by=bound_by))
+    return part if isinstance(part.verdict, Refusal) else part._replace(verdict=part.verdict._replace(bound_by=bound_by))
 
 
 def _largest(
@@ -146,7 +149,23 @@ def _at(config: Config, state: RiskState, second: EntryProposed, volume_steps: i
     if asked.stop_distance_points < max(1, least_points):
         return Part(asked, Refusal(DenialReason.STOP_TOO_NEAR, asked.stop_distance_points, least_points, "points"))
     losses = losses_of(config, state, asked)
-    return Part(asked, losses if isinstance(losses, Refusal) else sized_at(volume_steps, losses, ""))
+    if isinstance(losses, Refusal):
+        return Part(asked, losses)
+    return Part(asked, sized_at(volume_steps, losses, ""), broker_target_points(config, volume_steps, spec, least_points))
+
+
+def broker_target_points(config: Config, volume_steps: int, spec: SymbolSpec, least_points: int) -> int:
+    """How far from the fill the broker may take order B's profit where the app does not: a multiple of the distance at which
+    profit booking takes it, costs included, rounded up, and never nearer than that or than `least_points`; 0: off by name."""
+    booking = config.profit_booking
+    if booking.broker_target_multiple == "off":
+        return 0
+    by_level = booking.min_profit_by_level
+    profit_cents = money_cents(by_level[0] if by_level else booking.min_profit, config.account.currency_digits)
+    costs = Fraction(2 * spec.commission_cents_per_lot * volume_steps, spec.steps_per_lot)
+    cents_per_point = Fraction(spec.worth.numerator * volume_steps, spec.worth.denominator * spec.steps_per_lot)
+    booked_points = (profit_cents + costs) / cents_per_point
+    return max(least_points, ceil(booked_points), ceil(booked_points * ppm_of(booking.broker_target_multiple) / PPM))
 
 
 def _with_fixed_stop(config: Config, second: EntryProposed, volume_steps: int, spec: SymbolSpec) -> EntryProposed:

@@ -1,6 +1,7 @@
 """When a position is closed: the exit hierarchy, as price levels (trading_rules 5.1, 5.2).
 
-0 kill switch, 1 emergency R, 2 stop, 3 target, 4 time stop. R is measured against the risk frozen at entry, costs included.
+0 kill switch, 1 emergency R, 2 stop, 3 target, 4 time stop. R is measured against the risk frozen at entry, costs included,
+also where the stop has moved since.
 """
 
 from fractions import Fraction

@@ -1,9 +1,9 @@
 """The hedge shield: two opposite orders after a stop, until price has come back (trading_rules 1.12 B).
 
-Leg A has its target as far beyond the stop as the stopped trade's own gap; leg B has none and is booked by its pyramid. Both
-have their stop at the stopped trade's entry. The accounts that evenkeel trades are hedging accounts: on a netting one the
-terminal sends no order at all, so no leg can be netted away. What the chain may lose in all is judged by the limits, for each
-leg as for every other order.
+Leg A has its target as far beyond the stop as the stopped trade's own gap; leg B has none and is booked by profit_booking.
+Both have their stop at the stopped trade's entry, and a chain of their own, which counts in the budget of the one that is
+hedged. The accounts that evenkeel trades are hedging accounts: on a netting one the terminal sends no order at all, so no leg
+can be netted away. What the chain may lose in all is judged by the limits, for each leg as for every other order.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from evenkeel.config.chains import HedgeShieldConfig
+from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import AccountRead, OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.entry import Lineage, OrderDenied, OrderKind, ReentryRaised, SignalRaised
 from evenkeel.messages.market import ArmWatches, Direction, DisarmWatches, SymbolSpec, Watch
@@ -19,23 +20,29 @@ from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpene
 from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded, HedgeWanted
 from evenkeel.messages.system import CancelTimer, Message, SetTimer
+from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.entries import ATTEMPTS_MAX, PRICE_MOVED
 from evenkeel.rules.exits import exit_price, exit_side, sign
+from evenkeel.rules.fixed_stop import money_cents
+from evenkeel.rules.lineage import budget_chain, hedge_of
+from evenkeel.rules.loss_tiers import TierLosses, after_loss, applies_to, at_day_start, limits_at
 from evenkeel.rules.shield import NAME
-from evenkeel.rules.sizing import notional_per_step, ppm_of, ppm_of_pct, share_of, steps_within
+from evenkeel.rules.sizing import loss_per_step, notional_per_step, ppm_of, ppm_of_pct, share_of, steps_within
 
 ANSWER_MS: Final = 5_000
 """How long a rejected leg may be on its way again before it counts as refused."""
 LEGS: Final = (OrderKind.SHIELD_A, OrderKind.SHIELD_B)
 _WON: Final = frozenset({ExitReason.TARGET, ExitReason.BOOKED})
+_NEVER_A_LEG: Final = frozenset({ExitReason.LATE_FILL, ExitReason.NEVER_OPENED})
 
 OfLegs = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved
 
 
 class Hedge(msgspec.Struct):
-    """`placing` are the legs whose order has no outcome yet, `rejects` counts the refusals of each by the broker; `doubted` are
-    those that may be on their way again. `tickets` are open: the legs, and what the pyramid of leg B has opened. `ending` is
-    what it will have been once nothing of it is open; `detail` says why, with the first reason that there was."""
+    """`placing` are the legs whose order has no outcome yet, `rejects` counts the refusals of each by the broker, `doubted` may
+    be on their way again; `tickets` are open. `ending` is what it will have been once nothing of it is open, and `detail` says
+    why.
+    """
 
     wanted: HedgeWanted
     placing: list[str]
@@ -49,68 +56,81 @@ class Hedge(msgspec.Struct):
 
 
 class Hedges(msgspec.Struct):
-    """`hedges` by the chain that is hedged. `account` is its last reading, `moved_cents` what the balance has gained since."""
+    """`hedges` by the chain that is hedged. `account` is its last reading, `moved_cents` what the balance has gained since;
+    `losses` are those that the loss tiers count, of the trading day `day`."""
 
     specs: dict[str, SymbolSpec] = {}
     account: AccountRead | None = None
     moved_cents: int = 0
+    day: str = ""
+    losses: TierLosses = TierLosses()
     hedges: dict[str, Hedge] = {}
-
-
-def pyramid_id(wanted: HedgeWanted) -> str:
-    """The chain of leg B: its pyramid is a chain of its own, as that of an order B is."""
-    return f"{wanted.chain_id}/s{wanted.parent_ticket}"
 
 
 def account_read(hedges: Hedges, account: AccountRead) -> None:
     hedges.account, hedges.moved_cents = account, 0
 
 
+def day_started(hedges: Hedges, started: TradingDayStarted) -> None:
+    if started.day != hedges.day:
+        hedges.day, hedges.losses = started.day, at_day_start(hedges.losses)
+
+
+def loss_counted(config: Config, hedges: Hedges, closed: PositionClosed) -> None:
+    """A trade closed with a loss is one of the day's, whoever's it was."""
+    if closed.net_cents < 0 and applies_to(config, closed.lineage.strategy):
+        is_today = closed.trading_day >= hedges.day
+        hedges.losses = after_loss(config, hedges.losses, -closed.net_cents, _balance_cents(hedges), is_today=is_today)
+
+
 # -- the beginning ------------------------------------------------------------------------------------------------------------
 
 
-def begin(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, now_utc_ms: int) -> list[Message]:
+def begin(config: Config, hedges: Hedges, wanted: HedgeWanted, now_utc_ms: int) -> list[Message]:
     """Both legs, the level at which they are closed again and the end of the window; or nothing, and why not."""
-    spec = hedges.specs.get(wanted.symbol)
-    refusal = _refusal(config, hedges, wanted, spec)
-    if refusal is not None or spec is None:
-        return [_ended(wanted, HedgeEnd.REFUSED, 0, refusal or "the symbol's terms are not known")]
-    steps = leg_steps(config, wanted, spec, hedges.account)
-    if steps < spec.volume_min_steps:
-        detail = f"volume of {steps} steps a leg, the least is {spec.volume_min_steps}"
-        return [_ended(wanted, HedgeEnd.REFUSED, 0, detail)]
+    spec, account = hedges.specs.get(wanted.symbol), hedges.account
+    if spec is None or account is None:
+        return [_ended(wanted, HedgeEnd.REFUSED, 0, "the symbol's terms or the account are not known yet")]
+    steps = leg_steps(config, hedges, wanted, spec, account)
+    refusal = _refusal(config.shield.hedge, hedges, wanted, account)
+    if refusal is None and steps < spec.volume_min_steps:
+        refusal = f"volume of {steps} steps a leg, the least is {spec.volume_min_steps}"
+    if refusal is not None:
+        return [_ended(wanted, HedgeEnd.REFUSED, 0, refusal)]
     hedges.hedges[wanted.chain_id] = Hedge(wanted, [kind.value for kind in LEGS])
     is_rising = wanted.direction is Direction.BUY
     kill = Watch(_kill_name(wanted), exit_side(wanted.direction), is_rising, wanted.kill_points)
     return [
-        *(_leg(config, wanted, kind, steps, now_utc_ms) for kind in LEGS),
+        *(_leg(config.shield.hedge, wanted, kind, steps, now_utc_ms) for kind in LEGS),
         ArmWatches(NAME, wanted.symbol, wanted.spec_id, (kill,)),
         SetTimer(NAME, f"window/{wanted.chain_id}", wanted.until_utc_ms),
     ]
 
 
-def leg_steps(config: HedgeShieldConfig, wanted: HedgeWanted, spec: SymbolSpec, account: AccountRead | None) -> int:
-    """Volume of each leg: its share of what was stopped, shrunk until both leave enough of the margin free; rounded down."""
-    assert account is not None, "nothing is hedged before the account was read"
-    wanted_steps = share_of(wanted.volume_steps, ppm_of(config.volume_ratio))
-    kept_cents = -share_of(-account.equity_cents, ppm_of_pct(config.free_margin_pct_min))
+def leg_steps(config: Config, hedges: Hedges, wanted: HedgeWanted, spec: SymbolSpec, account: AccountRead) -> int:
+    """Volume of each leg: its share of what was stopped, shrunk until both leave enough of the margin free, and enough of what
+    the day may still lose when they come to their stop; rounded down."""
+    hedge = config.shield.hedge
+    wanted_steps = share_of(wanted.volume_steps, ppm_of(hedge.volume_ratio))
+    kept_cents = -share_of(-account.equity_cents, ppm_of_pct(hedge.free_margin_pct_min))
     room_cents = account.equity_cents - account.margin_cents - kept_cents
-    return min(wanted_steps, steps_within(room_cents, len(LEGS) * notional_per_step(spec) / account.leverage))
+    steps = min(wanted_steps, steps_within(room_cents, len(LEGS) * notional_per_step(spec) / account.leverage))
+    if not applies_to(config, wanted.plugin):
+        return steps
+    most_cents = limits_at(config, _balance_cents(hedges)).day_cents - hedges.losses.day_cents
+    day_cents = most_cents - money_cents(hedge.day_loss_buffer, account.currency_digits)
+    return min(steps, steps_within(day_cents, len(LEGS) * loss_per_step(max(1, _stop_distance(wanted)), spec)))
 
 
-def _refusal(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, spec: SymbolSpec | None) -> str | None:
-    """Why it is not even tried; None: nothing stands against it here."""
-    account = hedges.account
+def _refusal(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, account: AccountRead) -> str | None:
+    """Why it is not even tried, whatever its volume; None: nothing stands against it here."""
     if not config.enabled:
         return "shield.hedge is off"
-    if spec is None or account is None:
-        return "the symbol's terms or the account are not known yet"
     if wanted.chain_id in hedges.hedges:
         return "the chain is hedged already"
     if len(hedges.hedges) >= config.sets_max:
         return f"{len(hedges.hedges)} hedges stand, shield.hedge.sets_max is {config.sets_max}"
-    balance_cents = account.balance_cents + hedges.moved_cents
-    least_cents = round(config.balance_min * 10**account.currency_digits)
+    balance_cents, least_cents = _balance_cents(hedges), money_cents(config.balance_min, account.currency_digits)
     if balance_cents < least_cents:
         return f"balance of {balance_cents} cents, shield.hedge.balance_min is {least_cents}"
     if _target_distance(config, wanted) <= 0:
@@ -120,14 +140,17 @@ def _refusal(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, spe
     return None
 
 
+def _balance_cents(hedges: Hedges) -> int:
+    return hedges.moved_cents + (hedges.account.balance_cents if hedges.account is not None else 0)
+
+
 def _leg(config: HedgeShieldConfig, wanted: HedgeWanted, kind: OrderKind, steps: int, now_utc_ms: int) -> ReentryRaised:
-    is_a = kind is OrderKind.SHIELD_A
     lineage = Lineage(
         origin=NAME,
         strategy=wanted.plugin,
-        chain_id=wanted.chain_id if is_a else pyramid_id(wanted),
+        chain_id=hedge_of(wanted.chain_id, wanted.parent_ticket),
         parent_ticket=wanted.parent_ticket,
-        level=wanted.level if is_a else 0,
+        level=wanted.level,
         order_kind=kind.value,
     )
     signal = SignalRaised(
@@ -139,7 +162,7 @@ def _leg(config: HedgeShieldConfig, wanted: HedgeWanted, kind: OrderKind, steps:
         spread_median_points=wanted.spread_median_points,
         lineage=lineage,
     )
-    target_points = _target_distance(config, wanted) if is_a else 0
+    target_points = _target_distance(config, wanted) if kind is OrderKind.SHIELD_A else 0
     return ReentryRaised(wanted.symbol, signal, _stop_distance(wanted), target_points, steps)
 
 
@@ -199,30 +222,31 @@ def unanswered(hedges: Hedges, chain_id: str) -> list[Message]:
 
 
 def leg_opened(hedges: Hedges, opened: PositionOpened) -> list[Message]:
-    """A leg, or an order of leg B's pyramid. One that nobody waits for any more is closed at once."""
+    """One that nobody waits for any more is closed at once."""
     hedge, kind = _of(hedges, opened.lineage), opened.lineage.order_kind
-    close = ReducePosition(opened.ticket, opened.symbol, 0, ExitReason.SHIELD)
-    if hedge is None:
-        return [close] if kind in LEGS else []
-    if opened.ticket in hedge.tickets:
+    if kind not in LEGS or (hedge is not None and opened.ticket in hedge.tickets):
         return []
-    if kind in hedge.placing:
-        hedge.placing.remove(kind)
-    hedge.doubted = [one for one in hedge.doubted if one != kind]
+    close = ReducePosition(opened.ticket, opened.symbol, 0, ExitReason.SHIELD)
+    if hedge is None or kind not in hedge.placing:
+        return [close]
+    _settle(hedge, kind)
     hedge.tickets.append(opened.ticket)
     return [close] if hedge.ending is not None else []
 
 
 def leg_closed(hedges: Hedges, closed: PositionClosed) -> list[Message]:
-    """A leg that won leaves the other as it is, and the level of the recovery goes on being watched."""
+    """A leg that won leaves the other as it is, and the level of the recovery goes on being watched. One whose fill came too
+    late to be kept has failed like one that was rejected."""
     hedge = _of(hedges, closed.lineage)
     if hedge is None or closed.ticket not in hedge.tickets:
         return []
     hedge.tickets.remove(closed.ticket)
     hedge.net_cents += closed.net_cents
+    detail = f"{closed.lineage.order_kind} closed: {closed.reason.value}"
+    if closed.reason in _NEVER_A_LEG:
+        return _end(hedges, hedge, HedgeEnd.REFUSED, detail)
     if closed.reason not in _WON:
-        hedge.has_lost = True
-        hedge.detail = hedge.detail or f"position {closed.ticket} closed: {closed.reason.value}"
+        hedge.has_lost, hedge.detail = True, hedge.detail or detail
     return _concluded(hedges, hedge)
 
 
@@ -249,9 +273,14 @@ def chain_stopped(hedges: Hedges, command: StopChain) -> list[Message]:
 
 def _failed(hedges: Hedges, hedge: Hedge, kind: str, detail: str) -> list[Message]:
     """One leg alone is no hedge: the other is closed."""
+    _settle(hedge, kind)
+    return _end(hedges, hedge, HedgeEnd.REFUSED, detail)
+
+
+def _settle(hedge: Hedge, kind: str) -> None:
+    """The leg's order has its outcome."""
     hedge.placing.remove(kind)
     hedge.doubted = [one for one in hedge.doubted if one != kind]
-    return _end(hedges, hedge, HedgeEnd.REFUSED, detail)
 
 
 def _end(hedges: Hedges, hedge: Hedge, end: HedgeEnd, detail: str) -> list[Message]:
@@ -282,12 +311,11 @@ def _ended(wanted: HedgeWanted, end: HedgeEnd, net_cents: int, detail: str) -> H
 
 
 def _of(hedges: Hedges, lineage: Lineage) -> Hedge | None:
-    """The hedge that an order of this lineage belongs to."""
-    hedge = hedges.hedges.get(lineage.chain_id.partition("/")[0])
-    if hedge is None:
+    """The hedge that an order of this lineage is a leg of."""
+    hedge = hedges.hedges.get(budget_chain(lineage.chain_id))
+    if hedge is None or lineage.order_kind not in LEGS:
         return None
-    is_leg_a = lineage.order_kind == OrderKind.SHIELD_A and lineage.chain_id == hedge.wanted.chain_id
-    return hedge if is_leg_a or lineage.chain_id == pyramid_id(hedge.wanted) else None
+    return hedge if lineage.chain_id == hedge_of(hedge.wanted.chain_id, hedge.wanted.parent_ticket) else None
 
 
 def _kill_name(wanted: HedgeWanted) -> str:

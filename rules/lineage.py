@@ -7,6 +7,7 @@ from evenkeel.config.schema import Config
 from evenkeel.messages.entry import Lineage, OrderKind
 
 OF_ORDER_B: Final = "/b"
+OF_HEDGE: Final = "/s"
 _STARTS_RECOVERY: Final = frozenset({OrderKind.TP_TRAIL.value, OrderKind.TP_CONTINUATION.value})
 _RECOVERY: Final = frozenset({OrderKind.SL_RECOVERY.value, OrderKind.PROFIT_RECOVERY.value})
 _OF_A_SIGNAL: Final = frozenset({OrderKind.SINGLE.value, OrderKind.TP_TRAIL.value, OrderKind.PROFIT_TRAIL.value})
@@ -45,6 +46,16 @@ def is_fresh(lineage: Lineage) -> bool:
 def signal_of(chain_id: str) -> str:
     """What the chains of orders A and B of one signal have in common: order B's is named after order A's."""
     return chain_id.removesuffix(OF_ORDER_B)
+
+
+def hedge_of(chain_id: str, ticket: int) -> str:
+    """The chain of the two legs that hedge a chain after `ticket` of it was stopped."""
+    return f"{chain_id}{OF_HEDGE}{ticket}"
+
+
+def budget_chain(chain_id: str) -> str:
+    """The chain whose budget pays: the legs of a hedge count in the chain that is hedged."""
+    return chain_id.partition(OF_HEDGE)[0]
 
 
 def is_derived(kind: str) -> bool:

@@ -88,9 +88,10 @@ def lock_refusals(
 
 
 def request_for(order: OpenPosition) -> OpenRequest:
-    """A market order at the price of the order's quote, with the catastrophe stop in the same request."""
-    price = order.quote.ask_points if order.direction is Direction.BUY else order.quote.bid_points
-    stop = price - sign(order.direction) * order.catastrophe_distance_points if order.catastrophe_distance_points else 0
+    """A market order at the price of the order's quote, with the levels at the broker in the same request."""
+    price, s = order.quote.ask_points if order.direction is Direction.BUY else order.quote.bid_points, sign(order.direction)
+    stop = price - s * order.catastrophe_distance_points if order.catastrophe_distance_points else 0
+    target = price + s * order.broker_target_distance_points if order.broker_target_distance_points else 0
     return OpenRequest(
         symbol=order.symbol,
         spec_id=order.spec_id,
@@ -99,7 +100,7 @@ def request_for(order: OpenPosition) -> OpenRequest:
         price_points=price,
         deviation_points=order.deviation_points,
         stop_points=stop,
-        target_points=0,
+        target_points=target,
         slot=order.lineage.slot,
     )
 

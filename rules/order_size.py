@@ -15,6 +15,7 @@ from evenkeel.rules import loss_tiers
 from evenkeel.rules.catastrophe_stop import catastrophe_distance_points, catastrophe_distance_points_min
 from evenkeel.rules.correlation import group_of
 from evenkeel.rules.entries import Refusal
+from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.losses import size_ppm
 from evenkeel.rules.margin import held_margin_cents, margin_per_step, reserved_margin_cents
 from evenkeel.rules.risk_limit import RiskState
@@ -141,13 +142,20 @@ def _volume_limits(config: Config, state: RiskState, proposal: EntryProposed, lo
 def _wanted(config: Config, state: RiskState, proposal: EntryProposed, losses: Losses) -> VolumeLimit:
     """The volume asked for, cut by losses of the day, drawdown and the circuit breaker; the limits come on top.
 
-    A chain's next order asks for the chain's own volume: what its signal was worth is in that already.
+    A chain's next order asks for the chain's own volume: what its signal was worth is in that already. A fresh order that is
+    tried again asks for no more than it had.
     """
-    plain = _plain(config, state, proposal, losses)
     ppm = size_ppm(config.limits, state.marks, state.losses_in_a_row)
     ppm = share_of(ppm, _breaker_ppm(state, proposal.symbol))
-    if not proposal.volume_steps:
-        ppm = _of_signal(config, proposal.lineage, ppm)
+    if proposal.volume_steps and not is_fresh(proposal.lineage):
+        return _times(VolumeLimit("the chain's volume", proposal.volume_steps), ppm)
+    wanted = _times(_plain(config, state, proposal, losses), _of_signal(config, proposal.lineage, ppm))
+    if 0 < proposal.volume_steps < wanted.steps:
+        return VolumeLimit("the volume of its first try", proposal.volume_steps)
+    return wanted
+
+
+def _times(plain: VolumeLimit, ppm: int) -> VolumeLimit:
     if ppm == PPM:
         return plain
     verb = "cut" if ppm < PPM else "raised"
@@ -156,8 +164,6 @@ def _wanted(config: Config, state: RiskState, proposal: EntryProposed, losses: L
 
 def _plain(config: Config, state: RiskState, proposal: EntryProposed, losses: Losses) -> VolumeLimit:
     spec, risk_ppm = state.book.specs[proposal.symbol], _ppm_of_pct(config.limits.risk_per_trade_pct)
-    if proposal.volume_steps:
-        return VolumeLimit("the chain's volume", proposal.volume_steps)
     if config.entry.volume_lots is not None:
         lots = _fixed_lots(config.entry.volume_lots, config, state)
         return VolumeLimit("entry.volume_lots", steps_of_lots(lots, spec))

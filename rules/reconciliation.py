@@ -17,7 +17,8 @@ class Believed(msgspec.Struct):
     `held_stop_points` and `broker_target_points` are what it was last known to hold there, a person's perhaps (stop None: no
     reading yet). `doubted` were asked for, and nobody knows whether they were set. `priced_steps` is the volume of its
     opening deals, `priced_point_steps` the sum of their price times volume; `asked` why we last asked for a close that no
-    deal has fulfilled; `absent_readings` counts those that lacked it before any had shown it."""
+    deal has fulfilled; `absent_readings` counts those that lacked it before any had shown it. `tight_stop_points` is where the
+    app's stop was moved to, 0: never."""
 
     ticket: int
     symbol: str
@@ -44,6 +45,7 @@ class Believed(msgspec.Struct):
     own_target_points: int = 0
     doubted: StopIntent | None = None
     absent_readings: int = 0
+    tight_stop_points: int = 0
 
 
 def differences(
@@ -76,7 +78,7 @@ def cause_of_close(deal: Deal, position: Believed, asked: ExitReason | None) -> 
         case DealReason.STOP if position.held_stop_points not in (None, 0, position.broker_stop_points):
             return ExitReason.PERSON, ClosedBy.PERSON
         case DealReason.STOP:
-            at_app_stop = position.broker_stop_points == position.stop_points
+            at_app_stop = position.broker_stop_points in (position.stop_points, position.tight_stop_points or None)
             return (ExitReason.STOP if at_app_stop else ExitReason.CATASTROPHE), ClosedBy.BROKER
         case DealReason.TARGET:
             return ExitReason.TARGET, ClosedBy.BROKER

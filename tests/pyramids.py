@@ -42,14 +42,15 @@ def booking_config(**overrides: object) -> Any:
 
 
 class Desk:
-    """`store` and `limits` say whether they grant what they are asked for."""
+    """`store` and `limits` say whether they grant what they are asked; a store that `is_slow` answers when it is told to."""
 
     def __init__(self, config: Any = None, *, direction: Direction = Direction.BUY, spec: Any = SPEC) -> None:
         self.config, self.direction, self.spec = config or booking_config(), direction, spec
         self.actor = ProfitBooking(self.config)
         self.now_utc_ms, self.next_ticket = 0, FIRST
         self.bid, self.spread = 110_000, 10
-        self.store, self.limits = True, True
+        self.store, self.limits, self.is_slow = True, True, False
+        self.unwritten: list[SaveChain] = []
         self.said: list[Message] = []
         self.heard: list[tuple[Message, int]] = []
         self.watches: dict[str, Watch] = {}
@@ -79,11 +80,10 @@ class Desk:
                 self.timers[said.name] = said.due_utc_ms
             case CancelTimer():
                 self.timers.pop(said.name, None)
-            case SaveChain(chain=chain):
-                assert isinstance(chain, Pyramid)
-                self.written = chain if self.store else self.written
-                told = said.owner, said.plugin, chain.chain_id, chain.version
-                return [ChainSaved(*told) if self.store else ChainNotSaved(*told, StoreFailure.UNWRITABLE, "full")]
+            case SaveChain():
+                if not self.is_slow:
+                    return [self._store_answers(said)]
+                self.unwritten.append(said)
             case ReserveRecovery(recovery_id=wanted):
                 if not self.limits:
                     return [RecoveryRefused(said.owner, wanted, "recovery_attempts", 10, 10, "count")]
@@ -92,6 +92,18 @@ class Desk:
             case FreeRecovery(recovery_id=freed):
                 self.reserved.discard(freed)
         return []
+
+    def _store_answers(self, save: SaveChain) -> Message:
+        assert isinstance(save.chain, Pyramid)
+        self.written = save.chain if self.store else self.written
+        told = save.owner, save.plugin, save.chain.chain_id, save.chain.version
+        return ChainSaved(*told) if self.store else ChainNotSaved(*told, StoreFailure.UNWRITABLE, "full")
+
+    def store_answers(self) -> None:
+        """What it was asked while it was slow."""
+        saves, self.unwritten = self.unwritten, []
+        for save in saves:
+            self.tell(self._store_answers(save))
 
     def quote(self, bid: int | None = None, *, spread: int | None = None) -> None:
         """One quote, with whatever it crosses."""

@@ -6,6 +6,7 @@ The symbol has two digits: a trade bought at 100.00 with its stop at 99.00 risks
 from typing import Any
 
 import msgspec
+from builders import config_of
 from orders import SPEC, closed, opened
 
 from evenkeel.actors.shield import Shield
@@ -26,6 +27,10 @@ SILENT = (ArmWatches, DisarmWatches, SetTimer, CancelTimer)
 GOLD = msgspec.structs.replace(SPEC, symbol=SYMBOL, digits=2)
 
 
+TREND = {"kind": "ma_cross", "symbols": ["EURUSD"], "fast": 2, "slow": 3, "orders": "trend"}
+CHAINS = config_of(strategy={"trend": TREND}, limits={"chain_risk_budget_hedged_r": 2.2})
+
+
 class Post:
     """`said` is all that it has said but for watches and timers, `open_now` what was opened and not closed.
 
@@ -33,7 +38,7 @@ class Post:
     """
 
     def __init__(self, config: ShieldConfig | None = None, *, restarts: bool = False) -> None:
-        self.config = config or ShieldConfig()
+        self.config = msgspec.structs.replace(CHAINS, shield=config or ShieldConfig())
         self.shield = Shield(self.config)
         self.now_utc_ms = 0
         self.watches: dict[str, Watches] = {}
@@ -149,9 +154,8 @@ def wanted(direction: Direction = BUY, **changed: Any) -> HedgeWanted:
     return msgspec.structs.replace(want, **changed)
 
 
-def leg_lineage(kind: OrderKind, chain_id: str = "") -> Lineage:
-    of = CHAIN if kind is OrderKind.SHIELD_A else f"{CHAIN}/s7"
-    return Lineage("shield", "trend", chain_id=chain_id or of, parent_ticket=7, order_kind=kind.value)
+def leg_lineage(kind: OrderKind) -> Lineage:
+    return Lineage("shield", "trend", chain_id=f"{CHAIN}/s7", parent_ticket=7, level=1, order_kind=kind.value)
 
 
 def leg(ticket: int, kind: OrderKind, direction: Direction = SELL, **changed: Any) -> PositionOpened:

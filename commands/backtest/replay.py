@@ -26,7 +26,7 @@ from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
 from evenkeel.config.load import identity
 from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.system import RunStarted
-from evenkeel.rules import recovery_market, shield
+from evenkeel.rules import bookings, recovery_market, shield
 from evenkeel.rules.bar_columns import Bars, longer, minutes_of_blocks
 from evenkeel.rules.strategy import TickStrategy
 from evenkeel.rules.symbols import profit_rule
@@ -152,6 +152,7 @@ def _foresights(plan: Plan, minutes: Mapping[str, Bars]) -> tuple[ForeseenSample
         "risk_limit": RiskForesight(plan.config.limits, minutes),
         "recovery": EveryBarOf(recovery_market.TIMEFRAME),
         "shield": EveryBarOf(shield.TIMEFRAME),
+        "profit_booking": EveryBarOf(bookings.TIMEFRAME),
     }
     if not breaker.enabled:
         return None, known

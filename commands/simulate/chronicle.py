@@ -18,8 +18,9 @@ from evenkeel.messages.broker_gateway import (
     TerminalAnswered,
 )
 from evenkeel.messages.entry import OpenPosition, OrderDenied
+from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode, ModeChanged
-from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced
+from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, StopTightened
 from evenkeel.messages.system import Message, RunStarted
 from evenkeel.messages.trading_calendar import TradingDayStarted
 from evenkeel.rules.lineage import is_fresh
@@ -52,6 +53,7 @@ class Chronicle:
         self.unknown: dict[int, int] = {}
         self.positions: dict[int, PositionOpened] = {}
         self.stops: dict[int, int] = {}
+        self._tight: dict[int, int] = {}
         self.closes: dict[int, int] = {}
         self.closed: list[PositionClosed] = []
         self.deals: set[int] = set()
@@ -60,13 +62,14 @@ class Chronicle:
         self.opened_today = 0
         self.chains = ChainsAndShields()
         self.ordered_at: dict[str, int] = {}
+        self._orders: dict[tuple[str, int], OpenPosition] = {}
 
     def hear(self, message: Message, at_utc_ms: int) -> None:
         """`message` is durable and was published at `at_utc_ms`, true time."""
         self.chains.hear(message)
         match message:
             case OpenPosition():
-                self.ordered[message.proposal_id] = message
+                self.ordered[message.proposal_id] = self._orders[message.symbol, message.lineage.slot] = message
                 self.ordered_at[message.proposal_id] = self.chains.at
             case CallTerminal(request=OpenRequest() as request):
                 proposal_id = self.proposal_of(request)
@@ -87,8 +90,13 @@ class Chronicle:
                 self._open(message)
             case PositionPriced(ticket=ticket, entry_points=entry_points) if ticket in self.positions:
                 opened = self.positions[ticket]
-                self.stops[ticket] = opened.stop_points + entry_points - opened.entry_points if opened.stop_points else 0
+                stop_points = opened.stop_points + entry_points - opened.entry_points if opened.stop_points else 0
+                nearer = max if opened.direction is Direction.BUY else min
+                self.stops[ticket] = nearer(stop_points, self._tight.get(ticket, stop_points))
+            case StopTightened(ticket=ticket, stop_points=stop_points) if ticket in self.positions:
+                self.stops[ticket] = self._tight[ticket] = stop_points
             case PositionClosed(ticket=ticket):
+                self._tight.pop(ticket, None)
                 self.positions.pop(ticket, None)
                 self.closes.pop(ticket, None)
                 self.stops.pop(ticket, None)
@@ -102,8 +110,7 @@ class Chronicle:
 
     def proposal_of(self, request: OpenRequest) -> str:
         """The newest order for its symbol's slot."""
-        key = (request.symbol, request.slot)
-        return next(one.proposal_id for one in reversed(self.ordered.values()) if (one.symbol, one.lineage.slot) == key)
+        return self._orders[request.symbol, request.slot].proposal_id
 
     def _hear_of_state(self, message: Message) -> None:
         match message:

@@ -33,7 +33,8 @@ class GateRefusal(NamedTuple):
 class Moment(NamedTuple):
     """States and times of the three gates: each just before it was asked, or, where it was not, when the refusal was said.
 
-    `plan` is what a chain asked for, None where a strategy raised the signal.
+    `plan` is what a chain asked for, None where a strategy raised the signal. `is_second`: of two orders of the signal the
+    second was refused, the first alone was not.
     """
 
     config: Config
@@ -45,6 +46,7 @@ class Moment(NamedTuple):
     proposal_utc_ms: int
     order_utc_ms: int
     plan: Plan | None = None
+    is_second: bool = False
 
 
 def gate_refusals(moment: Moment) -> list[GateRefusal]:
@@ -61,7 +63,8 @@ def gate_refusals(moment: Moment) -> list[GateRefusal]:
     risk_limit = RiskLimit(moment.config)
     risk_limit.state = moment.risk
     proposal = position.proposal(signal, moment.plan, moment.signal_utc_ms)
-    found += [GateRefusal(risk_limit.name, refusal) for refusal in risk_limit.refusals(proposal, moment.proposal_utc_ms)]
+    limits = risk_limit.refusals(proposal, moment.proposal_utc_ms, of_second=moment.is_second)
+    found += [GateRefusal(risk_limit.name, refusal) for refusal in limits]
     gateway = BrokerGateway(moment.config, ())
     gateway.state = moment.gateway
     order = _order_of(proposal)
@@ -79,6 +82,7 @@ def moment_of(files: DayFiles, runs: RecordedRuns, denied: Said, config: Config 
         raise NotRecorded(f"the signal of record {denied.record.seq} is not in the journal")
     raised: SignalRaised | ReentryRaised = signal.message
     proposal, order = chain.get(EntryProposed, denied), chain.get(OpenPosition, denied)
+    second = proposal.message.second if isinstance(proposal.message, EntryProposed) else None
     asked_at = {
         f"position/{signal.message.symbol}": signal.record.seq,
         RiskLimit.name: proposal.record.seq,
@@ -95,6 +99,7 @@ def moment_of(files: DayFiles, runs: RecordedRuns, denied: Said, config: Config 
         proposal_utc_ms=proposal.record.time_utc_ms,
         order_utc_ms=order.record.time_utc_ms,
         plan=plan_of(raised) if isinstance(raised, ReentryRaised) else None,
+        is_second=second is not None and second.proposal_id == denied.message.proposal_id,
     )
 
 

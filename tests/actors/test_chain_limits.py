@@ -453,8 +453,8 @@ def test_nobody_orders_for_a_chain_that_is_not_known() -> None:
 # The volume that is wanted
 
 
-def wanted(knobs: Config, *parts: tuple[str, float], **changed: Any) -> tuple[int, str]:
-    asked = of_kind(1, OrderKind.TP_TRAIL, **changed)
+def wanted(knobs: Config, *parts: tuple[str, float], kind: OrderKind = OrderKind.TP_TRAIL, **changed: Any) -> tuple[int, str]:
+    asked = of_kind(1, kind, **changed)
     lineage = msgspec.structs.replace(asked.lineage, confidence_parts=parts)
     order = order_of(Day(knobs).tell(msgspec.structs.replace(asked, lineage=lineage)))
     return order.volume_steps, order.bound_by
@@ -473,7 +473,8 @@ def test_the_consensus_of_a_signal_decides_how_much_of_it_is_traded(score: float
 
 def test_a_chains_next_order_has_the_chains_volume_and_no_factor_twice() -> None:
     knobs = msgspec.structs.replace(chained(), strategy={"trend": MaCrossConfig(orders="trend", logic="logic3")})
-    assert wanted(knobs, ("consensus", 0.0), volume_steps=6) == (6, "the chain's volume")
+    again = wanted(knobs, ("consensus", 0.0), kind=OrderKind.TP_CONTINUATION, volume_steps=6)
+    assert again == (6, "the chain's volume")
 
 
 @pytest.mark.parametrize("scope, steps", [("account", 5), ("EURUSD", 5), ("GBPUSD", 10)])

@@ -128,7 +128,7 @@ def test_red_halts_entries_until_the_restart_lets_them_in_small() -> None:
     red, hold = told.tell(sample(100))
     assert isinstance(red, BreakerChanged)
     assert isinstance(hold, HoldPlaced)
-    assert (red.size_ppm, red.phase) == (0, 1)
+    assert (red.size_ppm, red.phase) == (250_000, 1)
     assert (hold.who, hold.scope, hold.until_utc_ms) == ("circuit_breaker", "EURUSD", start_utc_ms + 45 * MINUTE_MS)
     assert levels(told.wait(44)) == [("orange", 1), ("yellow", 2)]
     said = told.wait(1)

@@ -5,7 +5,7 @@ from pyramids import CHAIN, FIRST, Desk, booking_config
 
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.chain_store import SaveChain
-from evenkeel.messages.entry import DenialReason, OrderDenied, OrderKind, ReentryRaised
+from evenkeel.messages.entry import DenialReason, EntryProposed, OrderDenied, OrderKind, ReentryRaised
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import CommandDone, CommandRefused
 from evenkeel.messages.position import ExitReason, PositionPriced, PositionReduced, StopTightened
@@ -120,14 +120,53 @@ def test_orders_that_are_refused_three_times_leave_the_level_short():
     assert (desk.pyramid.level, len(desk.pyramid.orders)) == (2, 4)
 
 
-def test_a_repetition_that_the_symbol_refuses_is_no_failure_of_the_order_on_its_way():
+def test_a_level_of_more_orders_than_a_second_may_have_comes_in_turns_and_whole():
     desk = begun()
     desk.book(FIRST)
     desk.quote()
-    first, _ = desk.asked()
-    rejected = OrderRejected("p", "EURUSD", BUY, 5, 10004, "requote", first.signal.lineage)
-    desk.tell(rejected)
+    for _ in range(6):
+        desk.tell(denied(desk.asked()[1], DenialReason.REQUESTS_PER_SECOND, "risk_limit"))
+        desk.wait(1)
+        desk.quote()
+    first, second = desk.asked()
+    desk.fill(first)
+    desk.fill(second)
+    assert (statuses(desk), desk.pyramid.is_short) == ([OrderStatus.OPEN, OrderStatus.OPEN], False)
+
+
+def requoted():
+    """A desk, and the first order of a level whose price had moved."""
+    desk = begun()
+    desk.book(FIRST)
+    desk.quote()
+    first, second = desk.asked()
+    desk.fill(second)
+    quote = first.signal.quote
+    desk.tell(OrderRejected("p", "EURUSD", BUY, 5, 10004, "requote", first.signal.lineage, quote))
+    return desk, first, quote
+
+
+def test_what_the_symbol_proposes_again_after_a_requote_is_the_same_try():
+    desk, first, quote = requoted()
+    desk.tell(EntryProposed("p", "EURUSD", 1, BUY, quote, 100, 0, 10, first.signal.lineage))
+    desk.wait(60)
+    desk.quote()
+    assert len(desk.of(ReentryRaised)) == 2
+    ticket = desk.fill(first)
+    assert (desk.pyramid.orders[0].ticket, desk.pyramid.orders[0].status) == (ticket, OrderStatus.OPEN)
+
+
+def test_a_requote_after_which_nobody_proposes_it_again_was_a_try():
+    desk, _, _ = requoted()
     desk.wait(1)
+    desk.wait(1)
+    desk.quote()
+    assert len(desk.of(ReentryRaised)) == 3
+
+
+def test_a_repetition_that_the_symbol_refuses_is_no_failure_of_the_order_on_its_way():
+    desk, first, _ = requoted()
+    desk.wait(2)
     desk.quote()
     desk.tell(denied(first, DenialReason.DUPLICATE))
     ticket = desk.fill(first)

@@ -1,19 +1,18 @@
-"""A pyramid under whatever comes: prices, refusals, unknown outcomes, a store and limits that say no, restarts.
+"""A pyramid under whatever comes: prices, refusals, unknown outcomes, a slow store, limits that say no, restarts.
 
 A level goes on only when nothing of it is open, on its way or pending, and, strictly, nothing of it is lost. Of a level there
 are never more orders than its multiplier, of an order never two at once, and it is recovered once at most. What is asked for
 was written before. A chain that has ended has nothing open, nothing reserved, and its money is that of its trades.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as some
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from pyramids import CHAIN, Desk, booking_config
 
-from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.entry import DenialReason, OrderDenied, ReentryRaised
 from evenkeel.messages.market import Direction
@@ -22,37 +21,43 @@ from evenkeel.messages.profit_booking import OrderStatus
 from evenkeel.messages.recovery import ChainEnded, ChainStepped, StopChain
 from evenkeel.messages.shield import ShieldRaised, ShieldReason
 
-BUY = Direction.BUY
-LEVELS = {"levels_enabled": [0, 1, 2, 3, 4], "multipliers": [1, 2, 3, 3, 2]}
-MULTIPLIERS = (1, 2, 3, 3, 2)
-PICK = some.integers(0, 15)
-MOSTLY = some.sampled_from([True] * 5 + [False])
-RARELY = some.sampled_from([False] * 7 + [True])
-"""What ends a chain at once: most of the time something else happens."""
+BUY: Final = Direction.BUY
+MULTIPLIERS: Final = (1, 2, 3, 3, 2)
+CONFIGS: Final = {
+    is_partial: booking_config(allow_partial=is_partial, levels_enabled=[0, 1, 2, 3, 4], multipliers=list(MULTIPLIERS))
+    for is_partial in (False, True)
+}
 
 
-class PyramidMachine(RuleBasedStateMachine):
-    """`open` are tickets by the number of their order, `asked` the orders on their way; `last` is how an order's newest trade
-    ended, `recovered` counts the recoveries of each."""
+class Life:
+    """What a broker, a market, a person and time do to one pyramid after the other, and what must be true meanwhile.
 
-    config: Config
+    `open` are tickets by the number of their order, `asked` the orders on their way, of which `unknown` have no answer and
+    `never` had been one; `last` is how an order's newest trade ended, `recovered` counts the recoveries of each, `levels` has
+    the numbers of each level.
+    """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.desk = Desk(self.config)
+    def __init__(self, config: Any) -> None:
+        self.config, self.desk, self.heard = config, Desk(config), 0
         self.desk.bars()
-        self.heard = 0
-        self._forget()
+        self._begin()
 
-    def _forget(self) -> None:
-        self.level, self.net_cents, self.is_ended = 0, 0, True
-        self.open: dict[int, int] = {}
+    def _begin(self) -> None:
+        self.level, self.net_cents, self.is_ended = 0, 0, False
         self.asked: dict[int, ReentryRaised] = {}
         self.unknown: set[int] = set()
+        self.never: set[int] = set()
         self.to_close: dict[int, ExitReason] = {}
         self.last: dict[int, ExitReason] = {}
         self.recovered: dict[int, int] = {}
-        self.levels: dict[int, set[int]] = {}
+        self.levels: dict[int, set[int]] = {0: {1}}
+        self.open = {1: self.desk.begin()}
+
+    def live(self, events: Iterable[tuple[str, int]]) -> None:
+        for event, dice in events:
+            getattr(self, event)(dice)
+            self._look()
+        self._end()
 
     def _look(self) -> None:
         """At everything that was said since the last look, in order."""
@@ -73,143 +78,121 @@ class PyramidMachine(RuleBasedStateMachine):
     def _was_asked(self, message: ReentryRaised) -> None:
         lineage = message.signal.lineage
         number = lineage.number
-        assert number not in self.open
-        assert number not in self.asked
+        assert number not in {*self.open, *self.asked, *self.never}
         self.asked[number] = message
         assert self.desk.written is not None
-        written = next(order for order in self.desk.written.orders if order.number == number)
-        assert written.status is OrderStatus.PLACING
+        written = {order.number: order.status for order in self.desk.written.orders}
+        assert written.get(number) is OrderStatus.PLACING
         if lineage.order_kind == "profit_recovery":
-            assert self.last[number] is ExitReason.STOP
-            assert self.recovered.get(number, 0) == 0
+            assert (self.last[number], self.recovered.get(number, 0)) == (ExitReason.STOP, 0)
         else:
             assert number not in self.last
             self.levels.setdefault(lineage.level, set()).add(number)
             assert len(self.levels[lineage.level]) <= MULTIPLIERS[lineage.level]
 
     def _went_up(self) -> None:
-        numbers = self.levels.get(self.level, {1} if self.level == 0 else set())
-        assert (self.open, self.asked) == ({}, {})
-        won = [self.last[number] is ExitReason.BOOKED for number in sorted(numbers) if number in self.last]
+        assert (self.open, self.asked, self.desk.reserved) == ({}, {}, set())
+        ends = [self.last[number] for number in sorted(self.levels.get(self.level, ())) if number in self.last]
+        won = [end is ExitReason.BOOKED for end in ends]
         assert all(won) or (self.config.profit_booking.allow_partial and sum(won) >= 0.75 * len(won))
         self.level += 1
 
-    @precondition(lambda self: self.is_ended)
-    @rule()
-    def a_signal_is_filled(self) -> None:
-        self.desk.store = True
-        self.desk.wait(60)
-        if CHAIN not in self.desk.actor.state.bookings:
-            self._forget()
-            self.is_ended = False
-            self.open[1] = self.desk.begin()
+    # the market and time
 
-    @rule(move=some.integers(-60, 60), spread=some.sampled_from([10, 10, 10, 40]))
-    def a_quote_comes(self, move: int, spread: int) -> None:
-        self.desk.quote(self.desk.bid + move, spread=spread)
+    def a_quote_comes(self, dice: int) -> None:
+        self.desk.quote(self.desk.bid + 10 * (dice - 8), spread=40 if dice == 3 else 10)
 
-    @rule()
-    def price_comes_back(self) -> None:
-        self.desk.quote(self.desk.bid + 120, spread=10)
+    def price_comes_back(self, dice: int) -> None:
+        self.desk.quote(self.desk.bid + 200, spread=10)
 
-    @rule(seconds=some.sampled_from([1, 1, 2, 2, 4, 4, 60, 1200]))
-    def time_passes(self, seconds: int) -> None:
-        self.desk.wait(seconds)
+    def time_passes(self, dice: int) -> None:
+        self.desk.wait((1, 2, 4, 8)[dice % 4])
 
-    @rule(leads=MOSTLY)
-    def the_trend_is(self, leads: bool) -> None:
-        self.desk.bars(10 if leads else -10)
+    def an_hour_passes(self, dice: int) -> None:
+        self.desk.wait(3600)
 
-    @rule(store=MOSTLY, limits=MOSTLY)
-    def others_grant(self, store: bool, limits: bool) -> None:
-        self.desk.store, self.desk.limits = store, limits
+    def the_trend_turns(self, dice: int) -> None:
+        self.desk.bars(-10 if dice < 4 else 10)
 
-    @rule()
-    def the_process_starts_again(self) -> None:
+    # the store, the limits, the process
+
+    def the_store_changes(self, dice: int) -> None:
+        self.desk.store, self.desk.is_slow = dice != 0, dice < 8
+        self.desk.store_answers()
+
+    def the_store_answers(self, dice: int) -> None:
+        self.desk.store_answers()
+
+    def the_limits_change(self, dice: int) -> None:
+        self.desk.limits = dice > 2
+
+    def the_process_starts_again(self, dice: int) -> None:
         self.desk.actor = self.desk.refolded()
 
-    @precondition(lambda self: self.asked)
-    @rule(which=PICK)
-    def one_order_is_filled(self, which: int) -> None:
-        self.an_order_is_filled(which)
+    # the broker and who refuses
 
-    def an_order_is_filled(self, which: int) -> None:
-        number = self._one_of(self.asked, which)
-        asked = self.asked.pop(number)
-        self.recovered[number] = self.recovered.get(number, 0) + (asked.signal.lineage.order_kind == "profit_recovery")
-        self.open[number] = self.desk.fill(asked, late=number in self.unknown)
+    def an_order_is_filled(self, dice: int) -> None:
+        for number in self._one_of(self.asked, dice):
+            asked = self.asked.pop(number)
+            self.recovered[number] = self.recovered.get(number, 0) + (asked.signal.lineage.order_kind == "profit_recovery")
+            self.open[number] = self.desk.fill(asked, late=number in self.unknown)
 
-    @precondition(lambda self: self.asked)
-    @rule()
-    def every_order_is_filled(self) -> None:
+    def every_order_is_filled(self, dice: int) -> None:
+        self.desk.quote()
+        self._look()
         while self.asked:
             self.an_order_is_filled(0)
 
-    @precondition(lambda self: self.open)
-    @rule()
-    def every_order_reaches_its_target(self) -> None:
-        for number in sorted(self.open):
-            if number in self.open:
-                self._ends(number, ExitReason.BOOKED)
-        self.desk.quote()
+    def an_order_is_refused(self, dice: int) -> None:
+        for number in self._one_of(set(self.asked) - self.unknown, dice):
+            lineage = self.asked.pop(number).signal.lineage
+            denied: Any = OrderDenied("p", "EURUSD", BUY, "risk_limit", DenialReason.POSITIONS, 5, 5, "count", lineage)
+            self.desk.tell(OrderRejected("p", "EURUSD", BUY, 1, 10006, "no", lineage) if dice % 2 else denied)
 
-    @precondition(lambda self: set(self.asked) - self.unknown)
-    @rule(which=PICK, by_broker=some.booleans())
-    def an_order_is_refused(self, which: int, by_broker: bool) -> None:
-        number = self._one_of({number: 0 for number in self.asked if number not in self.unknown}, which)
-        lineage = self.asked.pop(number).signal.lineage
-        told: Any = OrderDenied("p", "EURUSD", BUY, "risk_limit", DenialReason.POSITIONS, 5, 5, "count", lineage)
-        self.desk.tell(OrderRejected("p", "EURUSD", BUY, 1, 10006, "no", lineage) if by_broker else told)
+    def an_answer_is_lost(self, dice: int) -> None:
+        for number in self._one_of(self.asked, dice):
+            self.unknown.add(number)
+            self.desk.tell(OrderOutcomeUnknown("p", "EURUSD", BUY, 1, "lost", self.asked[number].signal.lineage))
 
-    @precondition(lambda self: self.asked)
-    @rule(which=PICK)
-    def an_answer_is_lost(self, which: int) -> None:
-        number = self._one_of(self.asked, which)
-        self.unknown.add(number)
-        self.desk.tell(OrderOutcomeUnknown("p", "EURUSD", BUY, 1, "lost", self.asked[number].signal.lineage))
+    def it_was_never_executed(self, dice: int) -> None:
+        for number in self._one_of(set(self.asked) & self.unknown, dice):
+            self.desk.tell(OrderOutcomeResolved("p", "EURUSD", BUY, 1, self.asked.pop(number).signal.lineage))
+            self.never.add(number)
 
-    @precondition(lambda self: self.unknown & set(self.asked))
-    @rule(which=PICK)
-    def it_was_never_executed(self, which: int) -> None:
-        number = self._one_of({number: 0 for number in self.asked if number in self.unknown}, which)
-        self.desk.tell(OrderOutcomeResolved("p", "EURUSD", BUY, 1, self.asked.pop(number).signal.lineage))
+    def what_shall_close_closes(self, dice: int) -> None:
+        for number, ticket in dict(self.open).items():
+            if ticket in self.to_close:
+                self._ends(number, self.to_close[ticket])
 
-    @precondition(lambda self: set(self.open.values()) & set(self.to_close))
-    @rule(which=PICK)
-    def the_broker_closes_what_it_was_asked_to(self, which: int) -> None:
-        numbers = {number: ticket for number, ticket in self.open.items() if ticket in self.to_close}
-        number = self._one_of(numbers, which)
-        self._ends(number, self.to_close[numbers[number]])
+    def an_order_stops(self, dice: int) -> None:
+        for number in self._one_of(self.open, dice):
+            self._ends(number, ExitReason.STOP)
 
-    @precondition(lambda self: self.open)
-    @rule(which=PICK)
-    def an_order_reaches_its_stop(self, which: int) -> None:
-        self._ends(self._one_of(self.open, which), ExitReason.STOP)
+    def an_order_wins(self, dice: int) -> None:
+        for number in self._one_of(self.open, dice):
+            self._ends(number, ExitReason.BOOKED)
 
-    @precondition(lambda self: self.open)
-    @rule(which=PICK)
-    def an_order_reaches_its_target(self, which: int) -> None:
-        self._ends(self._one_of(self.open, which), ExitReason.BOOKED)
+    def all_but_one_win(self, dice: int) -> None:
+        for number in sorted(self.open)[1:]:
+            self._ends(number, ExitReason.BOOKED)
 
-    @precondition(lambda self: self.open)
-    @rule(which=PICK, reason=some.sampled_from([ExitReason.PERSON, ExitReason.UNEXPLAINED]), happens=RARELY)
-    def an_order_ends_by_something_else(self, which: int, reason: ExitReason, happens: bool) -> None:
-        if happens:
-            self._ends(self._one_of(self.open, which), reason)
+    def somebody_interferes(self, dice: int) -> None:
+        match dice:
+            case 0:
+                self.desk.tell(ShieldRaised("EURUSD", BUY, ShieldReason.GAP, 60, 50, 0, ()))
+            case 1:
+                self.desk.tell(StopChain("c", "me", "trend", CHAIN))
+            case 2 | 3:
+                for number in self._one_of(self.open, 0):
+                    self._ends(number, ExitReason.PERSON if dice == 2 else ExitReason.UNEXPLAINED)
 
-    @rule(by_shield=some.booleans(), happens=RARELY)
-    def somebody_ends_the_chain(self, by_shield: bool, happens: bool) -> None:
-        if not happens:
-            return
-        shield = ShieldRaised("EURUSD", BUY, ShieldReason.GAP, 60, 50, 0, ())
-        self.desk.tell(shield if by_shield else StopChain("c", "me", "trend", CHAIN))
+    def the_next_signal_comes(self, dice: int) -> None:
+        if self.is_ended and not self.desk.actor.state.bookings:
+            self._begin()
 
-    @invariant()
-    def everything_said_is_allowed(self) -> None:
-        self._look()
-
-    def _one_of(self, numbers: dict[int, Any], which: int) -> int:
-        return sorted(numbers)[which % len(numbers)]
+    def _one_of(self, numbers: Iterable[int], dice: int) -> list[int]:
+        known = sorted(numbers)
+        return known[dice % len(known) :][:1] if known else []
 
     def _ends(self, number: int, reason: ExitReason) -> None:
         net_cents = {ExitReason.BOOKED: 700, ExitReason.STOP: -1000}.get(reason, -250)
@@ -218,9 +201,11 @@ class PyramidMachine(RuleBasedStateMachine):
         self.net_cents += net_cents
         self.desk.close(ticket, reason, net_cents)
 
-    def teardown(self) -> None:
+    def _end(self) -> None:
         """A person ends it, the broker answers everything: nothing of it is left anywhere."""
-        self.desk.store = True
+        self.desk.store, self.desk.is_slow = True, False
+        self.desk.store_answers()
+        self._look()
         self.desk.tell(StopChain("c", "me", "trend", CHAIN))
         for number in sorted(self.asked):
             self.open[number] = self.desk.fill(self.asked.pop(number))
@@ -233,9 +218,35 @@ class PyramidMachine(RuleBasedStateMachine):
         assert (self.desk.actor.state.bookings, self.desk.watches, self.desk.timers) == ({}, {}, {})
 
 
-@pytest.mark.parametrize("is_partial", [False, True])
-def test_whatever_comes_a_pyramid_stays_inside_its_rules(is_partial: bool) -> None:
-    class Machine(PyramidMachine):
-        config = booking_config(allow_partial=is_partial, **LEVELS)
+SELDOM: Final = (
+    "an_hour_passes",
+    "the_trend_turns",
+    "the_store_changes",
+    "the_limits_change",
+    "the_process_starts_again",
+    "an_answer_is_lost",
+    "it_was_never_executed",
+    "somebody_interferes",
+)
+OFTEN: Final = (
+    "a_quote_comes",
+    "price_comes_back",
+    "time_passes",
+    "the_store_answers",
+    "an_order_is_filled",
+    "every_order_is_filled",
+    "an_order_is_refused",
+    "what_shall_close_closes",
+    "an_order_stops",
+    "an_order_wins",
+    "all_but_one_win",
+    "the_next_signal_comes",
+)
+EVENTS: Final = some.tuples(some.sampled_from((*SELDOM, *OFTEN, *OFTEN)), some.integers(0, 15))
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=50, stateful_step_count=50))
+
+@pytest.mark.parametrize("is_partial", [False, True])
+@settings(max_examples=100)
+@given(events=some.lists(EVENTS, min_size=40, max_size=60))
+def test_whatever_comes_a_pyramid_stays_inside_its_rules(is_partial: bool, events: list[tuple[str, int]]) -> None:
+    Life(CONFIGS[is_partial]).live(events)

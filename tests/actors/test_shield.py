@@ -5,11 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import config_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from orders import order
-from shield_builders import BUY, FALL, FLAT, GOLD, MINUTE_MS, RISE, SELL, SYMBOL, Post, ended
+from shield_builders import BUY, CHAINS, FALL, FLAT, GOLD, MINUTE_MS, RISE, SELL, SYMBOL, Post, ended
 
 from evenkeel.actors.broker_gateway import BrokerGateway
 from evenkeel.config.chains import ShieldConfig
@@ -272,7 +271,7 @@ def test_it_watches_a_bounded_number_of_closed_trades(post):
 def test_nothing_is_left_of_a_trade_that_is_forgotten(post):
     before = snapshot_of(post.shield)
     post.open()
-    post.close()
+    post.close(net_cents=0)
     post.wait(60)
     assert snapshot_of(post.shield) == before
     assert (post.watches[SYMBOL].armed, post.timers) == ([], {})
@@ -334,7 +333,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_no_order_of_any_kind_leaves_the_gateway_into_a_direction_between_raised_and_lowered(steps):
     post, gateway, blocked, told, tickets = Post(), open_gateway(), [], 0, count(1)
@@ -374,7 +373,7 @@ def test_no_order_of_any_kind_leaves_the_gateway_into_a_direction_between_raised
 
 def open_gateway() -> BrokerGateway:
     """Running, and agreed with an empty broker."""
-    gateway = BrokerGateway(config_of(), ())
+    gateway = BrokerGateway(CHAINS, ())
     for at, message in enumerate(
         (
             RunStarted("build", "configuration", "test", 7, continued=True, crashed=False),
@@ -388,7 +387,7 @@ def open_gateway() -> BrokerGateway:
 
 
 def again(gateway: BrokerGateway) -> BrokerGateway:
-    after = BrokerGateway(config_of(), ())
+    after = BrokerGateway(CHAINS, ())
     restore(after, snapshot_of(gateway))
     return after
 

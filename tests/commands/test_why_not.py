@@ -10,14 +10,14 @@ import pytest
 from builders import LiveLikeHost, Scene, config_of
 from builders import scene as scene_of
 from kept import configured, keep
-from story import DAILY, FAULTS, SPECS, tell, told
+from story import DAILY, FAULTS, QUOTES, SPECS, begun, tell, told
 
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, why_not
 from evenkeel.messages.broker_gateway import CallTerminal
 from evenkeel.messages.codec import decode, encode
-from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
-from evenkeel.messages.market import QuotesStale
+from evenkeel.messages.entry import DenialReason, Lineage, OpenPosition, OrderDenied, OrderKind, ReentryRaised, SignalRaised
+from evenkeel.messages.market import Direction, Quote, QuotesStale
 from evenkeel.runtime.journal import Record
 
 
@@ -63,6 +63,23 @@ def report_of(what: str, capsys: pytest.CaptureFixture[str], **flags: object) ->
 def refusals(scene: Scene) -> list[tuple[Record, OrderDenied]]:
     said = [(record, decode(bytes(record.body))) for record in configured(scene.records())]
     return [(record, message) for record, message in said if isinstance(message, OrderDenied)]
+
+
+def test_what_a_chain_asked_for_is_judged_again_as_it_was_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An order of a chain has its own distances, and no signal of a strategy before it."""
+    scene = begun(host_of=LiveLikeHost)
+    scene.replay.serve(QUOTES[:20])
+    quote = Quote(QUOTES[19][2], 110_000, 110_100)
+    lineage = Lineage("recovery", "ma_cross", "X", parent_ticket=9, level=1, order_kind=OrderKind.SL_RECOVERY.value)
+    signal = SignalRaised("EURUSD", SPECS["EURUSD"].spec_id, Direction.BUY, quote, 0, 10, lineage)
+    scene.host.say("person", [ReentryRaised("EURUSD", signal, 25, 50, 1)])
+    (denied,) = [message for message in scene.said(OrderDenied) if message.lineage.chain_id == "X"]
+    keep(folder, configured(scene.records())).close(clean=True)
+    explained = report_of(denied.proposal_id, capsys)["explained"]
+    assert isinstance(explained, dict)
+    first = explained["gates"][0]
+    assert (first["by"], first["reason"]) == ("position/EURUSD", "spread")
+    assert not explained["note"]
 
 
 def test_asking_the_gates_again_brings_out_every_refusal_that_was_recorded(

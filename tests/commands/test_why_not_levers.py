@@ -16,9 +16,10 @@ from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.operator import HoldPlaced, Mode
 from evenkeel.messages.shield import ShieldRaised, ShieldReason
 from evenkeel.rules import guard_table
+from evenkeel.rules.chain_risk import ChainRisk
 from evenkeel.rules.guard_table import GuardTable
 from evenkeel.rules.loss_tiers import TierLosses
-from evenkeel.rules.position import PositionState
+from evenkeel.rules.position import PositionState, Trade, Waiting
 from evenkeel.rules.recovery_safety import Kept, RecoverySafety
 from evenkeel.rules.risk_limit import EquityMarks, Fall, RiskState, TradeCounts
 from evenkeel.rules.sizing import Book, Reservation
@@ -80,6 +81,11 @@ def held() -> Moment:
     return of
 
 
+def chained(**known: object) -> Moment:
+    """Of a strategy with chains."""
+    return moment(strategy__ma_cross__orders="trend")._replace(position=PositionState(spec=SPEC, mode=Mode.RUN, **known))
+
+
 def shielded() -> Moment:
     of = moment()
     raised = ShieldRaised("EURUSD", Direction.BUY, ShieldReason.AWAY, 101, 100, NOW + 90_000, ())
@@ -99,6 +105,12 @@ CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
         DenialReason.COOLDOWN,
         {"wait_ms"},
     ),
+    "the same signal again": (
+        chained(trades={"ma_cross/buy": Trade("EURUSD-0-1", NOW - 60_000)}),
+        DenialReason.DUPLICATE,
+        {"wait_ms", "recovery.duplicate_minutes"},
+    ),
+    "a chain takes it": (chained(waiting={"X": Waiting("ma_cross", Direction.BUY)}), DenialReason.CHAIN_WAITS, set()),
     "confidence": (moment(confidence=0.65), DenialReason.CONFIDENCE, {"confidence", "limits.confidence_min"}),
     "positions": (with_risk(moment(), book=reserved(5)), DenialReason.POSITIONS, {"limits.positions_max"}),
     "trades in the hour": (
@@ -145,6 +157,11 @@ CASES: dict[str, tuple[Moment, DenialReason, set[str]]] = {
         recovery(booked_cents=12_345),
         DenialReason.PROFIT_PROTECTION,
         {"wait_ms", "limits.profit_protection"},
+    ),
+    "a chain's budget": (
+        with_risk(moment(kind=OrderKind.TP_CONTINUATION, strategy__ma_cross__orders="trend"), chains={"c": ChainRisk(600)}),
+        DenialReason.CHAIN_RISK_BUDGET,
+        {"limits.chain_risk_budget_r"},
     ),
     "losses by tier": (
         with_risk(moment(limits__loss_tiers__applies_to="all"), tier_losses=TierLosses(20_000, 20_000, is_day_reached=True)),

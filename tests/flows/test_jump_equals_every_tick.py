@@ -12,12 +12,15 @@ from hypothesis import strategies as some
 
 from evenkeel.commands.backtest.plan import Input, plan_of, recorded
 from evenkeel.commands.backtest.replay import Replayed, prepared, replayed
+from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.load import packaged
+from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.codec import decode
-from evenkeel.messages.entry import OpenPosition
+from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
 from evenkeel.messages.operator import HoldPlaced, ModeChanged
 from evenkeel.messages.position import ExitReason, StopTightened
 from evenkeel.messages.risk_limit import LimitReached
+from evenkeel.messages.shield import ShieldLowered, ShieldRaised
 from evenkeel.runtime.journal import MemoryJournal, decode_record
 
 MONDAY_UTC_MS = 1_767_571_200_000
@@ -115,7 +118,66 @@ def test_every_limit_and_the_circuit_breaker(tmp_path: Path, seed: int) -> None:
     ticks = csv_of(rows_of(seed, 6_000, calm=2), tmp_path / "ticks.csv")
     found, bodies = both([("EURUSD", ticks)], QUICK, config_of(tmp_path, "personal"))
     assert found.heard.closed
-    assert any(hold.who == "circuit_breaker" for hold in said(bodies, HoldPlaced))
+    assert {"yellow", "orange", "red"} <= {level for level, _ in breaks(bodies)}
+
+
+def breaker_of(**steps: str) -> str:
+    """A breaker with these triggers and no other, quick to calm down."""
+    off = dict.fromkeys(STEPS, '"off"')
+    lines = [f"{key} = {value}\n" for key, value in (off | steps).items()]
+    return f"[circuit_breaker]\natr_bars = 5\nquiet_minutes = 5\nrestart_minutes = [8, 4, 10, 10]\n{''.join(lines)}"
+
+
+def breaks(bodies: Sequence[bytes], scope: str = "EURUSD") -> list[tuple[str, str]]:
+    """Levels that were reached, each with the first words of why."""
+    changes = [change for change in said(bodies, BreakerChanged) if change.scope == scope and change.quote is not None]
+    return [(change.level.value, change.reason.split(" of ")[0]) for change in changes]
+
+
+@pytest.mark.parametrize(
+    "trigger, steps, why",
+    [
+        ("spread_ratio", "[2, 5, 9]", "spread"),
+        ("move_atr", "[2, 2.5, 3]", "range"),
+        ("gap_atr", "[0.2, 0.6, 1]", "gap"),
+        ("price_change_pct", "[0.1, 0.15, 0.2]", "price change"),
+        ("atr_ratio", "[1.05, 1.15, 1.25]", "ATR"),
+        ("volatility_pct", "[0.255, 0.3, 0.34]", "ATR"),
+    ],
+)
+def test_each_trigger_of_the_circuit_breaker_and_what_follows(tmp_path: Path, trigger: str, steps: str, why: str) -> None:
+    ticks = csv_of(rows_of(1, 5_000, calm=2), tmp_path / "ticks.csv")
+    _, bodies = both([("EURUSD", ticks)], QUICK, config_of(tmp_path, "plain", breaker_of(**{trigger: steps})))
+    assert {("yellow", why), ("orange", why), ("red", why)} <= set(breaks(bodies))
+    assert {change.phase for change in said(bodies, BreakerChanged)} == {0, 1, 2, 3, 4}
+
+
+def test_a_breaker_that_reaches_black(tmp_path: Path) -> None:
+    ticks = csv_of(rows_of(1, 2_000, calm=2), tmp_path / "ticks.csv")
+    _, bodies = both([("EURUSD", ticks)], QUICK, config_of(tmp_path, "plain", breaker_of(gap_atr="[0.1, 0.2, 0.4, 0.7]")))
+    assert ("black", "gap") in breaks(bodies)
+    assert said(bodies, HoldPlaced)[-1].until_utc_ms == 0
+
+
+def test_a_breaker_of_the_whole_account(tmp_path: Path) -> None:
+    """The broker refuses every order of an account without money, until nothing is sent any more."""
+    poor = "[account]\nstart_balance = 50\nleverage = 1\n" + breaker_of(errors_per_hour="[1, 2, 3]")
+    ticks = csv_of(rows_of(2, 2_000), tmp_path / "ticks.csv")
+    _, bodies = both([("EURUSD", ticks)], QUICK, config_of(tmp_path, "plain", poor))
+    levels = [change.level.value for change in said(bodies, BreakerChanged) if change.scope == "account"]
+    assert levels[:3] == ["yellow", "orange", "red"]
+    assert "account" in {hold.scope for hold in said(bodies, HoldPlaced)}
+
+
+def test_a_pair_that_stops_moving_alike(tmp_path: Path) -> None:
+    rows = [(MONDAY_UTC_MS + 25 * (at - MONDAY_UTC_MS), bid, ask) for at, bid, ask in rows_of(5, 2_500, calm=2)]
+    turn = rows[1_500][1]
+    mirrored = [(at, bid, ask) if n < 1_500 else (at, 2 * turn - ask, 2 * turn - bid) for n, (at, bid, ask) in enumerate(rows)]
+    files = [("EURUSD", csv_of(rows, tmp_path / "one.csv")), ("GBPUSD", csv_of(mirrored, tmp_path / "other.csv"))]
+    more = breaker_of(correlation_change="[0.6, 0.9, 1.2]") + 'correlation_pairs = [["EURUSD", "GBPUSD"]]\n'
+    _, bodies = both(files, QUICK, config_of(tmp_path, "plain", more))
+    broken = [change for change in said(bodies, BreakerChanged) if change.reason.startswith("correlation of EURUSD GBPUSD")]
+    assert {change.scope for change in broken} == {"EURUSD", "GBPUSD"}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -229,15 +291,31 @@ def test_a_strategy_that_looks_at_every_quote(tmp_path: Path, profile: str) -> N
 CHAINED = "[circuit_breaker]\nenabled = false\n[recovery]\nreversal_grace_minutes = 2\nduplicate_minutes = 1\nrr_ratio = 3.0\n"
 
 
-@pytest.mark.parametrize("profile, seed", [("plain", 0), ("personal", 1)])
-def test_stops_that_follow_and_trades_that_an_opposite_signal_ends(tmp_path: Path, profile: str, seed: int) -> None:
+@pytest.mark.parametrize("profile, seed, orders", [("plain", 0, "trend"), ("personal", 1, "trend"), ("plain", 2, "dual")])
+def test_stops_that_follow_and_trades_that_an_opposite_signal_ends(
+    tmp_path: Path, profile: str, seed: int, orders: str
+) -> None:
     ticks = csv_of(rows_of(seed, 5_000, calm=2), tmp_path / "ticks.csv")
-    found, bodies = both([("EURUSD", ticks)], f"{QUICK},orders=trend", config_of(tmp_path, profile, CHAINED))
+    found, bodies = both([("EURUSD", ticks)], f"{QUICK},orders={orders}", config_of(tmp_path, profile, CHAINED))
     steps = said(bodies, StopTightened)
     followed = [closed for closed in found.heard.closed if closed.ticket in {step.ticket for step in steps}]
     assert any(closed.reason is ExitReason.STOP and closed.profit_cents > 0 for closed in followed)
     assert len(steps) > len(followed)
     assert any(closed.reason is ExitReason.SIGNAL for closed in found.heard.closed)
+
+
+BY_PRICE = "block_minutes = 40"
+BY_BARS = "risk_multiple = 50.0\ngap_ratio = 50.0\natr_multiple = 0.5\nbars = 2\nswing_bars = 3\nblock_minutes = 240"
+
+
+@pytest.mark.parametrize("knobs, reasons", [(BY_PRICE, {"away", "gap"}), (BY_BARS, {"bars"})])
+def test_shields_that_rise_and_are_lowered(tmp_path: Path, knobs: str, reasons: set[str]) -> None:
+    ticks = csv_of(rows_of(2, 6_000), tmp_path / "ticks.csv")
+    config = config_of(tmp_path, "plain", f"{CHAINED}[shield]\n{knobs}\n")
+    _, bodies = both([("EURUSD", ticks)], f"{QUICK},orders=trend", config)
+    assert {one.reason.value for one in said(bodies, ShieldRaised)} == reasons
+    assert {one.by for one in said(bodies, ShieldLowered)} == {"time", "trend"}
+    assert any(denied.reason is DenialReason.SHIELD for denied in said(bodies, OrderDenied))
 
 
 REAL = [

@@ -9,9 +9,10 @@ from stage import BUY, SELL, SPECS, Stage, denial, fault, held, mined
 from evenkeel.adapters.simulated.faults import Call, FaultKind
 from evenkeel.messages.broker_gateway import OpenRequest
 from evenkeel.messages.entry import DenialReason, Lineage, OrderKind, ReentryRaised, SignalRaised
+from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import RearmTrading, StartTrading
-from evenkeel.messages.position import ExitReason, PositionClosed
-from evenkeel.messages.shield import LowerShield, ShieldLowered, ShieldRaised, ShieldReason
+from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened
+from evenkeel.messages.shield import HedgeEnd, HedgeEnded, HedgeWanted, LowerShield, ShieldLowered, ShieldRaised, ShieldReason
 
 CHAINS = config_of(
     circuit_breaker__enabled=False,
@@ -26,11 +27,11 @@ def bought(*faults: Any, **changes: Any) -> Stage:
     return stage
 
 
-def recovery_of(stage: Stage, ticket: int) -> ReentryRaised:
-    """What a chain asks for when price has come back."""
+def reentry_of(stage: Stage, ticket: int, kind: OrderKind) -> ReentryRaised:
+    """What a chain asks for; it is that of no strategy, so it has no budget of its own."""
     quote = stage.terminal.quote("EURUSD")
     assert quote is not None
-    lineage = Lineage("recovery", "trend", "EURUSD-x-1", ticket, level=1, order_kind=OrderKind.SL_RECOVERY.value)
+    lineage = Lineage("recovery", "", "EURUSD-x-1", ticket, level=1, order_kind=kind.value)
     signal = SignalRaised("EURUSD", SPECS["EURUSD"].spec_id, BUY, quote, 0, 10, lineage)
     return ReentryRaised("EURUSD", signal, 25, 50, 1)
 
@@ -45,11 +46,12 @@ def test_prices_of_a_symbol_whose_only_trade_was_stopped_keep_flowing():
     assert [(one.direction, one.reason) for one in stage.said(ShieldRaised)] == [(BUY, ShieldReason.AWAY)]
 
 
-def test_a_recovery_does_not_reenter_a_blocked_direction():
+@pytest.mark.parametrize("kind", [OrderKind.TP_CONTINUATION, OrderKind.EXIT_CONTINUATION, OrderKind.SHIELD_A])
+def test_no_chain_reenters_a_blocked_direction(kind):
     stage = bought()
     [ticket] = stage.tickets
     stage.quote(109_900)
-    stage.tell(recovery_of(stage, ticket))
+    stage.tell(reentry_of(stage, ticket, kind))
     assert denial(stage)[0] is DenialReason.SHIELD
     assert len(stage.calls(OpenRequest)) == 1
 
@@ -131,3 +133,80 @@ def test_after_the_process_died_the_direction_is_still_blocked_and_its_time_goes
 def denied_after(stage: Stage) -> bool:
     stage.signal(BUY)
     return denial(stage)[0] is DenialReason.SHIELD
+
+
+# -- the hedge: a trade of a strategy, stopped 50 points below its entry ------------------------------------------------------
+
+HEDGED = config_of(
+    circuit_breaker__enabled=False,
+    exit__time_stop_minutes="off",
+    limits__per_symbol_slots=3,
+    entry__volume_lots=0.1,
+    strategy={"trend": {"kind": "ma_cross", "symbols": ["EURUSD"], "fast": 2, "slow": 3, "orders": "trend"}},
+    shield__hedge={"enabled": True},
+)
+
+
+def hedged(*faults: Any) -> Stage:
+    """A trade bought at 110010 and stopped at 109960, and what its chain then asks for."""
+    stage = Stage(*faults, config=HEDGED)
+    stage.signal(strategy="trend")
+    stage.quote(109_960, after_ms=2_000)
+    stopped = stage.last(PositionClosed)
+    quote = stage.terminal.quote("EURUSD")
+    assert quote is not None
+    stage.tell(
+        HedgeWanted(
+            plugin="trend",
+            chain_id=stopped.lineage.chain_id,
+            symbol="EURUSD",
+            spec_id=stopped.spec_id,
+            direction=BUY,
+            parent_ticket=stopped.ticket,
+            level=1,
+            volume_steps=stopped.volume_steps,
+            entry_points=stopped.entry_points,
+            stop_points=stopped.first_stop_points,
+            kill_points=109_995,
+            until_utc_ms=stage.now_utc_ms + 1_800_000,
+            quote=quote,
+            spread_median_points=10,
+        )
+    )
+    return stage
+
+
+def legs(stage: Stage) -> list[tuple[str, Direction, int]]:
+    return [(one.lineage.order_kind, one.direction, one.volume_steps) for one in stage.said(PositionOpened)[1:]]
+
+
+def test_a_stopped_trade_is_hedged_by_two_halves_until_price_is_back():
+    stage = hedged()
+    assert legs(stage) == [("shield_a", SELL, 5), ("shield_b", SELL, 5)]
+    stage.quote(109_994)
+    assert stage.said(HedgeEnded) == []
+    stage.quote(109_995)
+    assert stage.tickets == []
+    assert [(one.end, one.net_cents < 0) for one in stage.said(HedgeEnded)] == [(HedgeEnd.KILLED, True)]
+
+
+def test_leg_a_is_closed_when_leg_b_is_rejected():
+    stage = hedged(fault(FaultKind.REJECT, Call.OPEN, 3))
+    assert legs(stage) == [("shield_a", SELL, 5)]
+    stage.wait(5)
+    assert stage.tickets == []
+    assert [one.end for one in stage.said(HedgeEnded)] == [HedgeEnd.REFUSED]
+
+
+def test_no_leg_outlives_the_window():
+    stage = hedged()
+    stage.wait(1_801)
+    assert stage.tickets == []
+    assert [one.end for one in stage.said(HedgeEnded)] == [HedgeEnd.EXPIRED]
+
+
+def test_a_leg_whose_fill_was_heard_of_too_late_leaves_the_other_not_alone():
+    stage = hedged(fault(FaultKind.LOST_AFTER, Call.OPEN, 3))
+    stage.wait(60)
+    assert stage.tickets == []
+    assert [one.end for one in stage.said(HedgeEnded)] == [HedgeEnd.REFUSED]

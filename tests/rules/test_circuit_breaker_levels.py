@@ -91,7 +91,7 @@ def test_sizes_follow_level_and_phase_whichever_is_less() -> None:
             (ORANGE, 4),
         ]
     ]
-    assert sizes == [1_000_000, 500_000, 250_000, 0, 0, 250_000, 500_000, 250_000]
+    assert sizes == [1_000_000, 500_000, 250_000, 250_000, 250_000, 250_000, 500_000, 250_000]
 
 
 def test_black_is_frozen_until_a_person_has_looked() -> None:
@@ -116,7 +116,7 @@ def test_any_new_trigger_in_a_restart_returns_to_its_beginning() -> None:
     small = Standing(phase=3, phase_utc_ms=45 * MINUTE_MS)
     back = measured(YELLOW, 50, small)
     assert (back.level, back.phase, back.phase_utc_ms) == (YELLOW, FROZEN, 50 * MINUTE_MS)
-    assert size_ppm(CONFIG, back) == 0
+    assert back.is_halted
 
 
 def test_red_that_goes_on_keeps_it_frozen() -> None:
@@ -188,7 +188,8 @@ class Breaker(RuleBasedStateMachine):
     @invariant()
     def what_is_grave_is_halted_and_time_or_a_person_ends_it(self) -> None:
         standing = self.standing
-        assert not (standing.rank >= LEVELS.index(RED) and size_ppm(CONFIG, standing))
+        assert standing.rank < LEVELS.index(RED) or standing.is_halted
+        assert standing.is_normal == (size_ppm(CONFIG, standing) == 1_000_000)
         assert not standing.unacknowledged or standing.phase == FROZEN
         waits_for_a_person = standing.unacknowledged and standing.level is NORMAL
         assert (next_look_utc_ms(CONFIG, standing) is None) == (standing.is_normal or waits_for_a_person)

@@ -16,9 +16,11 @@ from evenkeel.messages.market import PointWorth, SymbolSpec
 from evenkeel.rules.dual_orders import judged
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.losses import EquityMarks
+from evenkeel.rules.order_intents import request_for
 from evenkeel.rules.order_size import Losses, Sized, budgets, losses_of, sized
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.rules.sizing import Book, Reservation, cents_for
+from evenkeel.runtime.actor import snapshot_of
 
 GOLD = msgspec.structs.replace(
     EURUSD, symbol="XAUUSD", digits=2, contract_size=100, worth=PointWorth(100, 1), notional_cents_per_lot=40_000_000
@@ -110,6 +112,25 @@ def test_a_reduction_of_the_first_level_brings_its_stop_nearer() -> None:
     assert answers(dual(booking=booking))[1].stop_distance_points == 150
 
 
+@pytest.mark.parametrize("multiple, commission_cents, points", [(3.0, 0, 420), (3.0, 10, 426), (0.5, 0, 140), ("off", 0, 0)])
+def test_the_target_of_b_at_the_broker_is_never_nearer_than_what_is_booked(
+    multiple: Any, commission_cents: int, points: int
+) -> None:
+    """$7 net at 0.05 lot are 140 points, or 142 with both commissions."""
+    spec = msgspec.structs.replace(EURUSD, commission_cents_per_lot=commission_cents * 10)
+    knobs = dual(booking=ProfitBookingConfig(broker_target_multiple=multiple))
+    assert [part.broker_target_points for part in judged(knobs, state(spec), asked())] == [0, points]
+
+
+def test_the_target_of_b_is_no_nearer_than_the_broker_takes_one() -> None:
+    spec = msgspec.structs.replace(EURUSD, stops_level_points=130)
+    knobs = dual(booking=ProfitBookingConfig(broker_target_multiple=1.0))
+    assert judged(knobs, state(spec), asked())[1].broker_target_points == 150
+    order = answers(dual())[1]
+    request = request_for(order)
+    assert (request.target_points, order.broker_target_distance_points) == (110_010 + 420, 420)
+
+
 # One without the other
 
 
@@ -138,6 +159,18 @@ def test_one_place_is_as_and_b_is_refused_for_want_of_another() -> None:
     assert (second.reason, second.measured, second.limit) == (DenialReason.POSITIONS, 1, 1)
 
 
+@pytest.mark.parametrize(
+    "changed", [{"positions_max": 1}, {"booking": ProfitBookingConfig(fixed_stop=0.9)}, {"risk_per_trade_pct": 0.09}]
+)
+def test_what_stands_against_b_alone_can_be_asked_for_and_changes_nothing(changed: dict[str, Any]) -> None:
+    limits = actor(dual(**changed), account())
+    before = snapshot_of(limits)
+    assert limits.refusals(asked(), 0) == []
+    found = [refusal.reason for refusal in limits.refusals(asked(), 0, of_second=True)]
+    assert snapshot_of(limits) == before
+    assert found == [denial.reason for denial in limits.handle(asked(), 0)[1:] if isinstance(denial, OrderDenied)]
+
+
 def test_what_stands_against_the_signal_stands_against_both() -> None:
     first, second = answers(dual(confidence_min=0.5), asked(lineage=msgspec.structs.replace(asked().lineage, confidence=0.4)))
     assert [denied.reason for denied in (first, second)] == [DenialReason.CONFIDENCE] * 2
@@ -158,6 +191,12 @@ def test_an_order_b_alone_is_refused_where_its_stop_is_too_near() -> None:
     lineage = Lineage("strategy", "trend", "c/b", order_kind="profit_trail", proposal_id="p1")
     knobs = dual(orders="pyramid", booking=ProfitBookingConfig(fixed_stop=1.9))
     assert denial_of(answers(knobs, proposal(lineage=lineage))).reason is DenialReason.STOP_TOO_NEAR
+
+
+def test_another_try_of_one_of_them_has_no_more_than_its_share() -> None:
+    again = proposal(lineage=asked().lineage, volume_steps=5)
+    (order,) = answers(dual(), again)
+    assert (order.volume_steps, order.bound_by) == (5, "the volume of its first try")
 
 
 def test_what_is_open_of_a_when_b_is_filled_late_is_counted_once() -> None:

@@ -2,9 +2,23 @@
 
 from typing import Any
 
-import msgspec
 import pytest
-from shield_builders import BUY, CHAIN, GOLD, HEDGING, MINUTE_MS, SELL, SYMBOL, Post, leg, leg_ended, leg_lineage, wanted
+from risk_builders import EURUSD, proposal
+from shield_builders import (
+    BUY,
+    CHAIN,
+    CHAINS,
+    GOLD,
+    HEDGING,
+    MINUTE_MS,
+    SELL,
+    SYMBOL,
+    Post,
+    leg,
+    leg_ended,
+    leg_lineage,
+    wanted,
+)
 
 from evenkeel.config.chains import HedgeShieldConfig, ShieldConfig
 from evenkeel.messages.broker_gateway import (
@@ -20,7 +34,11 @@ from evenkeel.messages.market import Direction, Quote, SymbolSpecified
 from evenkeel.messages.position import ExitReason, ReducePosition
 from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded
+from evenkeel.messages.trading_calendar import TradingDayStarted
+from evenkeel.rules.chain_risk import ChainRisk, chain_booked, chain_opened, chain_refusal
+from evenkeel.rules.entries import Refusal
 from evenkeel.rules.hedge import ANSWER_MS
+from evenkeel.rules.sizing import Book, Holding
 
 A, B = OrderKind.SHIELD_A, OrderKind.SHIELD_B
 KILL = 199_700
@@ -79,10 +97,7 @@ def test_two_halves_are_sold_from_1990_with_their_stop_at_2000_and_the_target_of
     assert (a.stop_distance_points, a.target_distance_points, a.volume_steps) == (1_000, 1_000, 5)
     assert (b.stop_distance_points, b.target_distance_points, b.volume_steps) == (1_000, 0, 5)
     assert [one.signal.direction for one in (a, b)] == [SELL, SELL]
-    assert [one.signal.lineage for one in (a, b)] == [
-        msgspec.structs.replace(leg_lineage(A), level=1),
-        leg_lineage(B),
-    ]
+    assert [one.signal.lineage for one in (a, b)] == [leg_lineage(A), leg_lineage(B)]
 
 
 def test_a_sold_trade_is_hedged_the_other_way_round(post):
@@ -102,8 +117,22 @@ def test_the_volume_shrinks_until_enough_margin_stays_free(post):
     assert (a.volume_steps, b.volume_steps) == (3, 3)
 
 
-def test_the_pyramid_of_leg_b_is_a_chain_of_its_own(asked):
-    assert [one.signal.lineage.chain_id for one in asked.said] == [CHAIN, f"{CHAIN}/s7"]
+@pytest.mark.parametrize("lost, steps", [(10_000, 2), (11_000, 2), (11_001, 1), (13_000, 1)])
+def test_the_volume_shrinks_until_the_day_s_limit_keeps_its_buffer(post, lost, steps):
+    """200 a day at a balance of 10,000, of which 50 are kept: a step of both legs loses 20 at the stop."""
+    post.close(1, net_cents=-lost, lineage=leg_lineage(A))
+    assert [one.volume_steps for one in post.hear(wanted())] == [steps, steps]
+
+
+def test_what_was_lost_the_day_before_does_not_count(post):
+    post.close(1, net_cents=-20_000, lineage=leg_lineage(A))
+    assert why_not(post) == "volume of 0 steps a leg, the least is 1"
+    post.hear(TradingDayStarted("2026-01-06", 0, 1))
+    assert len(post.hear(wanted())) == 2
+
+
+def test_the_legs_are_a_chain_of_their_own(asked):
+    assert {one.signal.lineage.chain_id for one in asked.said} == {f"{CHAIN}/s7"}
 
 
 # -- what is not even tried ---------------------------------------------------------------------------------------------------
@@ -195,6 +224,12 @@ def test_a_third_requote_is_a_refusal(asked):
     assert [asked.hear(moved) for _ in range(3)] == [[], [], [close(11)]]
 
 
+@pytest.mark.parametrize("reason", [ExitReason.LATE_FILL, ExitReason.NEVER_OPENED])
+def test_a_leg_that_was_not_kept_is_one_that_failed(hedged, reason):
+    assert hedged.hear(leg_ended(12, B, reason, -10)) == [close(11)]
+    assert ended(hedged.hear(leg_ended(11, A, ExitReason.SHIELD, -40))) == (HedgeEnd.REFUSED, -50)
+
+
 def test_a_leg_that_nobody_waits_for_any_more_is_closed(post):
     assert post.hear(leg(11, A)) == [close(11)]
 
@@ -228,12 +263,6 @@ def test_leg_a_at_its_target_keeps_its_profit_and_the_watch_goes_on(hedged):
     assert hedged.hear(leg_ended(11, A, ExitReason.TARGET, 500)) == []
     assert hedged.hear(leg_ended(12, B, ExitReason.BOOKED, 700)) == []
     assert ended(hedged.quote(KILL)) == (HedgeEnd.KILLED, 1_200)
-
-
-def test_what_the_pyramid_of_leg_b_has_opened_is_closed_with_it(hedged):
-    hedged.hear(leg_ended(12, B, ExitReason.BOOKED, 700))
-    hedged.hear(leg(13, OrderKind.PROFIT_TRAIL, lineage=leg_lineage(OrderKind.PROFIT_TRAIL, f"{CHAIN}/s7")))
-    assert hedged.quote(KILL) == [close(11), close(13)]
 
 
 # -- other ends ---------------------------------------------------------------------------------------------------------------
@@ -283,6 +312,27 @@ def test_a_block_of_the_legs_direction_closes_them_and_one_of_the_trade_s_leaves
     post.open(5, entry_points=199_000, stop_points=198_900)
     [raised] = post.quote(198_799)
     assert (raised.direction, raised.tickets) == (Direction.BUY, (5,))
+
+
+# -- what the chain may lose in all -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps, refusal", [(5, None), (6, Refusal(DenialReason.CHAIN_RISK_BUDGET, 22_700, 22_000, "cents"))])
+def test_the_stopped_trade_two_legs_until_price_is_back_and_the_recovery_are_2_2_r(steps, refusal):
+    """A trade of 10 steps has lost 1,000 points, R; leg A of 5 is open, and a recovery with half of the stop waits."""
+    chains = {CHAIN: ChainRisk(r_cents=10_000, booked_cents=-10_000, is_hedged=True)}
+    lineage = leg_lineage(B)
+    leg_a = Holding("EURUSD", SELL, 5, 199_000, 200_000, 0, False, None, 5, chain_id=lineage.chain_id)
+    book = Book(specs={"EURUSD": EURUSD}, holdings={11: leg_a})
+    leg_b = proposal(stop_distance_points=1_000, direction=SELL, lineage=lineage)
+    assert chain_refusal(CHAINS, chains, book, leg_b, steps, waiting=1) == refusal
+
+
+def test_what_the_legs_bring_is_the_chain_s():
+    chains = {CHAIN: ChainRisk(r_cents=10_000)}
+    chain_opened(chains, leg(11, A), 0)
+    chain_booked(chains, leg_ended(11, A, ExitReason.TARGET, 500))
+    assert chains == {CHAIN: ChainRisk(10_000, booked_cents=500, is_hedged=True)}
 
 
 def story(post: Post) -> list[Any]:

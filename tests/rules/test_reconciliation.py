@@ -71,6 +71,11 @@ def test_a_broker_stop_at_the_app_s_level_is_a_stop():
     assert cause_of_close(deal_out(reason=DealReason.STOP), at_app_stop, None)[0] is ExitReason.STOP
 
 
+def test_a_broker_stop_where_the_app_s_was_moved_to_is_a_stop_and_no_catastrophe():
+    moved = msgspec.structs.replace(OURS, tight_stop_points=110_010, broker_stop_points=110_010)
+    assert cause_of_close(deal_out(reason=DealReason.STOP), moved, None)[0] is ExitReason.STOP
+
+
 @pytest.mark.parametrize(
     "held_stop_points, by",
     [(109_700, ClosedBy.PERSON), (109_660, ClosedBy.BROKER), (0, ClosedBy.BROKER), (None, ClosedBy.BROKER)],
