@@ -164,7 +164,7 @@ def _is_of_chain(message: Any, chain_id: str, tickets: set[int], recoveries: set
             return True
         case _:
             named: Any = getattr(message, "lineage", message)  # orders and trades name it there, steps themselves
-            return bool(named.chain_id == chain_id)
+            return isinstance(message, OF_CHAIN) and bool(named.chain_id == chain_id)
 
 
 def _with_interruptions(files: DayFiles, own: Mapping[int, Said], run: Iterable[Said]) -> list[Said]:

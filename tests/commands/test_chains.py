@@ -10,10 +10,15 @@ import pytest
 from chains import BEGAN_UTC_MS, chain, next_of, pyramid
 
 from evenkeel.adapters import control_channel as channel
+from evenkeel.adapters.chain_store import StoreUnusable
 from evenkeel.adapters.control_channel import ControlServer, Refused, Told
-from evenkeel.adapters.lmdb_chains import Declared, LmdbChains
+from evenkeel.adapters.lmdb_chains import Declared, LmdbChains, read_declared
+from evenkeel.adapters.os import StateError
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import chains, exit_codes, shields, status
+from evenkeel.commands.live import chain_stores
+from evenkeel.config.limits import PERSONAL
+from evenkeel.config.schema import Config, MaCrossConfig
 from evenkeel.messages.recovery import ChainState
 
 HUNT = chain(state=ChainState.RECOVERY_MODE, trades=2, lost_cents=2_050, until_utc_ms=BEGAN_UTC_MS + 60_000, tickets=(7, 9))
@@ -182,3 +187,34 @@ def test_status_tells_of_chains_recoveries_shields_and_breakers(asked: list[Any]
     assert "recoveries 3 tried, 2 won, 1 lost (5.00 USD); 7.00 USD booked" in lines
     assert "shield     against buy of EURUSD until 2026-01-05 00:00:00 UTC: gap" in lines
     assert "breaker    EURUSD orange: spread" in lines
+
+
+def configured(chain_type: str) -> Config:
+    made = MaCrossConfig(symbols=("EURUSD",), orders="dual", chain_type=chain_type)  # type: ignore[arg-type]
+    return Config(profile="personal", limits=PERSONAL, strategy={"alpha": made})
+
+
+def test_a_start_with_another_declared_type_is_refused_with_what_to_do(stores: StateFolder) -> None:
+    with pytest.raises(StateError, match=r"alpha, declared v3 .* configured is alpha, v6 .* set chain_type back"):
+        chain_stores(configured("v6"), stores.chains)
+
+
+def test_a_damaged_store_does_not_stop_the_start(stores: StateFolder) -> None:
+    (stores.chains / "alpha" / "chains.lmdb").write_bytes(b"x" * 4096)
+    refusing = chain_stores(configured("v3"), stores.chains)["alpha"]
+    with pytest.raises(StoreUnusable):
+        refusing.save(chain())
+
+
+def test_d18_what_was_declared_is_still_there_after_a_restart(stores: StateFolder) -> None:
+    again = chain_stores(configured("v3"), stores.chains)["alpha"]
+    assert [row.chain_id for row in again.active()] == ["EURUSD-a-1"]
+    again.close()
+    assert read_declared(stores.chains / "alpha") == Declared("alpha", "v3")
+
+
+def test_the_store_of_a_strategy_that_is_not_configured_is_left_alone(stores: StateFolder) -> None:
+    before = (stores.chains / "beta" / "chains.lmdb").read_bytes()
+    for store in chain_stores(configured("v3"), stores.chains).values():
+        store.close()
+    assert (stores.chains / "beta" / "chains.lmdb").read_bytes() == before
