@@ -61,7 +61,7 @@ class Declared(msgspec.Struct, frozen=True):
 
 class LmdbChains:
     """The store of `plugin` in `folder`, opened by its first use. One a process and folder: LMDB breaks when a process opens
-    a file twice. After an error it is closed, and opened again by the next use. `day_of` names the trading day of a time.
+    a file twice. One that could not be opened is tried again by the next use. `day_of` names the trading day of a time.
     """
 
     def __init__(
@@ -71,12 +71,14 @@ class LmdbChains:
         day_of: Callable[[int], str],
         *,
         map_bytes: int = MAP_BYTES,
+        ended_kept: int = ENDED_KEPT,
         readonly: bool = False,
     ) -> None:
         self._path = folder / FILE_NAME
         self._declared = declared
         self._day_of = day_of
         self._map_bytes = map_bytes
+        self._ended_kept = ended_kept
         self._readonly = readonly
         self._env: lmdb.Environment | None = None
         self._tables: list[object] = []
@@ -150,7 +152,7 @@ class LmdbChains:
 
     def _forget_oldest(self, txn: "lmdb.Transaction[bytes]") -> None:
         ended, days = self._table(b"ended"), self._table(b"days")
-        while txn.stat(ended)["entries"] > ENDED_KEPT:
+        while txn.stat(ended)["entries"] > self._ended_kept:
             oldest = next(iter(txn.cursor(ended)))[0]
             txn.delete(oldest, db=ended)
             txn.delete(oldest[8:], db=self._table(b"chains"))
@@ -185,10 +187,12 @@ class LmdbChains:
             env = self._env or self._opened()
             with env.begin(write=write) as txn:
                 yield txn
+        except StoreUnusable:
+            raise
+        except lmdb.PanicError as error:
+            self.close()  # its page of the present could not be written; only a file that is opened again can be used
+            raise StoreUnusable(f"{self._path}: {error}") from error
         except (lmdb.Error, FileCutShort, OSError) as error:
-            self.close()
-            if isinstance(error, StoreUnusable):
-                raise
             raise StoreUnusable(f"{self._path}: {error}") from error
 
     def _opened(self) -> lmdb.Environment:

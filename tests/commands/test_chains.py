@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +142,16 @@ def test_a_store_that_cannot_be_read_hides_no_other(stores: StateFolder, capsys:
 def test_an_account_without_chains_has_none(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(chains) == exit_codes.OK
     assert capsys.readouterr().out == "no chains\n"
+
+
+def test_chains_are_read_while_the_supervisor_writes_them(folder: StateFolder) -> None:
+    store = LmdbChains(folder.chains / "alpha", Declared("alpha", "v3"), lambda _: "")
+    store.save(HUNT)
+    command = [sys.executable, "-m", "evenkeel.cli", "chains", "--json"]
+    read = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert [row["chain_id"] for row in json.loads(read.stdout)["chains"]] == ["EURUSD-a-1"]
+    assert store.save(next_of(HUNT)) is None
+    store.close()
 
 
 def test_the_states_are_drawn_from_the_code(capsys: pytest.CaptureFixture[str]) -> None:
