@@ -218,12 +218,14 @@ class Witness:
         self.see("I8", not against, f"{request.symbol} {request.direction.value} is sent against an unknown one")
 
     def _judge_limits(self, asked: Asked) -> None:
-        """What is believed to be open or on its way, this order included; strangers that came a moment ago may be unseen."""
+        """What is believed to be open or on its way, this order included; strangers and late fills of a moment ago may be
+        unseen."""
         limits, chronicle, now = self._config.limits, self.chronicle, self._troubles.now_utc_ms
         strangers = [one for one in self._positions(ours=False) if one.time_utc_ms < now - CYCLE_MS]
         in_flight = chronicle.open_intents.values()
         if limits.positions_max != "off":
-            count = len(chronicle.positions) + len(in_flight) + len(strangers)
+            surprises = [one for one in chronicle.positions.values() if one.late and one.opened_utc_ms > now - CYCLE_MS]
+            count = len(chronicle.positions) - len(surprises) + len(in_flight) + len(strangers)
             count -= sum(1 for one in strangers if one.ticket in chronicle.positions)
             self.see("I11", count <= limits.positions_max, f"{count} positions and intents, {limits.positions_max} allowed")
         if limits.open_risk_pct != "off":
