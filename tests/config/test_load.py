@@ -100,9 +100,15 @@ def test_a_byte_order_mark_and_the_line_ends_of_windows_are_read(tmp_path: Path)
         ("strategy.ma = { kind = 'ma_cross', symbols = 7 }", "strategy.ma.symbols: 7 is not a list"),
         ("strategy.ma = { kind = 'ma_cross', symbols = ['EURUSD', 7] }", "strategy.ma.symbols: item 2: 7 is not text"),
         ("trading_calendar.day_boundary = 17:00:00", "trading_calendar.day_boundary: 17:00:00 is not text like"),
-        ("strategy.x = {fast = 3}", "strategy.x: kind is missing or unknown; it is 'ma_cross' or 'python'"),
+        (
+            "strategy.x = {fast = 3}",
+            "strategy.x: kind is missing or unknown; it is 'ma_cross' or 'rsi' or 'breakout' or 'python'",
+        ),
         ("strategy.x = {kind = 'python', object = 'no dots'}", "strategy.x.object: 'no dots' is not text like"),
-        ("strategy.x = {kind = 'other'}", "strategy.x: kind is missing or unknown; it is 'ma_cross' or 'python'"),
+        (
+            "strategy.x = {kind = 'other'}",
+            "strategy.x: kind is missing or unknown; it is 'ma_cross' or 'rsi' or 'breakout' or 'python'",
+        ),
         ("strategy.'a b' = {kind = 'ma_cross'}", "strategy.'a b': 'a b' is not text like"),
         ("symbols = 'EURUSD'", "symbols: 'EURUSD' is not a table"),
         ("accont.name = 'x'", "accont: is unknown; did you mean 'account'?"),
@@ -125,9 +131,10 @@ def test_what_is_not_a_finite_number_is_refused(complaints: Complaints, number: 
 def test_every_key_of_the_schema_can_be_complained_about() -> None:
     everything = tomllib.loads(re.sub(r"(?m)^#(?=[a-z\[])", "", packaged("default.toml").read_text("utf-8")))
     leaves = [path for path in paths(everything) if path[-1] != "kind" and not isinstance(_at(everything, path), dict)]
+    kinds = {f"strategy.{name}.kind": table["kind"] for name, table in everything["strategy"].items()}
     for path in leaves:
         with pytest.raises(ConfigInvalid) as caught:
-            load(None, overrides={"strategy.trend.kind": "ma_cross", ".".join(path): math.nan})
+            load(None, overrides={**kinds, ".".join(path): math.nan})
         assert [problem.key for problem in caught.value.problems] == [".".join(path)]
 
 
