@@ -24,11 +24,25 @@ def read_rows(path: Path, time_name: str, names: Sequence[str]) -> Iterator[Rows
     return _parquet_rows(path, time_name, names) if is_parquet(path) else _csv_rows(path, time_name, names)
 
 
-def _parquet_rows(path: Path, time_name: str, names: Sequence[str]) -> Iterator[Rows]:
+def parquet_columns(path: Path) -> list[str]:
+    """Their names. Raises HistoryUnreadable."""
+    pl = _polars(path)
     try:
-        import polars as pl
+        return list(pl.scan_parquet(path, glob=False).collect_schema().names())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise HistoryUnreadable(f"{path}: is not a readable parquet file: {shown(str(error))}") from error
+
+
+def _polars(path: Path) -> Any:
+    try:
+        import polars
     except ImportError as error:
         raise HistoryUnreadable(f'{path}: reading parquet needs polars: pip install "evenkeel[data]"') from error
+    return polars
+
+
+def _parquet_rows(path: Path, time_name: str, names: Sequence[str]) -> Iterator[Rows]:
+    pl = _polars(path)
     try:
         file = pl.scan_parquet(path, glob=False)
         schema = file.collect_schema()
