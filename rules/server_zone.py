@@ -43,7 +43,7 @@ class UnknownZone(ValueError):
 
 
 class Zone(NamedTuple):
-    """A clock that is `ahead_minutes` before that of `follows` (an IANA name, "UTC" for one that is never changed)."""
+    """A clock that is `ahead_minutes` ahead of that of `follows` (an IANA name, "UTC" for one that is never changed)."""
 
     follows: str
     ahead_minutes: int = 0
@@ -86,7 +86,7 @@ class Estimate(NamedTuple):
 
 
 def zone_of(text: str) -> Zone:
-    """Of "Europe/Athens", "UTC+2" or "America/New_York+7" (a clock seven hours before New York's). Raises UnknownZone."""
+    """Of "Europe/Athens", "UTC+2" or "America/New_York+7" (a clock seven hours ahead of New York's). Raises UnknownZone."""
     for sign in ("", "+", "-"):
         name, found, ahead = text.rpartition(sign) if sign else (text, "", "")
         if sign and not found:
@@ -131,8 +131,11 @@ def week_ends(pauses: Iterable[WeekEnd]) -> list[WeekEnd]:
     return [pause for pause in pauses if _is_week_end(pause)]
 
 
-def estimated(ends: Sequence[WeekEnd], period_ms: int = 0) -> Estimate | None:
-    """The clock of a file of bars of `period_ms`, or of quotes (0); None without a week end, or where a bar is a day."""
+def estimated(ends: Sequence[WeekEnd], period_ms: int = 0, edges_ms: Sequence[int] = ()) -> Estimate | None:
+    """The clock of a file of bars of `period_ms`, or of quotes (0); None without a week end, or where a bar is a day.
+
+    `edges_ms` are the times of its first and last row: what fits as well must say the same there, too.
+    """
     if not ends or period_ms >= 24 * HOUR_MS:
         return None
     known = [(end, *_close_and_open(end)) for end in ends]
@@ -144,8 +147,9 @@ def estimated(ends: Sequence[WeekEnd], period_ms: int = 0) -> Estimate | None:
             found.append((closes + opens, -rank, zone))
     best = max(found, key=lambda one: one[:2])
     rivals = [zone for *score, zone in found if score == [*best[:2]] and zone != best[2]]
-    says = _said_of(best[2], ends)
-    also = tuple(zone for zone in rivals if _said_of(zone, ends) == says)
+    times_ms = [*edges_ms, *(ms for end in ends for ms in end)]
+    says = _said_of(best[2], times_ms)
+    also = tuple(zone for zone in rivals if _said_of(zone, times_ms) == says)
     confidence = _confidence(best[0], 2 * len(ends)) if len(also) == len(rivals) else Confidence.LOW
     return Estimate(best[2], confidence, best[0], 2 * len(ends), also)
 
@@ -199,8 +203,8 @@ def _begins_at(end: WeekEnd, open_ms: int, period_ms: int) -> bool:
     return -LATE_MS <= end.first_ms - open_ms <= EARLY_MS
 
 
-def _said_of(zone: Zone, ends: Sequence[WeekEnd]) -> list[int]:
-    return [_behind_ms(zone, ms) for end in ends for ms in end]
+def _said_of(zone: Zone, times_ms: Sequence[int]) -> list[int]:
+    return [_behind_ms(zone, ms) for ms in times_ms]
 
 
 def _local_ms(zone: Zone, utc_ms: int) -> int:

@@ -2,6 +2,6 @@
 
 from evenkeel.adapters.exports.files import PriceFile, opened
 from evenkeel.adapters.exports.lines import Faults
-from evenkeel.adapters.exports.written import PricesUnwritten, write_prices
+from evenkeel.adapters.exports.written import SUFFIXES, PricesUnwritten, write_prices
 
-__all__ = ["Faults", "PriceFile", "PricesUnwritten", "opened", "write_prices"]
+__all__ = ["SUFFIXES", "Faults", "PriceFile", "PricesUnwritten", "opened", "write_prices"]

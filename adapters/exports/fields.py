@@ -9,6 +9,8 @@ from evenkeel.adapters.exports.lines import BadField, Fault
 from evenkeel.adapters.history.checks import POINTS_MAX, YEAR_1990_UTC_MS, YEAR_2100_UTC_MS, shown
 
 DAY_MS: Final = 86_400_000
+KEPT_MAX: Final = 16_384
+"""Answers that are kept: the same prices come again and again, and seconds too."""
 SPREAD_POINTS_MAX: Final = 1_000_000
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _PRICE: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,15}))?")
@@ -17,10 +19,10 @@ _DAYS: Final = (
     re.compile(r"(?P<d>[0-9]{2})\.(?P<m>[0-9]{2})\.(?P<y>[0-9]{4})"),
     re.compile(r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"),
 )
-_CLOCK: Final = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,3}))?)?")
-_PLAIN_CLOCK: Final = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{3})?")
+_CLOCK: Final = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?")
 
 
+@lru_cache(maxsize=KEPT_MAX)
 def points_of(name: str, text: str, digits: int) -> int:
     """A price, exactly; zeros may stand behind the digits."""
     found = _PRICE.fullmatch(text)
@@ -57,12 +59,29 @@ def day_ms(text: str) -> int:
     return ms
 
 
-def clock_ms(text: str, *, is_plain: bool = False) -> int:
-    """Of 23:59, 23:59:58 or 23:59:58.123; plain: of 235958 or 235958123."""
-    found = (_PLAIN_CLOCK if is_plain else _CLOCK).fullmatch(text)
-    if found is None:
+def clock_ms(text: str) -> int:
+    """Of 23:59, 23:59:58 or 23:59:58.123."""
+    clock, dot, thousandths = text.partition(".")
+    return _clock_ms(clock) + (_thousandths(thousandths, text) if dot else 0)
+
+
+def plain_clock_ms(text: str) -> int:
+    """Of 235958 or 235958123."""
+    if len(text) not in (6, 9):
         raise BadField(Fault.TIME, f"time {shown(text)!r} is no time of day")
-    hours, minutes, seconds, thousandths = found.groups("0")
-    if int(hours) > 23 or int(minutes) > 59 or int(seconds) > 59:
-        raise BadField(Fault.TIME, f"time {text} is no time of day")
-    return ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000 + int(thousandths.ljust(3, "0"))
+    return _clock_ms(f"{text[:2]}:{text[2:4]}:{text[4:6]}") + (_thousandths(text[6:], text) if len(text) > 6 else 0)
+
+
+@lru_cache(maxsize=KEPT_MAX)
+def _clock_ms(clock: str) -> int:
+    found = _CLOCK.fullmatch(clock)
+    hours, minutes, seconds = (24, 0, 0) if found is None else map(int, found.groups("0"))
+    if hours > 23 or minutes > 59 or seconds > 59:
+        raise BadField(Fault.TIME, f"time {shown(clock)!r} is no time of day")
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000
+
+
+def _thousandths(decimals: str, text: str) -> int:
+    if not (decimals.isdecimal() and decimals.isascii() and len(decimals) <= 3):
+        raise BadField(Fault.TIME, f"time {shown(text)!r} is no time of day")
+    return int(decimals.ljust(3, "0"))

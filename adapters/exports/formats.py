@@ -7,9 +7,10 @@ its summer time. Dukascopy and TrueFX write UTC, a Dukascopy header may name ano
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Final, NamedTuple
 
-from evenkeel.adapters.exports.fields import clock_ms, day_ms, points_of, spread_of
+from evenkeel.adapters.exports.fields import clock_ms, day_ms, plain_clock_ms, points_of, spread_of
 from evenkeel.adapters.exports.lines import BadField, Fault
 from evenkeel.adapters.history.checks import shown
 from evenkeel.rules.price_checks import QUOTES, SIDE, SPREAD_BARS
@@ -59,18 +60,23 @@ class _Mt5Ticks:
     """It remembers bid and ask, for what is empty is unchanged. A tick without either (a trade, a volume) is no quote."""
 
     def __init__(self, separator: str, count: int, places: Sequence[int], digits: int) -> None:
-        self._separator, self._count, self._places, self._digits = separator, count, places, digits
-        self._prices: dict[str, int] = {}
+        self._separator, self._count, self._least, self._digits = separator, count, max(places) + 1, digits
+        self._pick = itemgetter(*places)
+        self._bid_points: int | None = None
+        self._ask_points: int | None = None
 
     def __call__(self, line: str) -> Row | None:
-        cells = _cells(line, self._separator, self._count, least=max(self._places) + 1)
-        day, clock, *prices = (cells[place] for place in self._places)
+        cells = line.split(self._separator)
+        if not self._least <= len(cells) <= self._count:
+            raise _miscounted(line, len(cells), self._count)
+        day, clock, bid, ask = self._pick(cells)
         time_ms = day_ms(day) + clock_ms(clock)
-        changed = {name: points_of(name, text, self._digits) for name, text in zip(QUOTES, prices, strict=True) if text}
-        self._prices |= changed
-        if not changed or len(self._prices) < len(QUOTES):
+        bid_points = points_of("bid", bid, self._digits) if bid else self._bid_points
+        ask_points = points_of("ask", ask, self._digits) if ask else self._ask_points
+        self._bid_points, self._ask_points = bid_points, ask_points
+        if bid_points is None or ask_points is None or not (bid or ask):
             return None
-        return time_ms, self._prices["bid"], self._prices["ask"]
+        return time_ms, bid_points, ask_points
 
 
 def _mt5_bar(separator: str, count: int, places: Sequence[int], digits: int, line: str) -> Row:
@@ -114,7 +120,7 @@ def _histdata_bar(digits: int, line: str) -> Row:
 
 def _plain_time_ms(text: str) -> int:
     day, _, clock = text.partition(" ")
-    return day_ms(day) + clock_ms(clock, is_plain=True)
+    return day_ms(day) + plain_clock_ms(clock)
 
 
 def _dukascopy(line: str, symbol: str | None, digits: int) -> Format | None:
@@ -162,10 +168,14 @@ def _side(texts: tuple[str, str, str, str], digits: int) -> tuple[int, ...]:
 
 def _cells(line: str, separator: str, count: int, *, least: int | None = None) -> list[str]:
     """`least` where what stands behind may be missing."""
-    cells = [cell.strip() for cell in line.split(separator)]
+    cells = line.split(separator)
     if not (count if least is None else least) <= len(cells) <= count:
-        raise BadField(Fault.FIELDS, f"{shown(line)!r} has {len(cells)} fields, not {count}")
+        raise _miscounted(line, len(cells), count)
     return cells
+
+
+def _miscounted(line: str, found: int, count: int) -> BadField:
+    return BadField(Fault.FIELDS, f"{shown(line)!r} has {found} fields, not {count}")
 
 
 def _places(header: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:

@@ -22,10 +22,8 @@ class PricesUnwritten(Exception):
 
 
 def write_prices(out: Path, names: tuple[str, ...], digits: int, blocks: Iterable[PriceRows]) -> int:
-    """`out` ends in .parquet or .csv; it holds the blocks, one after another, when this returns their number of rows. What
+    """`out` ends in one of SUFFIXES; it holds the blocks, one after another, when this returns their number of rows. What
     `blocks` raises goes through. Raises PricesUnwritten. Never more than a block is in memory."""
-    if out.suffix not in SUFFIXES:
-        raise PricesUnwritten(f"{out}: ends neither in {' nor in '.join(SUFFIXES)}")
     header = ("time_msc" if names == QUOTES else "time", *names)
     polars = _polars(out) if out.suffix == ".parquet" else None
     try:

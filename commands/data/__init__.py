@@ -12,7 +12,7 @@ from evenkeel.commands import exit_codes
 from evenkeel.rules.price_flaws import EXPLAINED
 
 GAP_MINUTES: Final = 90.0
-ZONE_HELP: Final = "clock of the files, as Europe/Athens or America/New_York+7 (seven hours before New York)"
+ZONE_HELP: Final = "clock of the files, as Europe/Athens or America/New_York+7 (seven hours ahead of New York)"
 EXPLANATION: Final = """\
 import    reads what others write and writes what backtest --ticks and --bars read, in UTC. A format is told from how a file
           begins. Bars of one side need --ask FILE or --spread; those of MetaTrader 5 have their spread
@@ -136,11 +136,11 @@ def _add_out(part: argparse.ArgumentParser) -> None:
 
 
 def _formats() -> str:
-    return "formats:\n" + "\n".join(f"  {name:15} {text}" for name, text in FORMATS.items()) + IMPORT_STATUSES
+    return "formats:\n" + "\n".join(f"  {name:15} {text}" for name, text in FORMATS.items()) + f"\n{IMPORT_STATUSES}"
 
 
 def _flaws() -> str:
-    return "findings:\n" + "\n".join(f"  {flaw.value:18} {text}" for flaw, text in EXPLAINED.items()) + CHECK_STATUSES
+    return "findings:\n" + "\n".join(f"  {flaw.value:18} {text}" for flaw, text in EXPLAINED.items()) + f"\n{CHECK_STATUSES}"
 
 
 def _nothing() -> str:

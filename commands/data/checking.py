@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Raises what reading raises; then nothing was printed."""
     terms = terms_of(arguments)
     files = files_of(arguments.files, terms)
-    reports = [report_of(file, *checked(file, terms, terms.zone), terms.zone) for file in files]
+    reports = [report_of(file, *checked([file], terms, terms.zone), terms.zone) for file in files]
     if arguments.json:
         print(msgspec.json.encode(Report(tuple(reports))).decode())
     else:

@@ -9,8 +9,7 @@ import numpy as np
 from evenkeel.adapters.exports import write_prices
 from evenkeel.commands import exit_codes
 from evenkeel.commands.data.cleaning import Clean
-from evenkeel.commands.data.importing import require_other_file
-from evenkeel.commands.data.reading import Unusable, clocked, files_of, terms_of, time_told
+from evenkeel.commands.data.reading import Unusable, clocked, files_of, require_output, terms_of, time_told
 from evenkeel.rules.bars import PERIOD_MS
 from evenkeel.rules.price_bars import bars_of
 from evenkeel.rules.price_checks import BARS, QUOTES, PriceRows
@@ -34,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     [file] = files_of(arguments.files, terms)
     if file.format not in ("ticks", "bars"):
         raise Unusable(f"{file.path}: {file.format}; evenkeel data import reads it")
-    require_other_file(out, [file])
+    require_output(out, [file])
     clean = Clean(file.names, terms, bad_lines_max=0)
     rows = clean.passed(str(file.path), clocked([file], None), [file])
     uncrossed = _Uncrossed(file.names)

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -12,7 +11,17 @@ from evenkeel.adapters.exports import PriceFile, write_prices
 from evenkeel.adapters.history import HistoryUnreadable
 from evenkeel.commands import exit_codes
 from evenkeel.commands.data.cleaning import Clean
-from evenkeel.commands.data.reading import Terms, Unusable, checked, clock_told, clocked, files_of, terms_of, time_told
+from evenkeel.commands.data.reading import (
+    Terms,
+    Unusable,
+    checked,
+    clock_told,
+    clocked,
+    files_of,
+    require_output,
+    terms_of,
+    time_told,
+)
 from evenkeel.rules.price_checks import BARS, QUOTES, SIDE, SPREAD_BARS, Checked, PriceRows, joined
 from evenkeel.rules.server_zone import Confidence, Zone
 
@@ -42,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     terms, out = terms_of(arguments), arguments.to
     files = files_of(arguments.files, terms)
     asks = files_of([arguments.ask], terms) if arguments.ask is not None else []
-    require_other_file(out, [*files, *asks])
+    require_output(out, [*files, *asks])
     names = _names_of(files, asks, arguments.spread)
     zone, zone_by, said = _zone_of(files, terms)
     clean = Clean(QUOTES if names == QUOTES else BARS, terms, arguments.bad_lines_max)
@@ -76,13 +85,6 @@ def run(arguments: argparse.Namespace) -> int:
     return exit_codes.OK
 
 
-def require_other_file(out: Path, files: Sequence[PriceFile]) -> None:
-    """Raises Unusable where `out` is one of the inputs."""
-    for file in files:
-        if out.exists() and out.samefile(file.path):
-            raise Unusable(f"--to {out}: is what is read")
-
-
 def _names_of(files: Sequence[PriceFile], asks: Sequence[PriceFile], spread: int | None) -> tuple[str, ...]:
     names = files[0].names
     for file in (*files, *asks):
@@ -105,7 +107,7 @@ def _zone_of(files: Sequence[PriceFile], terms: Terms) -> tuple[Zone | None, str
         return terms.zone, "hand", f"clock: {terms.zone}, as you said"
     if all(file.zone is not None for file in files):
         return None, "format", f"clock: {files[0].zone}, as the format has it"
-    _, clock = checked(files[0], terms, None)
+    _, clock = checked(files, terms, None)
     if clock is None or clock.confidence is Confidence.LOW:
         raise Unusable(
             f"{files[0].path}: {INFORMATIVE}, and the week ends do not tell it; say --server-zone or --utc-offset"

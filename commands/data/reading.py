@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from evenkeel.adapters.exports import PriceFile, opened
+from evenkeel.adapters.exports import SUFFIXES, PriceFile, opened
 from evenkeel.config.load import load
 from evenkeel.rules.price_checks import BARS, QUOTES, Checked, Example, Finding, PriceChecks, PriceRows
 from evenkeel.rules.price_flaws import Flaw
@@ -29,7 +29,7 @@ from evenkeel.rules.server_zone import (
 )
 from evenkeel.rules.symbols import digits_of, typical_price
 
-DIGITS_MAX: Final = 8
+DIGITS_MAX: Final = 6
 """What prices are read with where nothing says their digits."""
 COLUMNS: Final = {QUOTES: "quotes", BARS: "bars of bid and ask"}
 
@@ -87,14 +87,18 @@ def clocked(files: Sequence[PriceFile], zone: Zone | None) -> Iterator[PriceRows
             yield rows if clock is None or clock == ZONE_UTC else rows._replace(time_ms=to_utc(clock, rows.time_ms))
 
 
-def checked(file: PriceFile, terms: Terms, zone: Zone | None) -> tuple[Checked, Estimate | None]:
-    """All of the file, and the clock that its week ends tell. Times that are meant to be UTC and do not fit are a finding."""
-    checks = PriceChecks(file.names, terms.digits, terms.typical)
-    for rows in clocked([file], zone):
+def checked(files: Sequence[PriceFile], terms: Terms, zone: Zone | None) -> tuple[Checked, Estimate | None]:
+    """All of the files as if they were one, and the clock that their week ends tell.
+
+    Times that are meant to be UTC and do not fit are a finding.
+    """
+    checks = PriceChecks(files[0].names, terms.digits, terms.typical)
+    for rows in clocked(files, zone):
         checks.take(rows)
     found = checks.found(terms.gap_minutes)
-    clock = estimated(found.week_ends, found.period_ms or 0)
-    if clock is None or (zone is None and file.zone is None):
+    edges_ms = [ms for ms in (found.first_ms, found.last_ms) if ms is not None]
+    clock = estimated(found.week_ends, found.period_ms or 0, edges_ms)
+    if clock is None or (zone is None and any(file.zone is None for file in files)):
         return found, clock
     if clock.confidence is not Confidence.LOW and ZONE_UTC not in (clock.zone, *clock.also):
         first = found.week_ends[0]
@@ -102,6 +106,17 @@ def checked(file: PriceFile, terms: Terms, zone: Zone | None) -> tuple[Checked, 
         finding = Finding(Flaw.CLOCK, len(found.week_ends), (Example(0, first.last_ms, first.first_ms),), text)
         return found._replace(findings=[*found.findings, finding]), clock
     return found, clock
+
+
+def require_output(out: Path, files: Sequence[PriceFile]) -> None:
+    """Raises Unusable where `out` cannot be written, before anything is read."""
+    if out.suffix not in SUFFIXES:
+        raise Unusable(f"--to {out}: ends neither in {' nor in '.join(SUFFIXES)}")
+    if not out.absolute().parent.is_dir() or (out.exists() and not out.is_file()):
+        raise Unusable(f"--to {out}: is no file in a folder that is there")
+    for file in files:
+        if out.exists() and out.samefile(file.path):
+            raise Unusable(f"--to {out}: is what is read")
 
 
 def clock_told(clock: Estimate | Clock | None) -> str:

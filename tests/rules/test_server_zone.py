@@ -62,6 +62,13 @@ def test_four_winter_weeks_tell_the_offset_but_not_how_the_clock_is_changed() ->
     assert {ATHENS, SERVER, Zone("UTC", 120)} <= {clock.zone, *clock.also}
 
 
+def test_clocks_that_differ_outside_of_the_week_ends_are_not_told_apart() -> None:
+    winter, june_ms = weeks(ATHENS, 4), shown(ATHENS, datetime(2024, 6, 3, tzinfo=NEW_YORK))
+    clock = estimated(winter, edges_ms=(winter[0].last_ms, june_ms))
+    assert clock is not None
+    assert clock.confidence is Confidence.LOW
+
+
 def test_one_week_end_is_worth_less() -> None:
     clock = estimated(weeks(ATHENS, 1))
     assert clock is not None

@@ -106,7 +106,7 @@ def test_dukascopy_says_its_zone_in_the_header_or_the_time(tmp_path: Path, heade
         ("2020.01.02\t00:00:01\t1.1234567\t1.2\t\t\t6", "decimals", "bid 1.1234567 has more decimals than 5"),
         ("2020.02.30\t00:00:01\t1.1\t1.2\t\t\t6", "time", "date '2020.02.30' is no day"),
         ("1970.01.02\t00:00:01\t1.1\t1.2\t\t\t6", "time", "not of 1990 to 2099"),
-        ("2020.01.02\t24:00:01\t1.1\t1.2\t\t\t6", "time", "time 24:00:01 is no time of day"),
+        ("2020.01.02\t24:00:01\t1.1\t1.2\t\t\t6", "time", "time '24:00:01' is no time of day"),
         ("2020.01.02\t٠٠:00:01\t1.1\t1.2\t\t\t6", "time", "is no time of day"),
         ("2020.01.02\t00:00:01", "fields", "has 2 fields, not 7"),
         ("2020.01.02\t00:00:01\t" + "1" * LINE_CHARACTERS_MAX * 3, "too long", "longer than a line may be"),
