@@ -3,6 +3,7 @@
 Nothing is mended here. Times are milliseconds by whatever clock the file has, prices whole points.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -118,23 +119,14 @@ class PriceChecks:
     def _see_prices(self, rows: PriceRows, prices: list[Column]) -> None:
         by_name = dict(zip(self._names, rows.prices, strict=True))
         if self._typical_points is not None:
-            is_other = np.zeros(len(rows.time_ms), np.bool_)
-            for column in prices:
-                is_other |= column > self._typical_points * SCALE_RATIO_MAX
-                is_other |= column < self._typical_points / SCALE_RATIO_MAX
-            self._note(Flaw.SCALE, is_other, rows)
+            self._note(Flaw.SCALE, of_other_scale(prices, self._typical_points), rows)
         if self._names == QUOTES:
             self._note(Flaw.CROSSED, by_name["bid"] > by_name["ask"], rows)
         elif self._names == BARS:
             is_crossed = [by_name[f"bid_{stage}"] > by_name[f"ask_{stage}"] for stage in SIDE]
             self._note(Flaw.CROSSED, np.logical_or.reduce(is_crossed), rows)
         if self._names != QUOTES:
-            is_outside = np.zeros(len(rows.time_ms), np.bool_)
-            for prefix in ("bid_", "ask_") if self._names == BARS else ("",):
-                low, high = by_name[f"{prefix}low"], by_name[f"{prefix}high"]
-                for stage in ("open", "close"):
-                    is_outside |= (by_name[prefix + stage] < low) | (by_name[prefix + stage] > high)
-            self._note(Flaw.EXTREMES, is_outside, rows)
+            self._note(Flaw.EXTREMES, outside_extremes(self._names, rows.prices), rows)
 
     def _see_neighbours(self, rows: PriceRows, is_first: bool) -> None:
         """The row before stands in front, unless they are the first."""
@@ -199,6 +191,24 @@ class PriceChecks:
 
     def _decimals(self) -> int:
         return next((self._digits - zeros for zeros in range(self._digits, 0, -1) if self._gcd % 10**zeros == 0), self._digits)
+
+
+def of_other_scale(prices: Sequence[Column], typical_points: float) -> Flags:
+    """Rows with a price that is not within SCALE_RATIO_MAX of the usual one."""
+    highest, lowest = np.maximum.reduce(prices), np.minimum.reduce(prices)
+    is_other: Flags = (highest > typical_points * SCALE_RATIO_MAX) | (lowest < typical_points / SCALE_RATIO_MAX)
+    return is_other
+
+
+def outside_extremes(names: tuple[str, ...], prices: Sequence[Column]) -> Flags:
+    """Bars of any kind whose open or close is not between low and high."""
+    by_name = dict(zip(names, prices, strict=True))
+    is_outside = np.zeros(len(prices[0]), np.bool_)
+    for prefix in ("bid_", "ask_") if names == BARS else ("",):
+        low, high = by_name[f"{prefix}low"], by_name[f"{prefix}high"]
+        for stage in ("open", "close"):
+            is_outside |= (by_name[prefix + stage] < low) | (by_name[prefix + stage] > high)
+    return is_outside
 
 
 def joined(first: PriceRows, second: PriceRows) -> PriceRows:

@@ -6,9 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from evenkeel.adapters.history.checks import HistoryUnreadable, shown
+from evenkeel.adapters.history.checks import LINE_CHARACTERS_MAX, HistoryUnreadable, shown
 
-LINE_CHARACTERS_MAX: Final = 1_000
 SHOWN_MAX: Final = 5
 UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 

@@ -27,7 +27,7 @@ def write_prices(out: Path, names: tuple[str, ...], digits: int, blocks: Iterabl
     header = ("time_msc" if names == QUOTES else "time", *names)
     polars = _polars(out) if out.suffix == ".parquet" else None
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent, ignore_cleanup_errors=True) as folder:
             whole = Path(folder) / "whole"
             if polars is None:
                 count = _write_csv(whole, header, digits, blocks)

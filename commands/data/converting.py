@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Unusable(f"{file.path}: {file.format}; evenkeel data import reads it")
     require_output(out, [file])
     clean = Clean(file.names, terms, bad_lines_max=0)
-    rows = clean.passed(str(file.path), clocked([file], None), [file])
+    rows = clean.passed([(file.path, clocked([file], None))], [file])
     uncrossed = _Uncrossed(file.names)
     names = file.names
     if arguments.timeframe is not None:

@@ -57,13 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     clean = Clean(QUOTES if names == QUOTES else BARS, terms, arguments.bad_lines_max)
     matched = _Matched()
     if asks:
-        blocks = matched.blocks(clocked(files, zone), clocked(asks, zone))
+        named = [(files[0].path, matched.blocks(clocked(files, zone), clocked(asks, zone)))]
     elif names in (QUOTES, BARS):
-        blocks = clocked(files, zone)
+        named = [(file.path, clocked([file], zone)) for file in files]
     else:
-        blocks = _with_spread(clocked(files, zone), names, arguments.spread)
-    name = str(files[0].path) if len(files) == 1 else f"{files[0].path} and {len(files) - 1} more"
-    passed = clean.passed(name, blocks, [*files, *asks])
+        named = [(file.path, _with_spread(clocked([file], zone), names, arguments.spread)) for file in files]
+    passed = clean.passed(named, [*files, *asks])
     rows = write_prices(out, QUOTES if names == QUOTES else BARS, terms.digits, passed)
     found = clean.checks.found(terms.gap_minutes)
     done = Imported(

@@ -195,6 +195,23 @@ def test_a_folder_of_hours_is_put_in_order(tmp_path: Path, say: Say) -> None:
     assert out.read_text().splitlines()[1:] == rows
 
 
+def test_several_files_are_one_and_a_bad_line_names_its_own(tmp_path: Path, say: Say) -> None:
+    line = "EUR/USD,202403{:02} 00:00:01.123,1.10{}00,1.10{}05\n"
+    first, second, out = tmp_path / "1.csv", tmp_path / "2.csv", tmp_path / "out.csv"
+    first.write_text(line.format(4, 1, 1))
+    second.write_text(line.format(5, 2, 2) + line.format(3, 3, 3))
+    told = say("data", "import", first, second, "--to", out, "--symbol", "EURUSD")
+    assert told.err.startswith(f"{second}: line 2: 2024-03-03 00:00:01.123 is not after the row before\n")
+    second.write_text(line.format(5, 2, 2))
+    assert say("data", "import", first, second, "--to", out, "--symbol", "EURUSD", "--json").object["rows"] == 2
+
+
+def test_an_export_without_a_quote_becomes_nothing(tmp_path: Path, say: Say) -> None:
+    export = mt5_ticks(tmp_path / "a.csv", [])
+    told = say("data", "import", export, "--to", tmp_path / "out.csv", "--symbol", "EURUSD", "--utc-offset", "+2")
+    assert (told.status, told.err) == (2, f"{export}: there are no rows\n")
+
+
 def own_ticks(path: Path, rows: list[tuple[int, float, float]]) -> Path:
     pl.DataFrame(rows, schema=["time_msc", "bid", "ask"], orient="row").write_parquet(path)
     return path

@@ -165,6 +165,7 @@ def test_a_symbol_may_be_called_what_it_likes(write: Write) -> None:
     [
         ("[strategy.x]\nkind = 'ma_cross'\nfast = 20\n", "3: strategy.x.fast: 20 is not < slow, which is 20"),
         ("[strategy.x]\nkind = 'python'\n", "2: strategy.x.object: is missing: the dotted name of a class"),
+        ("[strategy.x]\nkind = 'rsi'\nlow = 80\n", "3: strategy.x.low: 80 is not < high, which is 70"),
         ("[strategy.x]\nkind = 'ma_cross'\nslow = 5\n", "3: strategy.x.fast: 10 is not < slow, which is 5"),
         ("profile = 'plain'\n\n[entry]\n", "1: entry.volume_lots: nothing decides the volume"),
         ("[limits]\nrisk_per_trade_pct = 'off'\n", "2: entry.volume_lots: nothing decides the volume"),

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from evenkeel.adapters.exports import PriceFile, opened
-from evenkeel.adapters.exports.lines import LINE_CHARACTERS_MAX
 from evenkeel.adapters.history import HistoryUnreadable
+from evenkeel.adapters.history.checks import LINE_CHARACTERS_MAX
 from evenkeel.rules.price_checks import BARS
 
 MT5_TICKS = "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\n"
@@ -197,6 +197,11 @@ def test_rows_of_our_own_files_that_hold_no_price_are_counted(tmp_path: Path) ->
 def test_bars_of_our_own(tmp_path: Path) -> None:
     got = read(tmp_path / "a.csv", ",".join(["time", *BARS]) + "\n" + ",".join([str(T), *["1.1"] * 8]) + "\n")
     assert (got.file.format, got.rows) == ("bars", [(T, *[110_000] * 8)])
+
+
+def test_a_line_without_an_end_is_never_held_whole(tmp_path: Path) -> None:
+    with pytest.raises(HistoryUnreadable, match="line 2 is longer than 1000 characters"):
+        read(tmp_path / "a.csv", "time_msc,bid,ask\n" + "1" * 5_000)
 
 
 STARTS = some.sampled_from(
