@@ -27,6 +27,8 @@ COMMANDS: Final = (
     Command("doctor", "doctor", "what is missing for a terminal, and what it says of itself"),
     Command("status", "status", "how the supervisor is doing"),
     Command("positions", "positions", "what is open"),
+    Command("chains", "chains", "the chains of each strategy, and the word that ends one"),
+    Command("shields", "shields", "which directions are blocked, and the word that frees one"),
     Command("start", "order", "turn trading on"),
     Command("pause", "order", "no new entries until resume"),
     Command("resume", "order", "end a pause"),

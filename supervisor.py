@@ -104,7 +104,7 @@ ROUTES: Final[Routes] = {
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
     market.PricesReached: ["{owner}"],
-    market.BarClosed: ["risk_limit", "circuit_breaker?", "strategy/*", "recovery?", "profit_booking?", "shield?"],
+    market.BarClosed: ["risk_limit", "circuit_breaker?", "shield?", "strategy/*", "recovery?", "profit_booking?"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
     market.QuotesStale: ["circuit_breaker?", "reporter?"],

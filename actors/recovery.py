@@ -25,6 +25,7 @@ from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import HedgeEnded, ShieldLowered, ShieldRaised
 from evenkeel.messages.system import Message, SetTimer, TimerDue
 from evenkeel.rules.entries import ATTEMPTS_MAX, PRICE_MOVED
+from evenkeel.rules.hedge import ANSWER_MS
 from evenkeel.rules.lineage import has_pyramids, plugins
 from evenkeel.rules.profit_booking import is_pyramid
 from evenkeel.rules.recovery import WAITING, ChainEvent
@@ -56,8 +57,6 @@ from evenkeel.rules.recovery_waits import hedge_ended, look, reserved
 DERIVED: Final = (OrderKind.TP_CONTINUATION.value, OrderKind.SL_RECOVERY.value, OrderKind.EXIT_CONTINUATION.value)
 OURS: Final = (OrderKind.TP_TRAIL.value, *DERIVED)
 SHIELDS: Final = (OrderKind.SHIELD_A.value, OrderKind.SHIELD_B.value)
-ANSWER_MS: Final = 5000
-"""How long an order whose price had moved may be on its way again before it counts as refused."""
 
 Refused = OrderDenied | OrderRejected | OrderOutcomeResolved
 Heard = (
@@ -234,6 +233,7 @@ class Recovery:
                 return [SetTimer(NAME, timer("look", saga.chain), now_utc_ms + ANSWER_MS)]
 
     def _opened(self, opened: PositionOpened, now_utc_ms: int) -> Iterable[Message]:
+        """An order whose chain has ended, or goes on without it, is closed; a position that was only found is left alone."""
         lineage = opened.lineage
         if lineage.strategy in self._plugins and lineage.order_kind not in SHIELDS:
             self.state.trades[opened.ticket] = Trade(opened.symbol, opened.direction, opened.opened_utc_ms)
@@ -244,9 +244,8 @@ class Recovery:
             return ()
         is_awaited = saga is not None and saga.chain.step == lineage.order_kind and not saga.ticket and is_live(saga)
         if saga is None or not is_awaited or saga.chain.state is ChainState.ACTIVE:
-            return [
-                ReducePosition(opened.ticket, opened.symbol, 0, ExitReason.CHAIN)
-            ]  # its chain has ended, or goes on without
+            close = ReducePosition(opened.ticket, opened.symbol, 0, ExitReason.CHAIN)
+            return () if opened.adopted else [close]
         return filled(self._around(saga, now_utc_ms), saga, opened)
 
     def _began(self, opened: PositionOpened) -> Iterable[Message]:

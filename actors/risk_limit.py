@@ -161,7 +161,7 @@ class RiskLimit:
             return found
         part, *second = judged(self.config, self.state, proposal)
         if of_second and second and isinstance(part.verdict, Sized):
-            beside = self._with_reserved(part.proposal, part.verdict, now_utc_ms)
+            beside = self._beside(part, part.verdict, now_utc_ms)
             (part,) = second
             found = list(entry_refusals(self.config, beside, part.proposal, now_utc_ms))
         return [*found, part.verdict] if isinstance(part.verdict, Refusal) else found
@@ -190,8 +190,9 @@ class RiskLimit:
         )
 
     def _reserved(self, proposal: EntryProposed, order: Sized, broker_target_points: int, now_utc_ms: int) -> OpenPosition:
-        limits, lineage, state = self.config.limits, proposal.lineage, self._with_reserved(proposal, order, now_utc_ms)
-        self.state.requests, self.state.book = state.requests, state.book
+        limits, state, lineage = self.config.limits, self.state, proposal.lineage
+        state.requests = request_counted(limits.requests, state.requests, now_utc_ms)
+        state.book.reservations[proposal.proposal_id] = self._reservation(proposal, order, now_utc_ms)
         return OpenPosition(
             proposal_id=proposal.proposal_id,
             symbol=proposal.symbol,
@@ -210,11 +211,10 @@ class RiskLimit:
             broker_target_distance_points=broker_target_points,
         )
 
-    def _with_reserved(self, proposal: EntryProposed, order: Sized, now_utc_ms: int) -> RiskState:
-        """What the limits are measured against once the order is decided."""
-        state, lineage = self.state, proposal.lineage
-        at_stop = loss_per_step(proposal.stop_distance_points, state.book.specs[proposal.symbol])
-        reservation = Reservation(
+    def _reservation(self, proposal: EntryProposed, order: Sized, now_utc_ms: int) -> Reservation:
+        lineage = proposal.lineage
+        at_stop = loss_per_step(proposal.stop_distance_points, self.state.book.specs[proposal.symbol])
+        return Reservation(
             symbol=proposal.symbol,
             direction=proposal.direction,
             volume_steps=order.volume_steps,
@@ -226,11 +226,15 @@ class RiskLimit:
             chain_id=lineage.chain_id,
             stop_cents=cents_for(order.volume_steps, at_stop),
         )
-        reservations = {**state.book.reservations, proposal.proposal_id: reservation}
+
+    def _beside(self, part: Part, order: Sized, now_utc_ms: int) -> RiskState:
+        """A copy of the state, with that order reserved."""
+        state, book = self.state, self.state.book
+        reservation = self._reservation(part.proposal, order, now_utc_ms)
         return msgspec.structs.replace(
             state,
             requests=request_counted(self.config.limits.requests, state.requests, now_utc_ms),
-            book=msgspec.structs.replace(state.book, reservations=reservations),
+            book=msgspec.structs.replace(book, reservations={**book.reservations, part.proposal.proposal_id: reservation}),
         )
 
     def _expected(self, proposal: EntryProposed) -> Expected | None:

@@ -16,7 +16,7 @@ from loguru import logger
 
 from evenkeel.messages.chain_store import ChainNotSaved, ChainSaved, SaveChain, StoreFailure
 from evenkeel.messages.system import Message
-from evenkeel.rules.chain_store import Refusal, Row, ended_unknown, is_over, newest_first, recoveries_begun, written
+from evenkeel.rules.chain_store import ENDED_KEPT, Refusal, Row, ended_unknown, is_over, newest_first, recoveries_begun, written
 from evenkeel.runtime.edge import At
 
 NAME: Final = "chain_store"
@@ -49,12 +49,13 @@ class ChainStore(Protocol):
 
 
 class MemoryChains:
-    """A store that lasts as long as it is held: for replays, stories and worlds. Unlike the one on disk it has no end."""
+    """A store that lasts as long as it is held: for replays, stories and worlds."""
 
-    def __init__(self, plugin: str, day_of: Callable[[int], str] = lambda _: "") -> None:
+    def __init__(self, plugin: str, day_of: Callable[[int], str] = lambda _: "", *, ended_kept: int = ENDED_KEPT) -> None:
         self.rows: dict[str, Row] = {}
         self._plugin = plugin
         self._day_of = day_of
+        self._ended_kept = ended_kept
         self._recoveries: dict[str, int] = {}
 
     def save(self, row: Row) -> Refusal | None:
@@ -70,6 +71,8 @@ class MemoryChains:
             day = self._day_of(row.updated_utc_ms)
             self._recoveries[day] = self._recoveries.get(day, 0) + begun
         self.rows[row.chain_id] = row
+        while len(self.rows) > self._ended_kept and (ended := next((one for one in self.rows.values() if is_over(one)), None)):
+            del self.rows[ended.chain_id]
 
     def row(self, chain_id: str) -> Row | None:
         return self.rows.get(chain_id)

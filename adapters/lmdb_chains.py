@@ -61,7 +61,7 @@ class Declared(msgspec.Struct, frozen=True):
 
 class LmdbChains:
     """The store of `plugin` in `folder`, opened by its first use. One a process and folder: LMDB breaks when a process opens
-    a file twice. After an error it is closed, and opened again by the next use. `day_of` names the trading day of a time.
+    a file twice. One that could not be opened is tried again by the next use. `day_of` names the trading day of a time.
     """
 
     def __init__(
@@ -71,12 +71,14 @@ class LmdbChains:
         day_of: Callable[[int], str],
         *,
         map_bytes: int = MAP_BYTES,
+        ended_kept: int = ENDED_KEPT,
         readonly: bool = False,
     ) -> None:
         self._path = folder / FILE_NAME
         self._declared = declared
         self._day_of = day_of
         self._map_bytes = map_bytes
+        self._ended_kept = ended_kept
         self._readonly = readonly
         self._env: lmdb.Environment | None = None
         self._tables: list[object] = []
@@ -150,7 +152,7 @@ class LmdbChains:
 
     def _forget_oldest(self, txn: "lmdb.Transaction[bytes]") -> None:
         ended, days = self._table(b"ended"), self._table(b"days")
-        while txn.stat(ended)["entries"] > ENDED_KEPT:
+        while txn.stat(ended)["entries"] > self._ended_kept:
             oldest = next(iter(txn.cursor(ended)))[0]
             txn.delete(oldest, db=ended)
             txn.delete(oldest[8:], db=self._table(b"chains"))
@@ -175,16 +177,22 @@ class LmdbChains:
     def _table(self, name: bytes) -> "lmdb._Database":
         return self._tables[_TABLES.index(name)]  # type: ignore[return-value]
 
+    @property
+    def declared(self) -> Declared:
+        return self._declared
+
     @contextmanager
     def _transaction(self, *, write: bool) -> "Iterator[lmdb.Transaction[bytes]]":
         try:
             env = self._env or self._opened()
             with env.begin(write=write) as txn:
                 yield txn
+        except StoreUnusable:
+            raise
+        except lmdb.PanicError as error:
+            self.close()  # its page of the present could not be written; only a file that is opened again can be used
+            raise StoreUnusable(f"{self._path}: {error}") from error
         except (lmdb.Error, FileCutShort, OSError) as error:
-            self.close()
-            if isinstance(error, StoreUnusable):
-                raise
             raise StoreUnusable(f"{self._path}: {error}") from error
 
     def _opened(self) -> lmdb.Environment:
@@ -201,12 +209,13 @@ class LmdbChains:
 
     def _declare(self, env: lmdb.Environment) -> None:
         """What it was made for; a new store becomes ours. Raises ChainTypeDiffers."""
-        with env.begin() as txn:
+        if not self._readonly:
+            self._tables = [env.open_db(name) for name in _TABLES]
+        with env.begin(write=not self._readonly) as txn:
             stored = txn.get(_DECLARED)
-        if stored is None and not self._readonly:
-            with env.begin(write=True) as txn:
-                txn.put(_DECLARED, msgspec.msgpack.encode(self._declared))
-            stored = msgspec.msgpack.encode(self._declared)
+            if stored is None and not self._readonly:
+                stored = msgspec.msgpack.encode(self._declared)
+                txn.put(_DECLARED, stored)
         found = _declared_in(self._path, stored)
         if found != self._declared:
             held = f"{found.plugin}, declared {found.chain_type} (format {found.format})"
@@ -214,7 +223,14 @@ class LmdbChains:
             raise ChainTypeDiffers(
                 f"{self._path} holds chains of {held}; configured is {wanted}: set chain_type back, or move the folder away"
             )
-        self._tables = [env.open_db(name, create=not self._readonly) for name in _TABLES]
+        if self._readonly:
+            self._tables = [env.open_db(name, create=False) for name in _TABLES]
+
+
+def opened_to_read(folder: Path) -> LmdbChains | None:
+    """The store in `folder`, whatever it was declared as; None where there is none. Raises StoreUnusable."""
+    declared = read_declared(folder)
+    return None if declared is None else LmdbChains(folder, declared, lambda _: "", readonly=True)
 
 
 def read_declared(folder: Path) -> Declared | None:

@@ -10,7 +10,7 @@ import msgspec
 from evenkeel.commands.exit_codes import CONFIG_INVALID, OK
 from evenkeel.config.load import ConfigInvalid, Problem, identity, load
 from evenkeel.config.schema import Config
-from evenkeel.rules.lineage import opens_pyramids
+from evenkeel.rules.lineage import has_chains, opens_pyramids
 from evenkeel.rules.pyramid_odds import WIN_RATE_SHOWN, LevelOdds, PyramidOdds, pyramid_odds
 
 
@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         told = odds or msgspec.UNSET
         _print_json(Report(valid=True, profile=config.profile, identity=identity(config), pyramids=told))
     else:
-        print("\n".join([_summary(config), *(line for name in odds for line in _arithmetic(name, odds[name], config))]))
+        arithmetic = [line for name in odds for line in _arithmetic(name, odds[name], config)]
+        print("\n".join([_summary(config), *_hedge(config), *arithmetic]))
     return OK
 
 
@@ -67,6 +68,15 @@ def _summary(config: Config) -> str:
         f"ok: profile {config.profile}, account {config.account.name}, trading {trading}, strategies {strategies}, "
         f"identity {identity(config)[:12]}"
     )
+
+
+def _hedge(config: Config) -> list[str]:
+    """What a hedge takes, where some strategy has chains that would be hedged."""
+    if not (has_chains(config) and config.shield.hedge.enabled):
+        return []
+    return [
+        "shield.hedge: on hedging accounts alone; on a netting one no order is sent at all (evenkeel doctor says which it is)"
+    ]
 
 
 def _odds(config: Config) -> dict[str, PyramidOdds]:

@@ -106,6 +106,7 @@ class LiveSystem:
         self.kill_epoch = KillEpoch(folder.kill_epoch)
         calendar = config.trading_calendar
         self._restored = folder.restored()
+        self._chains = chain_stores(config, folder.chains)
         require_local(folder.journal)
         self._journal = LmdbJournal.open(
             folder.journal,
@@ -113,7 +114,6 @@ class LiveSystem:
             map_size=config.journal.map_mb << 20,
         )
         self._view = ViewWriter(folder.view)
-        self._chains = chain_stores(config, folder.chains)
         self._on_fatal = on_fatal
         self.board = QuoteBoard()
         self.gate = Gate()

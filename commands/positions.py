@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from evenkeel.adapters.os import StateError
 from evenkeel.commands import exit_codes
 from evenkeel.commands.status import EXIT_CODES, Supervisor, add_arguments, look
+from evenkeel.commands.tables import table
 from evenkeel.rules.instants import utc_text
 from evenkeel.rules.view import ForeignView, PositionView, View, decimal_of
 from evenkeel.runtime.clock import SystemClock
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _lines(view: View) -> list[str]:
     rows = [_row(position, view) for position in view.positions] + [_foreign_row(seen) for seen in view.foreign]
-    return _table([HEADER, *rows]) if rows else ["no positions"]
+    return table(HEADER, rows, left_aligned=LEFT_ALIGNED) if rows else ["no positions"]
 
 
 def _row(position: PositionView, view: View) -> tuple[str, ...]:
@@ -82,14 +82,3 @@ def _row(position: PositionView, view: View) -> tuple[str, ...]:
 def _foreign_row(seen: ForeignView) -> tuple[str, ...]:
     first = str(seen.ticket), seen.symbol, seen.direction.value, seen.volume_lots or "?", seen.entry or "?"
     return (*first, "-", "-", "?", "?", "?", "?", "not ours")
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if name in LEFT_ALIGNED else cell.rjust(width)
-            for name, cell, width in zip(HEADER, row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]

@@ -4,6 +4,7 @@ Asks the supervisor; when that does not answer, the view database tells how thin
 """
 
 import argparse
+import collections
 import sys
 from typing import Final, Literal, NamedTuple
 
@@ -81,6 +82,32 @@ class _Child(msgspec.Struct):
     serving: bool
 
 
+class _Chain(msgspec.Struct):
+    state: str
+
+
+class _Shield(msgspec.Struct):
+    symbol: str
+    direction: str
+    reason: str
+    until_utc_ms: int
+
+
+class _Breaker(msgspec.Struct):
+    scope: str
+    level: str
+    phase: int
+    reason: str
+
+
+class _Recoveries(msgspec.Struct):
+    attempts: int = 0
+    successes: int = 0
+    failures: int = 0
+    profit_booked_cents: int = 0
+    losses_cents: int = 0
+
+
 class Glance(msgspec.Struct):
     """The little of a View that is printed here. Importing the whole would cost a third of the time that `status` has."""
 
@@ -99,6 +126,11 @@ class Glance(msgspec.Struct):
     flattening: list[_Flattening] = []
     unprotected: list[_Unprotected] = []
     taken_over: list[str] = []
+    chains: list[_Chain] = []
+    chains_more: int = 0
+    shields: list[_Shield] = []
+    breakers: list[_Breaker] = []
+    recoveries: _Recoveries = msgspec.field(default_factory=_Recoveries)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -173,11 +205,33 @@ def _lines(glance: Glance) -> list[str]:
         lines.append(f"flattening {one.scope}, {left}")
     lines += [f"in danger  position {one.ticket} in {one.symbol}: {one.gap.replace('_', ' ')}" for one in glance.unprotected]
     lines += [f"taken over {symbol}: the broker holds its stops until a rearm" for symbol in glance.taken_over]
+    lines += _chain_lines(glance)
     for hold in glance.holds:
         until = f"until {utc_text(hold.until_utc_ms)}" if hold.until_utc_ms else "until rearm"
         lines.append(f"hold       {hold.scope} {until}: {hold.who}: {hold.reason}")
     lines += [f"down       {child.name}" for child in glance.children if not child.serving]
     return [*lines, *(f"no quotes  {symbol}" for symbol in glance.stale)]
+
+
+def _chain_lines(glance: Glance) -> list[str]:
+    lines = []
+    if glance.chains:
+        states = collections.Counter(chain.state for chain in glance.chains)
+        told = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in states.items())
+        more = f", and {glance.chains_more} older ones" if glance.chains_more else ""
+        lines.append(f"chains     {told}{more}")
+    today = glance.recoveries
+    if glance.account is not None and today != _Recoveries():
+        lost, booked = (_money(cents, glance.account) for cents in (today.losses_cents, today.profit_booked_cents))
+        tried = f"{today.attempts} tried, {today.successes} won, {today.failures} lost ({lost})"
+        lines.append(f"recoveries {tried}; {booked} booked")
+    for shield in glance.shields:
+        until = utc_text(shield.until_utc_ms)
+        lines.append(f"shield     against {shield.direction} of {shield.symbol} until {until}: {shield.reason}")
+    for breaker in glance.breakers:
+        phase = f", phase {breaker.phase} of the restart" if breaker.phase else ""
+        lines.append(f"breaker    {breaker.scope} {breaker.level}{phase}: {breaker.reason}")
+    return lines
 
 
 def _money(cents: int, account: _Account) -> str:

@@ -1,7 +1,5 @@
 """A re-entry chain's orders: asked for once the chain that says so is written, and what becomes of them (trading_rules 1.3)."""
 
-from typing import Final
-
 import msgspec
 
 from evenkeel.messages.entry import OrderKind, ReentryRaised, SignalRaised
@@ -10,6 +8,8 @@ from evenkeel.messages.position import ExitReason, PositionOpened, ReducePositio
 from evenkeel.messages.recovery import ChainState
 from evenkeel.messages.shield import HedgeWanted
 from evenkeel.messages.system import Message
+from evenkeel.rules.booking_steps import SPREAD_LOOK_MS
+from evenkeel.rules.profit_booking import TRIES_MAX, back_off_ms
 from evenkeel.rules.recovery import WAITING, ChainEvent
 from evenkeel.rules.recovery_ends import Around, disarm, finish, forget
 from evenkeel.rules.recovery_levels import Terms, level_stop_points, spread_points, target_points, tight_stop_points
@@ -17,20 +17,15 @@ from evenkeel.rules.recovery_market import is_too_wide, usual_spread_points
 from evenkeel.rules.recovery_sagas import (
     NAME,
     STEP_OF,
-    TRIES_MAX,
     WAIT_FOR,
     Saga,
     alter,
-    back_off_ms,
     step,
     stop_of,
     target_distance_of,
 )
 from evenkeel.rules.recovery_waits import hunt_level, look, missing
 from evenkeel.rules.symbols import points_per_pip
-
-SPREAD_LOOK_MS: Final = 1000
-"""Until a spread that was too wide for a recovery is looked at again."""
 
 
 def crossed(around: Around, saga: Saga, quote: Quote) -> list[Message]:

@@ -15,17 +15,15 @@ from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.recovery import Chain, ChainEnded, ChainState, ChainStatus, ChainStepped
 from evenkeel.messages.system import Message, SetTimer
+from evenkeel.rules.bookings import WRITES_MAX
 from evenkeel.rules.exits import sign
+from evenkeel.rules.profit_booking import back_off_ms
 from evenkeel.rules.recovery import ENDED, NO_CHAIN, ChainEvent, is_allowed, public_status
 from evenkeel.rules.recovery_market import Market
 
 NAME: Final = "recovery"
 CHAINS_MAX: Final = 256
 """An order A beyond them is a trade without a chain."""
-TRIES_MAX: Final = 3
-"""So often one order is asked for, each time as a new signal."""
-WRITES_MAX: Final = 3
-"""So often a chain is given to a store that does not take it, until it changes again."""
 STEP_OF: Final = {
     ChainState.AWAITING_TP: OrderKind.TP_CONTINUATION,
     ChainState.AWAITING_EXIT: OrderKind.EXIT_CONTINUATION,
@@ -190,11 +188,6 @@ def watch_name(saga: Saga) -> str:
     return f"{saga.chain.chain_id}/{saga.armed}"
 
 
-def back_off_ms(tries: int) -> int:
-    """After the `tries`-th try: 1, 2, 4 s."""
-    return 1000 << (tries - 1)
-
-
 def urgency(saga: Saga) -> tuple[bool, int, int, int, str]:
     """Which of several goes first: continuations before recoveries; then highest profit, longest running, newest step."""
     chain = saga.chain
@@ -225,7 +218,7 @@ def not_written(saga: Saga, version: int, now_utc_ms: int) -> list[Message] | No
     if not saga.is_writing or saga.asked is None or version != saga.asked.version:
         return []
     saga.writes_failed += 1
-    if saga.writes_failed >= WRITES_MAX:
+    if saga.writes_failed > WRITES_MAX:
         saga.is_writing, saga.writes_failed, saga.asked = False, 0, saga.chain
         return None
     return [SetTimer(NAME, timer("write", saga.chain), now_utc_ms + back_off_ms(saga.writes_failed))]

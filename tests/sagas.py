@@ -22,6 +22,7 @@ from evenkeel.messages.market import (
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.recovery import Chain, ChainEnded, ChainStepped, ReserveRecovery
 from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
+from evenkeel.messages.shield import ShieldRaised, ShieldReason
 from evenkeel.messages.system import CancelTimer, Message, SetTimer, TimerDue
 from evenkeel.rules.symbols import spec_for
 from evenkeel.runtime.actor import restore, snapshot_of
@@ -201,6 +202,10 @@ class Sagas:
         )
         return self.tell(msgspec.structs.replace(closed, **changed))
 
+    def saved(self) -> ChainSaved:
+        """The store's answer to what it was given last."""
+        return ChainSaved("recovery", PLUGIN, CHAIN, self.actor.state.sagas[CHAIN].chain.version)
+
     def stopped(self, entry: int = 200_000, stop: int = 199_000, net_cents: int = -1000) -> int:
         """An order A is filled, and its stop is reached."""
         ticket = self.begin(entry, stop)
@@ -272,6 +277,28 @@ class Sagas:
         again = Recovery(self.config)
         restore(again, snapshot_of(self.actor))
         self.actor = again
+
+
+def hunting(**overrides: object) -> Sagas:
+    """A stopped trade (2000.00, stop 1990.00) waits for 1997.00, and all but the price is there."""
+    world = Sagas(**overrides)
+    world.bars()
+    world.stopped()
+    world.wait(60)
+    return world
+
+
+def won(**overrides: object) -> Sagas:
+    """A trade reached its target at 2020.00, and all but the price is there."""
+    world = Sagas(**overrides)
+    world.bars()
+    world.won()
+    world.wait(5)
+    return world
+
+
+def shield(direction: Direction = Direction.BUY) -> ShieldRaised:
+    return ShieldRaised("XAUUSD", direction, ShieldReason.AWAY, 1, 1, 0, ())
 
 
 def _is_crossed(watch: Watch, quote: Quote) -> bool:

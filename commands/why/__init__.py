@@ -28,6 +28,7 @@ EXPLANATION = """\
 WHAT is
   1004            a position's ticket, else a deal's, else a record's number; also: ticket 1004, deal 51, intent 7, seq 812
   EURUSD-3        a proposal, also one that was refused
+  EURUSD-mk1-3    a chain, as `evenkeel chains` names it: each step, its orders and trades, and what led to them
 or the newest of
 """ + "\n".join(f"  {name:<15} {topic.about}" for name, topic in TOPICS.items())
 

@@ -3,11 +3,11 @@
 Every reading of the journal is one pass that keeps only what is told.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from evenkeel.adapters.lmdb_files import DayFiles
-from evenkeel.commands.why.question import Numbered, Proposal, Question, Topic
+from evenkeel.commands.why.question import Numbered, OfChain, Proposal, Question, Topic
 from evenkeel.commands.why.records import Said, decoded, record_at, said_of
 from evenkeel.messages.broker_gateway import (
     BrokerAgreed,
@@ -25,7 +25,8 @@ from evenkeel.messages.broker_gateway import (
     StopRequest,
     TerminalAnswered,
 )
-from evenkeel.messages.entry import EntryProposed, OpenPosition, OrderDenied
+from evenkeel.messages.chain_store import ChainNotSaved
+from evenkeel.messages.entry import EntryProposed, OpenPosition, OrderDenied, ReentryRaised
 from evenkeel.messages.market import ArmWatches, DisarmWatches, WantSamples
 from evenkeel.messages.operator import CloseTicket
 from evenkeel.messages.position import (
@@ -36,7 +37,19 @@ from evenkeel.messages.position import (
     PositionPriced,
     PositionReduced,
     ReducePosition,
+    StopTightened,
 )
+from evenkeel.messages.recovery import (
+    ChainEnded,
+    ChainStepped,
+    ChainWaitOver,
+    ChainWaits,
+    ReentrySignalled,
+    ReserveRecovery,
+    StopChain,
+)
+from evenkeel.messages.risk_limit import RecoveryRefused
+from evenkeel.messages.shield import HedgeEnded, HedgeWanted
 from evenkeel.messages.system import (
     CancelTimer,
     ChildDown,
@@ -56,6 +69,12 @@ OF_TICKET: Final = (
     *(ForeignPositionSeen, ForeignPositionGone),
 )
 OF_INTENT: Final = (CallTerminal, TerminalAnswered, DealDone)
+OF_CHAIN: Final = (
+    *(ChainStepped, ChainEnded, ChainNotSaved, ChainWaits, ChainWaitOver, ReentrySignalled, StopChain),
+    *(ReserveRecovery, RecoveryRefused, HedgeWanted, HedgeEnded, ReentryRaised),
+    *(OrderDenied, OrderRejected, OrderOutcomeUnknown, OrderOutcomeResolved),
+    *(PositionOpened, PositionClosed, StopTightened),
+)
 OF_RUN: Final = (RunStarted, RunStopped, ChildDown, ChildServing, MessageParked)
 STEPS_MAX: Final = 2_000
 """A position that is asked to close again and again has a long story: what is told of it is cut after so many."""
@@ -79,6 +98,8 @@ def story_of(files: DayFiles, question: Question) -> Story | None:
     match question:
         case Topic():
             return _of_topic(files, question)
+        case OfChain(chain_id):
+            return _of_chain(files, chain_id) or story_of(files, Proposal(chain_id))
         case Proposal(proposal_id):
             opened = said_of(files, (PositionOpened,))
             ticket = next((said.message.ticket for said in opened if said.message.lineage.proposal_id == proposal_id), None)
@@ -104,9 +125,53 @@ def _of_topic(files: DayFiles, topic: Topic) -> Story | None:
         return None
     if isinstance(newest.message, PositionClosed):
         return _of_ticket(files, newest.message.ticket)
+    if isinstance(newest.message, ChainStepped | ChainEnded):
+        return _of_chain(files, newest.message.chain_id)
     if isinstance(newest.message, OF_PROPOSAL):
         return story_of(files, Proposal(newest.message.proposal_id))
     return _told(files, newest, known)
+
+
+def _of_chain(files: DayFiles, chain_id: str) -> Story | None:
+    """Every step of a chain, its orders and trades, and what led to each, with the restarts on the way."""
+    known = ViewState()
+    own: dict[int, Said] = {}
+    run: list[Said] = []
+    tickets: set[int] = set()
+    recoveries: set[str] = set()
+    for said in said_of(files, (*OF_CHAIN, *OF_RUN), known=known):
+        if own and isinstance(said.message, OF_RUN):
+            run = [*run, said][-STEPS_MAX:]
+        elif len(own) < STEPS_MAX and _is_of_chain(said.message, chain_id, tickets, recoveries):
+            own[said.record.seq] = said
+    return Story(_with_interruptions(files, own, run), known) if own else None
+
+
+def _is_of_chain(message: Any, chain_id: str, tickets: set[int], recoveries: set[str]) -> bool:
+    """It names the chain, or one of its trades or recoveries: `tickets` and `recoveries` are those that were met so far."""
+    match message:
+        case StopTightened(ticket):
+            return ticket in tickets
+        case RecoveryRefused():
+            return message.recovery_id in recoveries
+        case ReentryRaised(signal=signal):
+            return signal.lineage.chain_id == chain_id
+        case ReserveRecovery() if message.chain_id == chain_id:
+            recoveries.add(message.recovery_id)
+            return True
+        case PositionOpened(ticket, lineage=lineage) if lineage.chain_id == chain_id:
+            tickets.add(ticket)
+            return True
+        case _:
+            named: Any = getattr(message, "lineage", message)  # orders and trades name it there, steps themselves
+            return isinstance(message, OF_CHAIN) and bool(named.chain_id == chain_id)
+
+
+def _with_interruptions(files: DayFiles, own: Mapping[int, Said], run: Iterable[Said]) -> list[Said]:
+    """In order, with what led to each, and with what became of the process meanwhile."""
+    chosen = _with_causes(files, own.values())
+    chosen |= {said.record.seq: said for said in run if said.record.seq < max(own) and _is_interruption(said.message)}
+    return [chosen[seq] for seq in sorted(chosen)]
 
 
 def _of_ticket(files: DayFiles, ticket: int) -> Story | None:
@@ -144,10 +209,7 @@ def _of_own(files: DayFiles, ticket: int | None, proposal_id: str) -> Story | No
             own[said.record.seq] = said
     if not own:
         return None
-    chosen = _with_causes(files, own.values())
-    between = (said for said in run if said.record.seq < max(own) and _is_interruption(said.message))
-    chosen |= {said.record.seq: said for said in between}
-    return Story([chosen[seq] for seq in sorted(chosen)], known, ticket)
+    return Story(_with_interruptions(files, own, run), known, ticket)
 
 
 def _is_own(said: Said, ticket: int | None, proposal_id: str, asked: set[int], intents: set[int]) -> bool:

@@ -1,11 +1,27 @@
 """Nobody says anything for twelve hours: nothing new is opened until somebody does."""
 
+from typing import Any
+
+import pytest
 from builders import STARTED
 
 from evenkeel.actors.attendance import Attendance
-from evenkeel.messages.operator import CloseTicket, LowerMode, Mode, StartTrading
-from evenkeel.messages.system import SetTimer, TimerDue
+from evenkeel.messages.broker_gateway import AdoptPosition
+from evenkeel.messages.market import Direction
+from evenkeel.messages.operator import CloseTicket, KillTrading, LowerMode, Mode, RestrictTrading, StartTrading
+from evenkeel.messages.recovery import StopChain
+from evenkeel.messages.shield import LowerShield
+from evenkeel.messages.system import RunStarted, SetTimer, TimerDue
+from evenkeel.supervisor import ROUTES
 
+EXAMPLES: dict[Any, tuple[Any, ...]] = {
+    KillTrading: ("c", "me", 1, False),
+    RestrictTrading: ("c", "me", Mode.FREEZE),
+    CloseTicket: ("c", "me", 7),
+    AdoptPosition: ("c", "me", 7),
+    StopChain: ("c", "me", "trend", "EURUSD-a-1"),
+    LowerShield: ("c", "me", "EURUSD", Direction.BUY),
+}
 HOUR_MS = 3_600_000
 DUE = TimerDue("attendance", "absence", 12 * HOUR_MS)
 
@@ -29,6 +45,12 @@ def test_any_command_begins_the_time_anew() -> None:
     person = attendance()
     assert person.handle(CloseTicket("c", "me", 7), 5 * HOUR_MS) == timer_at(17)
     assert person.handle(StartTrading("s", "me"), 6 * HOUR_MS) == timer_at(18)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, hears in ROUTES.items() if "attendance?" in hears and kind is not RunStarted])
+def test_every_command_that_is_routed_here_is_a_person(kind: Any) -> None:
+    command = kind(*EXAMPLES.get(kind, ("c", "me")))
+    assert attendance().handle(command, 5 * HOUR_MS) == timer_at(17)
 
 
 def test_a_restart_of_the_process_is_not_a_person() -> None:

@@ -246,7 +246,7 @@ EVENTS: Final = some.tuples(some.sampled_from((*SELDOM, *OFTEN, *OFTEN)), some.i
 
 
 @pytest.mark.parametrize("is_partial", [False, True])
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(events=some.lists(EVENTS, min_size=40, max_size=60))
 def test_whatever_comes_a_pyramid_stays_inside_its_rules(is_partial: bool, events: list[tuple[str, int]]) -> None:
     Life(CONFIGS[is_partial]).live(events)

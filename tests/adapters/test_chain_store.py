@@ -173,6 +173,14 @@ def test_a_full_store_refuses_the_write_and_keeps_what_it_has(tmp_path: Path) ->
     assert 0 < saved == len(store.active())
 
 
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_of_chains_that_are_over_the_oldest_are_forgotten(kind: str, tmp_path: Path) -> None:
+    store = MemoryChains("alpha", ended_kept=2) if kind == "memory" else on_disk(tmp_path, ended_kept=2)
+    for n in range(4):
+        store.save(chain(f"EURUSD-a-{n}", ended_utc_ms=BEGAN_UTC_MS + n))
+    assert [store.row(f"EURUSD-a-{n}") is None for n in range(4)] == [True, True, False, False]
+
+
 def test_a_row_that_is_too_long_is_refused(tmp_path: Path) -> None:
     refusal = on_disk(tmp_path).save(chain(reason="x" * 70_000))
     assert refusal is not None

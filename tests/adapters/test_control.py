@@ -1,5 +1,6 @@
 """The control edge over a real channel, with the operator behind it; what is published is published by hand."""
 
+import contextlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from evenkeel.adapters.control_channel import (
     Done,
     Follow,
     Kill,
+    LowerShield,
     Pause,
     Rearm,
     Refused,
@@ -29,14 +31,17 @@ from evenkeel.adapters.control_channel import (
     Resume,
     Start,
     Stop,
+    StopChain,
     Told,
     ask,
 )
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.state_folder import ENDPOINT_NAME
+from evenkeel.messages import recovery, shield
 from evenkeel.messages.broker_gateway import AdoptPosition, BrokerAgreed, CallTerminal
 from evenkeel.messages.entry import DenialReason
+from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import (
     CommandAccepted,
     CommandDone,
@@ -70,7 +75,7 @@ class Desk:
         self.gate, self.kill_epoch, self.operator = Gate(), KillEpoch(folder / "kill-epoch"), operator()
         self.woken, self.stopped_by = threading.Event(), list[str]()
         self.published: list[Message] = []
-        self.pool = ThreadPoolExecutor(4)
+        self.pool, self.has_shield = ThreadPoolExecutor(4), True
         self.edge = self.make()
 
     def make(self) -> ControlEdge:
@@ -83,6 +88,8 @@ class Desk:
             view=lambda what: f'"{what}"'.encode(),
             wake=self.woken.set,
             on_stop=self.stopped_by.append,
+            plugins=("trend",),
+            has_shield=self.has_shield,
         )
 
     def ask(self, request: Any) -> ControlReply:
@@ -174,6 +181,45 @@ def test_an_adoption_is_said_with_who_asks_and_its_end_is_the_gateway_s_answer(r
     running.edge.remember(said)
     running.hear(CommandRefused("a-1", "the broker shows no position 4711"))
     assert future.result(WAIT_MS / 1000) == Refused("a-1", "the broker shows no position 4711")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            StopChain(command_id="s-1", by="me", wait_ms=WAIT_MS, plugin="trend", chain_id="X-1/b"),
+            recovery.StopChain("s-1", "me", "trend", "X-1/b"),
+        ),
+        (
+            LowerShield(command_id="s-1", by="me", wait_ms=WAIT_MS, symbol="EURUSD", direction="sell"),
+            shield.LowerShield("s-1", "me", "EURUSD", Direction.SELL),
+        ),
+    ],
+)
+def test_a_person_s_word_about_chains_and_shields_is_said_and_answered(running: Desk, command: Any, said: Message) -> None:
+    future = running.asked(command)
+    assert list(running.edge.poll(0)) == [said]
+    running.edge.remember(said)  # type: ignore[arg-type]
+    running.hear(CommandDone("s-1", "it is over"))
+    assert future.result(WAIT_MS / 1000) == Done("s-1", "it is over")
+
+
+def test_a_chain_of_a_strategy_without_chains_is_refused_at_the_door(running: Desk) -> None:
+    asked = StopChain(command_id="s-1", by="me", wait_ms=WAIT_MS, plugin="ma_cross", chain_id="X-1")
+    assert running.ask(asked) == Refused("s-1", "ma_cross is no strategy with chains; with chains: trend")
+
+
+def test_without_shields_none_is_lowered(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "tcp")
+    desk.edge.close()
+    desk.has_shield = False
+    desk.edge = desk.make()
+    with contextlib.ExitStack() as stack:
+        stack.callback(desk.pool.shutdown)
+        stack.callback(desk.edge.close)
+        desk.edge.resume(0)
+        asked = LowerShield(command_id="s-1", by="me", wait_ms=WAIT_MS, symbol="EURUSD", direction="buy")
+        assert desk.ask(asked) == Refused("s-1", "no shield is configured")
 
 
 def test_a_command_is_published_with_who_sent_it_and_its_end_is_the_reply(running: Desk) -> None:

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 import pytest
+from builders import MONDAY_UTC_MS, config_of, specs_of, terminal_of, world_of
 
 from evenkeel.adapters.market_feed import MarketFeed
 from evenkeel.adapters.quote_board import QuoteBoard
@@ -25,6 +26,7 @@ from evenkeel.messages.system import Message
 from evenkeel.runtime.actor import restore, snapshot_of
 from evenkeel.runtime.clock import ManualClock
 from evenkeel.runtime.edge import At
+from evenkeel.supervisor import market_feed
 
 OWNER = "position/EURUSD"
 MINUTE_MS = 60_000
@@ -378,3 +380,15 @@ def test_a_fold_of_what_was_heard_and_said_brings_the_state_back():
     for message in world.folded:
         world.feed.remember(message)
     assert world.feed.state == before
+
+
+def test_a_strategy_with_chains_has_the_bars_of_trend_and_shield_beside_its_own() -> None:
+    kinds = {"trend": {"symbols": ["EURUSD"], "orders": "trend"}, "plain": {"symbols": ["GBPUSD"]}}
+    config = config_of(strategy={name: {"kind": "ma_cross", "timeframe": "M5", **more} for name, more in kinds.items()})
+    specs = specs_of(config, ("EURUSD", "GBPUSD"))
+    feed = market_feed(world_of(config, specs, terminal_of(config, specs), ManualClock(MONDAY_UTC_MS)))
+    closed_now: dict[str, list[str]] = {}
+    for symbol in specs:
+        feed.closed_bars(symbol, MONDAY_UTC_MS, 110_000, 110_010)
+        closed_now[symbol] = [bar.timeframe for bar in feed.closed_bars(symbol, MONDAY_UTC_MS + 900_000, 110_000, 110_010)]
+    assert closed_now == {"EURUSD": ["M1", "M5", "M15"], "GBPUSD": ["M1", "M5"]}

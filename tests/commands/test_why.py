@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from builders import Scene, sabotaged
+from builders import Scene, config_of, sabotaged
+from stage import Stage
 from story import told
 
 from evenkeel.adapters.lmdb_journal import LmdbJournal
@@ -32,6 +33,7 @@ from evenkeel.messages.entry import EntryProposed, Lineage, OpenPosition, OrderD
 from evenkeel.messages.market import BarClosed, Direction, PricesReached, Quote
 from evenkeel.messages.operator import HoldPlaced, Mode, ModeChanged
 from evenkeel.messages.position import ClosePosition, ExitReason, PositionClosed, PositionOpened
+from evenkeel.messages.recovery import ChainStepped
 from evenkeel.messages.system import ChildDown, Message, RunStarted
 from evenkeel.rules.view_state import ViewState
 from evenkeel.runtime.journal import Record, decode_record, encode_record
@@ -347,3 +349,53 @@ def test_what_stands_beside_our_own_trades_goes_back_to_what_was_seen(
     keep(folder, bodies_of(SAID_BESIDE)).close(clean=True)
     assert asked(*what, as_json=True) == exit_codes.OK
     assert [record["seq"] for record in json.loads(capsys.readouterr().out)["records"]] == seqs
+
+
+@pytest.fixture(scope="module")
+def hunted() -> Stage:
+    """A trade with a chain was stopped, came back, and was entered again."""
+    stage = Stage(config=config_of(**CHAINS))
+    stage.signal(strategy="trend")
+    stage.quote(109_940)
+    stage.quote(109_995, after_ms=61_000)
+    return stage
+
+
+CHAINS = {
+    "circuit_breaker.enabled": False,
+    "exit.time_stop_minutes": "off",
+    "shield.enabled": False,
+    "strategy": {"trend": {"kind": "ma_cross", "symbols": ["EURUSD"], "fast": 2, "slow": 3, "orders": "trend"}},
+}
+
+
+def test_a_chain_is_told_from_its_signal_through_each_step(
+    folder: Path, hunted: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(folder, hunted.scene.journal.bodies).close(clean=True)
+    chain_id = hunted.said(ChainStepped)[0].chain_id
+    assert asked(chain_id) == exit_codes.OK
+    lines = capsys.readouterr().out.splitlines()
+    told = [
+        "signal to buy EURUSD",
+        "opened: buy",
+        f"chain {chain_id} of trend: new -> active",
+        "(stop), net",
+        "-> recovery mode",
+    ]
+    found = iter(lines)
+    assert [words for words in told if not any(words in line for line in found)] == []
+
+
+def test_the_newest_chain_is_a_topic(folder: Path, hunted: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(folder, hunted.scene.journal.bodies).close(clean=True)
+    asked("chain")
+    newest = capsys.readouterr().out
+    asked("chain", hunted.said(ChainStepped)[-1].chain_id)
+    assert capsys.readouterr().out == newest
+
+
+def test_a_name_that_no_chain_has_may_be_a_proposal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(folder, []).close(clean=True)
+    assert asked("US-30-1") == exit_codes.FAILED
+    assert one_line(capsys) == "why: the journal of account simulated knows nothing of US-30-1"

@@ -97,6 +97,13 @@ def test_a_byte_order_mark_and_the_line_ends_of_windows_are_read(tmp_path: Path)
         ("trading.enabled = 1", "trading.enabled: 1 is not true or false"),
         ("account.currency = 'usd'", "account.currency: 'usd' is not text like [A-Z]{3}"),
         ('account.name = "a\\nb"', "account.name: 'a\\nb' is not text like [A-Za-z][A-Za-z0-9_.#-]{0,31}"),
+        ("circuit_breaker.atr_ratio = 2.0", "circuit_breaker.atr_ratio: 2.0 is not a list of 1 to 4 numbers or 'off'"),
+        ("circuit_breaker.atr_ratio = [3.0, 2.0]", "circuit_breaker.atr_ratio: 3, 2 do not rise"),
+        ("circuit_breaker.size_pct = [50]", "circuit_breaker.size_pct: a list is not a list of 2 numbers"),
+        (
+            "circuit_breaker.correlation_pairs = [['A']]",
+            "circuit_breaker.correlation_pairs: item 1: a list is not a list of 2 names",
+        ),
         ("strategy.ma = { kind = 'ma_cross', symbols = 7 }", "strategy.ma.symbols: 7 is not a list"),
         ("strategy.ma = { kind = 'ma_cross', symbols = ['EURUSD', 7] }", "strategy.ma.symbols: item 2: 7 is not text"),
         ("trading_calendar.day_boundary = 17:00:00", "trading_calendar.day_boundary: 17:00:00 is not text like"),
@@ -320,6 +327,13 @@ def test_config_check_shows_the_arithmetic_of_a_pyramid(write: Write, capsys: py
     assert levels[4].split() == ["4", "off", "16", "112.00", "160.00", "240.00", "0.332", "%"]
     assert total == "levels 0 to 2: 7 orders, 49.00 when all win; the chain ends 39.00 down at worst"
     assert top == "winning what is before level 4 earns 105.00, losing that level once costs 160.00"
+
+
+def test_config_check_says_what_account_a_hedge_takes(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    config_check.run(argparse.Namespace(config=write(PYRAMID), json=False))
+    assert "netting" not in capsys.readouterr().out
+    config_check.run(argparse.Namespace(config=write(PYRAMID + "\n[shield.hedge]\nenabled = true\n"), json=False))
+    assert "on a netting one no order is sent at all" in capsys.readouterr().out
 
 
 def test_config_check_has_the_arithmetic_in_json_too(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.codec import decode
 from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
 from evenkeel.messages.operator import HoldPlaced, ModeChanged
-from evenkeel.messages.position import ExitReason, StopTightened
+from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened, StopTightened
 from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.shield import ShieldLowered, ShieldRaised
 from evenkeel.runtime.journal import MemoryJournal, decode_record
@@ -125,7 +125,9 @@ def breaker_of(**steps: str) -> str:
     """A breaker with these triggers and no other, quick to calm down."""
     off = dict.fromkeys(STEPS, '"off"')
     lines = [f"{key} = {value}\n" for key, value in (off | steps).items()]
-    return f"[circuit_breaker]\natr_bars = 5\nquiet_minutes = 5\nrestart_minutes = [8, 4, 10, 10]\n{''.join(lines)}"
+    return (
+        f"[circuit_breaker]\nsample_s = 20\natr_bars = 5\nquiet_minutes = 5\nrestart_minutes = [8, 4, 10, 10]\n{''.join(lines)}"
+    )
 
 
 def breaks(bodies: Sequence[bytes], scope: str = "EURUSD") -> list[tuple[str, str]]:
@@ -347,3 +349,21 @@ def test_two_real_files_under_every_limit(tmp_path: Path) -> None:
     flags = {"from_time": "2014-05-06", "to_time": "2014-05-09"}
     found, _ = both(files, "ma_cross:fast=10,slow=20", config_of(tmp_path, "personal", more), **flags)
     assert found.heard.closed
+
+
+def test_pyramids_with_their_recoveries_and_levels(tmp_path: Path) -> None:
+    off = ("trades_per_day", "trades_per_hour", "positions_max", "profit_protection", "day_loss_pct", "day_loss_soft_pct")
+    more = '[recovery]\nreversal_exit = "off"\n[shield]\nenabled = false\n[circuit_breaker]\nenabled = false\n[limits]\n'
+    more += "".join(f'{key} = "off"\n' for key in (*off, "week_loss_pct", "intent_expiry_s"))
+    more += '[catastrophe_stop]\nat_broker = "off"\n[limits.rejects]\nin_a_row_max = "off"\n[limits.drawdown]\n'
+    more += "".join(f'{key} = "off"\n' for key in ("reduce_pct", "halve_pct", "close_only_pct", "flatten_pct"))
+    config = config_of(tmp_path, "personal", more)
+    config.write_text(config.read_text().replace("[entry]\n", "[entry]\nvolume_lots = 0.1\n"))
+    rows = [(MONDAY_UTC_MS + 12 * (at - MONDAY_UTC_MS), bid, ask) for at, bid, ask in rows_of(5, 1_800, calm=3)]
+    ticks = csv_of(rows, tmp_path / "ticks.csv")
+    _, bodies = both([("EURUSD", ticks)], f"{QUICK},orders=pyramid,slots=16", config)
+    opened = {(trade.lineage.order_kind, trade.lineage.level) for trade in said(bodies, PositionOpened)}
+    assert {("profit_trail", 0), ("profit_trail", 1), ("profit_recovery", 0)} <= opened
+    booked = [end.net_cents for end in said(bodies, PositionClosed) if end.reason is ExitReason.BOOKED]
+    assert booked
+    assert min(booked) >= 700

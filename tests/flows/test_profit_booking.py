@@ -106,7 +106,7 @@ def lived(**changes: Any) -> Scene:
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_crash_of_its_actor_changes_nothing(after):
-    """At every fifth message that it hears, once the bars are behind it."""
+    """At every eighth message that it hears, once the bars are behind it."""
     undisturbed = lived().decisions()
-    for nth in range(22, messages_of("profit_booking", lived), 5):
+    for nth in range(22, messages_of("profit_booking", lived), 8):
         assert lived(sabotage=sabotaged("profit_booking", nth, after=after)).decisions() == undisturbed

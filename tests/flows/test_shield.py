@@ -12,7 +12,8 @@ from evenkeel.messages.entry import DenialReason, Lineage, OrderKind, ReentryRai
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import RearmTrading, StartTrading
 from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened
-from evenkeel.messages.shield import HedgeEnd, HedgeEnded, HedgeWanted, LowerShield, ShieldLowered, ShieldRaised, ShieldReason
+from evenkeel.messages.recovery import ChainEnded, ChainStatus, ChainStepped
+from evenkeel.messages.shield import HedgeEnd, HedgeEnded, LowerShield, ShieldLowered, ShieldRaised, ShieldReason
 
 CHAINS = config_of(
     circuit_breaker__enabled=False,
@@ -54,6 +55,16 @@ def test_no_chain_reenters_a_blocked_direction(kind):
     stage.tell(reentry_of(stage, ticket, kind))
     assert denial(stage)[0] is DenialReason.SHIELD
     assert len(stage.calls(OpenRequest)) == 1
+
+
+def test_a_recovery_that_waits_is_over_when_its_direction_is_blocked():
+    stage = Stage(config=CHAINS)
+    stage.signal(strategy="trend")
+    stage.quote(109_960, after_ms=2_000)
+    assert stage.last(ChainStepped).after == "recovery_mode"
+    stage.quote(109_909)
+    [ended] = stage.said(ChainEnded)
+    assert (ended.status, "shield" in ended.reason) == (ChainStatus.STOPPED, True)
 
 
 def test_the_other_direction_stays_open():
@@ -148,31 +159,11 @@ HEDGED = config_of(
 
 
 def hedged(*faults: Any) -> Stage:
-    """A trade bought at 110010 and stopped at 109960, and what its chain then asks for."""
+    """A trade bought at 110010 and stopped at 109960; its chain asks for the hedge at the next quote."""
     stage = Stage(*faults, config=HEDGED)
     stage.signal(strategy="trend")
     stage.quote(109_960, after_ms=2_000)
-    stopped = stage.last(PositionClosed)
-    quote = stage.terminal.quote("EURUSD")
-    assert quote is not None
-    stage.tell(
-        HedgeWanted(
-            plugin="trend",
-            chain_id=stopped.lineage.chain_id,
-            symbol="EURUSD",
-            spec_id=stopped.spec_id,
-            direction=BUY,
-            parent_ticket=stopped.ticket,
-            level=1,
-            volume_steps=stopped.volume_steps,
-            entry_points=stopped.entry_points,
-            stop_points=stopped.first_stop_points,
-            kill_points=109_995,
-            until_utc_ms=stage.now_utc_ms + 1_800_000,
-            quote=quote,
-            spread_median_points=10,
-        )
-    )
+    stage.quote(109_960)
     return stage
 
 
@@ -188,6 +179,7 @@ def test_a_stopped_trade_is_hedged_by_two_halves_until_price_is_back():
     stage.quote(109_995)
     assert stage.tickets == []
     assert [(one.end, one.net_cents < 0) for one in stage.said(HedgeEnded)] == [(HedgeEnd.KILLED, True)]
+    assert stage.last(ChainStepped).after == "recovery_mode"
 
 
 def test_leg_a_is_closed_when_leg_b_is_rejected():
@@ -196,6 +188,7 @@ def test_leg_a_is_closed_when_leg_b_is_rejected():
     stage.wait(5)
     assert stage.tickets == []
     assert [one.end for one in stage.said(HedgeEnded)] == [HedgeEnd.REFUSED]
+    assert stage.last(ChainStepped).after == "recovery_mode"
 
 
 def test_no_leg_outlives_the_window():

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from evenkeel.config.limits import PLAIN, SessionConfig
-from evenkeel.rules.session import session_refusal
+from evenkeel.rules.session import is_week_open, session_refusal
 
 
 def utc_ms(text: str) -> int:
@@ -47,3 +47,17 @@ def test_a_refusal_says_how_long_it_lasts():
 def test_every_minute_of_a_week_is_open_where_it_is_off():
     minutes = range(utc_ms("2026-01-04T00:00:00"), utc_ms("2026-01-11T00:00:00"), 60_000)
     assert all(session_refusal(PLAIN.session, now_utc_ms) is None for now_utc_ms in minutes)
+
+
+@pytest.mark.parametrize(
+    "instant, is_open",
+    [
+        ("2026-01-09T21:59:59.999", True),  # Friday, New York's 17:00 in winter
+        ("2026-01-09T22:00:00", False),
+        ("2026-01-11T21:59:59.999", False),
+        ("2026-01-11T22:00:00", True),
+        ("2026-07-10T21:00:00", False),  # summer: an hour earlier in UTC
+    ],
+)
+def test_the_week_is_open_from_sunday_to_friday(instant, is_open):
+    assert is_week_open(utc_ms(instant)) is is_open
