@@ -1,5 +1,4 @@
-"""A stage on which strategies have chains: closed M15 bars that lead somewhere, a store that outlives the process, and what became
-of the chains in words.
+"""A stage on which strategies have chains: closed M15 bars that lead somewhere, and a store that outlives the process.
 
 Order A has 10 steps, its stop 200 points away and its target 400; order B as many steps, stopped 100 and booked 70 points away.
 """
@@ -42,7 +41,9 @@ def chain_config(**overrides: Any) -> Any:
 class ChainStage(Stage):
     """Its stores, like the broker, are there after the process has died."""
 
-    def __init__(self, *faults: Any, config: Any = None, sabotage: Callable[[ChildSpec], ChildSpec] = lambda spec: spec) -> None:
+    def __init__(
+        self, *faults: Any, config: Any = None, sabotage: Callable[[ChildSpec], ChildSpec] = lambda spec: spec
+    ) -> None:
         self.stores: dict[str, MemoryChains] = {}
         self.sabotage = sabotage
         super().__init__(*faults, config=config or chain_config(), sabotage=self._childs, host_of=LiveLikeHost)
@@ -57,16 +58,14 @@ class ChainStage(Stage):
     def restart(self, *, after_s: float = 0.0) -> None:
         """The process dies; the next one goes on where the journal ends, `after_s` later."""
         self.now_utc_ms += round(after_s * 1000)
-        self.scene.host.clock.now_ms = self.now_utc_ms
-        self.scene = scene(
-            self.config, SPECS, start=False, after=self.scene, sabotage=self._childs, host_of=LiveLikeHost
-        )
+        self.scene.host.clock.advance_to(self.now_utc_ms)
+        self.scene = scene(self.config, SPECS, start=False, after=self.scene, sabotage=self._childs, host_of=LiveLikeHost)
         self.wait(10)
 
     # -- the market ------------------------------------------------------------------------------------------------------------
 
     def bars(self, step: int = 10, *, count: int = BARS, symbol: str = "EURUSD") -> None:
-        """Closed M15 bars up to the next whole quarter of an hour; each leads `step` points further, and price ends where it was."""
+        """Closed M15 bars from the next quarter of an hour on; each leads `step` points further; price ends where it was."""
         quote = self.terminal.quote(symbol)
         assert quote is not None
         end = quote.bid_points
@@ -85,7 +84,7 @@ class ChainStage(Stage):
 
     # -- looking ---------------------------------------------------------------------------------------------------------------
 
-    def row(self, number: int = -1) -> Any:
+    def chain(self, number: int = -1) -> Any:
         """A chain as its store has it; the last by default."""
         return list(self.stores[PLUGIN].rows.values())[number]
 
