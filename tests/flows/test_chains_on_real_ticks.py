@@ -1,4 +1,4 @@
-"""Everything switched on over recorded ticks: the report adds up to the cent, a jump finds what every tick finds, and every kind of
+"""Everything switched on over recorded ticks: trades add up to the cent, a jump finds what every tick finds, and every kind of
 step is taken. Some days of each file; all of them with EVENKEEL_REAL=all.
 """
 
