@@ -11,7 +11,7 @@ from evenkeel.messages.chain_store import ChainSaved, SaveChain
 from evenkeel.messages.entry import DenialReason, ReentryRaised
 from evenkeel.messages.operator import CommandRefused, HoldPlaced, KillTrading, ResumeTrading
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
-from evenkeel.messages.recovery import ChainStepped
+from evenkeel.messages.recovery import ChainEnded, ChainStepped
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded, ShieldRaised
 from evenkeel.rules.chain_store import Refusal, Row
 
@@ -113,6 +113,30 @@ def test_a_recovery_that_is_stopped_too_ends_the_chain_and_nothing_follows() -> 
     assert stage.ends() == [("stopped", "recovery failed")]
     stage.move(110_000, after_s=2 * MINUTE_S)
     assert stage.opened() == ["tp_trail", "sl_recovery"]
+
+
+def test_each_chain_of_a_market_that_goes_to_and_fro_loses_no_more_than_it_declared() -> None:
+    """Down through the stop, up to where it is recovered, down through the recovery's stop; then the next signal."""
+    stage = bought(
+        recovery__duplicate_minutes=0.0,
+        recovery__trailing_start_ratio="off",
+        shield__enabled=False,
+        limits__loss_tiers__applies_to="off",
+        limits__day_loss_pct="off",
+        limits__day_loss_soft_pct="off",
+        limits__week_loss_pct="off",
+        limits__drawdown=dict.fromkeys(("reduce_pct", "halve_pct", "close_only_pct", "flatten_pct"), "off"),
+    )
+    for _ in range(4):
+        for bid in (*range(110_000, 109_799, -10), *range(109_800, 109_961, 10), *range(109_960, 109_839, -10)):
+            stage.quote(bid, after_ms=4_000)
+        stage.move(110_000)
+        stage.signal(strategy=PLUGIN)
+    opened, ends = stage.said(PositionOpened), stage.said(ChainEnded)
+    assert stage.opened().count("sl_recovery") == len(ends) == 4
+    for end in ends:
+        first = next(one for one in opened if one.lineage.chain_id == end.chain_id)
+        assert end.booked_cents >= -2 * (first.entry_points - first.stop_points) * first.volume_steps
 
 
 def test_a_trade_that_a_person_closes_in_profit_is_no_target() -> None:
