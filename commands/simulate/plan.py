@@ -39,7 +39,8 @@ class Outcome(NamedTuple):
 def config_for(plan: Plan) -> Config:
     """The personal profile with quick trades on minute bars; some of its limits are drawn, so that they are reached."""
     random = Random(f"{plan.seed}-limits")
-    symbols = list(plan.symbols)
+    orders, chains = _chains(plan)
+    strategy = {"kind": "ma_cross", "symbols": list(plan.symbols), "fast": 2, "slow": 3, "orders": orders}
     wanted: dict[str, object] = {
         "profile": "personal",
         "trading.enabled": True,
@@ -64,6 +65,32 @@ def config_for(plan: Plan) -> Config:
         "limits.week_loss_pct": "off",
         "circuit_breaker.sample_s": max(60.0, plan.quote_every_ms / 1000),
         "broker_gateway.late_fill": random.choice(["close", "close", "keep"]),
-        "strategy": {"cross": {"kind": "ma_cross", "symbols": symbols, "fast": 2, "slow": 3}},
+        "strategy": {"cross": strategy},
+        **chains,
     }
     return load(None, overrides=wanted)
+
+
+def _chains(plan: Plan) -> tuple[str, dict[str, object]]:
+    """What a signal opens there, and what becomes of it: half of the worlds have chains, with waits that a day can hold."""
+    random = Random(f"{plan.seed}-chains")
+    orders = random.choice(["single", "single", "trend", "dual"])
+    return orders, {} if orders == "single" else {
+        "recovery.wait_s": random.choice([5.0, 60.0]),
+        "recovery.trailing_start_ratio": random.choice(["off", 0.5]),
+        "recovery.reversal_exit": random.choice(["on", "off"]),
+        "recovery.sl_hunt.level_ratio": random.choice([0.3, 0.7]),
+        "recovery.sl_hunt.atr_ratio_min": "off",
+        "recovery.sl_hunt.atr_ratio_max": "off",
+        "recovery.stop_pips_min": 2.0,
+        "recovery.exit_continuation.enabled": random.choice([True, False]),
+        "profit_booking.min_profit": 2.0,
+        "entry.volume_lots": random.choice([0.06, 0.1]),
+        "entry.stop_pips": random.choice([8.0, 15.0]),
+        "shield.gap_ratio": random.choice([0.5, 3.0]),
+        "profit_booking.allow_partial": random.choice([True, False]),
+        "shield.enabled": random.choice([True, True, False]),
+        "shield.hedge.enabled": random.choice([True, False, False]),
+        "limits.loss_tiers.applies_to": random.choice(["off", "chains"]),
+        "limits.positions_max": random.choice([5, 8]),
+    }

@@ -24,7 +24,7 @@ from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode, ModeChanged, TradingRearmed
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.system import Message
-from evenkeel.rules.lineage import is_fresh
+from evenkeel.rules.lineage import is_fresh, signal_of
 from evenkeel.rules.magic import is_ours
 from evenkeel.runtime.publisher import Delivery
 
@@ -50,6 +50,13 @@ class Break(NamedTuple):
     detail: str
 
 
+class LastOpened(NamedTuple):
+    """The newest position of a symbol: orders A and B of one signal come together."""
+
+    filled_utc_ms: int
+    signal: str
+
+
 class Witness:
     """`breaks` are the promises broken so far, at most BREAKS_KEPT of each, `broken` and `checked` count all. Times are true.
 
@@ -72,7 +79,7 @@ class Witness:
         self._steps_in: Counter[int] = Counter()
         self._steps_out: Counter[int] = Counter()
         self._filled_utc_ms: dict[int, int] = {}
-        self._opened_utc_ms: dict[str, int] = {}
+        self._newest: dict[str, LastOpened] = {}
         self._deal_ticket = terminal.books.last_deal_ticket
         self._start_cents = self._balance_cents = terminal.books.balance_cents
         self._judged_ticket = self._deal_ticket
@@ -114,7 +121,7 @@ class Witness:
         """The disk has lost its newest records: the chronicle of `kept_seq(upto_seq)`, and `messages` after it."""
         kept = next((one for seq, one in reversed(self._kept) if seq <= upto_seq), None)
         self.chronicle = copy.deepcopy(kept) if kept is not None else Chronicle()
-        self._opened_utc_ms.clear()
+        self._newest.clear()
         for message in messages:
             self.chronicle.hear(message, self._troubles.now_utc_ms)
 
@@ -128,9 +135,10 @@ class Witness:
                 self.see("I26", not rises or by == PERSON, f"{by} raised the mode to {mode.value}")
                 if chronicle.mode is Mode.FLATTEN:
                     self.see("I27", mode is Mode.FLATTEN or by == PERSON, f"{by} ended flatten")
-            case PositionOpened(ticket=ticket, symbol=symbol):
+            case PositionOpened(ticket=ticket, symbol=symbol, lineage=lineage):
                 filled_utc_ms = self._filled_utc_ms.get(ticket, 0)
-                self._opened_utc_ms[symbol] = max(self._opened_utc_ms.get(symbol, 0), filled_utc_ms)
+                if filled_utc_ms >= self._last_opened(symbol).filled_utc_ms:
+                    self._newest[symbol] = LastOpened(filled_utc_ms, signal_of(lineage.chain_id))
             case TradingRearmed():
                 self.see("I25", chronicle.is_agreed, "rearmed while the broker did not agree")
             case PositionClosed(ticket=ticket):
@@ -184,13 +192,13 @@ class Witness:
                 "I17", age_ms <= limits.quote_age_s_max * 1000, f"the quote of intent {asked.intent_id} is {age_ms} ms old"
             )
         cooldown_ms = self._config.entry.cooldown_minutes * 60_000
-        if self._is_clock_right and self._is_trade(asked.proposal_id):
-            since_ms = now - self._opened_utc_ms.get(asked.request.symbol, -(1 << 50))
+        last, lineage = self._last_opened(asked.request.symbol), chronicle.ordered[asked.proposal_id].lineage
+        if self._is_clock_right and is_fresh(lineage) and signal_of(lineage.chain_id) != last.signal:
+            since_ms = now - last.filled_utc_ms
             self.see("I19", since_ms >= cooldown_ms, f"{asked.request.symbol} was opened {since_ms} ms before")
 
-    def _is_trade(self, proposal_id: str) -> bool:
-        """Cooldowns hold it and it counts for the day: orders of chains have limits of their own."""
-        return is_fresh(self.chronicle.ordered[proposal_id].lineage)
+    def _last_opened(self, symbol: str) -> LastOpened:
+        return self._newest.get(symbol, LastOpened(-(1 << 50), ""))
 
     @property
     def _is_clock_right(self) -> bool:
@@ -210,12 +218,14 @@ class Witness:
         self.see("I8", not against, f"{request.symbol} {request.direction.value} is sent against an unknown one")
 
     def _judge_limits(self, asked: Asked) -> None:
-        """What is believed to be open or on its way, this order included; strangers that came a moment ago may be unseen."""
+        """What is believed to be open or on its way, this order included; strangers and late fills of a moment ago may be
+        unseen."""
         limits, chronicle, now = self._config.limits, self.chronicle, self._troubles.now_utc_ms
         strangers = [one for one in self._positions(ours=False) if one.time_utc_ms < now - CYCLE_MS]
         in_flight = chronicle.open_intents.values()
         if limits.positions_max != "off":
-            count = len(chronicle.positions) + len(in_flight) + len(strangers)
+            surprises = [one for one in chronicle.positions.values() if one.late and one.opened_utc_ms > now - CYCLE_MS]
+            count = len(chronicle.positions) - len(surprises) + len(in_flight) + len(strangers)
             count -= sum(1 for one in strangers if one.ticket in chronicle.positions)
             self.see("I11", count <= limits.positions_max, f"{count} positions and intents, {limits.positions_max} allowed")
         if limits.open_risk_pct != "off":
@@ -227,7 +237,7 @@ class Witness:
             at_broker = sum(self._lost_at_stop_cents(one) for one in self._positions(ours=True))
             self.see("I11", at_broker <= allowed, f"{at_broker:.0f} cents at risk at the broker, {allowed:.0f} allowed")
         if limits.trades_per_day != "off":
-            count = chronicle.opened_today + sum(self._is_trade(one.proposal_id) for one in in_flight)
+            count = chronicle.opened_today + sum(is_fresh(chronicle.ordered[one.proposal_id].lineage) for one in in_flight)
             self.see("I11", count <= limits.trades_per_day, f"{count} trades today, {limits.trades_per_day} allowed")
         steps, most = asked.request.volume_steps, limits.volume_lots_max * 100
         self.see("I13", steps <= most, f"{steps} steps in one order, {most:g} allowed")
