@@ -45,9 +45,7 @@ from evenkeel.rules.indicators.trend import is_aligned
 from evenkeel.rules.profit_booking import (
     HELD,
     LIVE,
-    TRIES_MAX,
     Meaning,
-    back_off_ms,
     ended_trade,
     filled,
     given_up,
@@ -62,6 +60,7 @@ from evenkeel.rules.profit_booking import (
     with_order,
 )
 from evenkeel.rules.symbols import profit_rule
+from evenkeel.rules.tries import TRIES_MAX, back_off_ms
 
 TURN_MS: Final = 1000
 """Until an order that had to wait its turn is asked for again, or one that was requoted counts as refused."""
