@@ -59,14 +59,13 @@ from evenkeel.rules.bookings import (
     is_drained,
     numbered,
     stepped,
-    trend_in,
     waiting_at,
     write,
     write_timer,
 )
 from evenkeel.rules.chain_writes import is_awaited, not_written, write_again, written
 from evenkeel.rules.entries import PRICE_MOVED
-from evenkeel.rules.indicators.trend import is_aligned
+from evenkeel.rules.indicators.trend import is_aligned, trend_in
 from evenkeel.rules.indicators.window import window_after
 from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.profit_booking import LIVE, begun, is_pyramid, order_numbered
@@ -185,7 +184,7 @@ class ProfitBooking:
             close_points=bar.close_points,
         )
         market.spread_median_points = bar.spread_median_points
-        around, trend = self._around(bar.symbol, now_utc_ms), trend_in(market)
+        around, trend = self._around(bar.symbol, now_utc_ms), trend_in(market.window)
         return [
             said
             for booking, order in waiting_at(self.state, bar.symbol, Step.BAR)

@@ -27,11 +27,12 @@ from evenkeel.messages.system import Message, SetTimer, TimerDue
 from evenkeel.rules.chain_writes import is_awaited, not_written, write_again, written
 from evenkeel.rules.entries import ATTEMPTS_MAX, PRICE_MOVED
 from evenkeel.rules.hedge import ANSWER_MS
+from evenkeel.rules.indicators.trend import trend_in
 from evenkeel.rules.lineage import has_pyramids, plugins
 from evenkeel.rules.profit_booking import is_pyramid
 from evenkeel.rules.recovery import WAITING, ChainEvent
 from evenkeel.rules.recovery_ends import Around, cancel, doomed_by_shield, halt, stop
-from evenkeel.rules.recovery_market import TIMEFRAME, Market, is_against, take_bar, take_terms, trend_in
+from evenkeel.rules.recovery_market import TIMEFRAME, Market, is_against, take_bar, take_terms
 from evenkeel.rules.recovery_orders import ask, crossed, failed, filled, place
 from evenkeel.rules.recovery_sagas import (
     CHAINS_MAX,
@@ -164,7 +165,7 @@ class Recovery:
 
     def _reversed(self, symbol: str, market: Market, now_utc_ms: int) -> Iterator[Message]:
         """A clear trend against a trade ends it, once the trade is older than the grace (trading_rules 1.7)."""
-        config, trend = self._config.recovery, trend_in(market)
+        config, trend = self._config.recovery, trend_in(market.window)
         grace_ms = round(config.reversal_grace_minutes * 60_000)
         for ticket, trade in self.state.trades.items():
             is_old = now_utc_ms - trade.opened_utc_ms >= grace_ms

@@ -19,7 +19,6 @@ from evenkeel.messages.system import Message
 from evenkeel.rules.booking_level import hunt_stop_points
 from evenkeel.rules.chain_writes import Writing, next_write
 from evenkeel.rules.fixed_stop import fixed_stop_cents, fixed_stop_points
-from evenkeel.rules.indicators.trend import Trend, trend_of, trend_score
 from evenkeel.rules.indicators.window import Window
 from evenkeel.rules.profit_booking import HELD, LIVE, is_hunt, order_numbered, public_status
 
@@ -121,11 +120,6 @@ def numbered(state: ProfitBookingState, chain_id: str, number: int) -> Found | N
     booking = state.bookings.get(chain_id)
     order = None if booking is None else order_numbered(booking.pyramid, number)
     return None if booking is None or order is None else (booking, order)
-
-
-def trend_in(market: Market) -> Trend | None:
-    """None while too few bars are known."""
-    return trend_of(trend_score(market.window))
 
 
 def recovery_id(pyramid: Pyramid, lost_ticket: int) -> str:

@@ -6,12 +6,15 @@ from evenkeel.rules.chain_writes import WRITES_MAX, Writing, is_awaited, next_wr
 def test_a_change_during_a_write_is_written_after_it() -> None:
     writing, first = Writing(), chain(version=0)
     given = next_write(writing, first, 5)
-    assert given is not None and (given.version, given.updated_utc_ms) == (1, 5)
+    assert given is not None
+    assert (given.version, given.updated_utc_ms) == (1, 5)
     changed = next_of(given, level=2)
     assert next_write(writing, changed, 6) is None
     assert not written(writing, changed)
     after = next_write(writing, changed, 7)
-    assert after is not None and after.version == 2 and written(writing, after)
+    assert after is not None
+    assert after.version == 2
+    assert written(writing, after)
     assert next_write(writing, after, 8) is None
 
 
