@@ -24,7 +24,7 @@ from evenkeel.messages.system import CancelTimer, Message, SetTimer
 from evenkeel.rules.exits import exit_price, exit_side, sign
 from evenkeel.rules.indicators.atr import Atr, atr_after, atr_millipoints
 from evenkeel.rules.indicators.swings import is_beyond_swing, range_against_points
-from evenkeel.rules.indicators.trend import Trend, is_aligned, trend_of, trend_score
+from evenkeel.rules.indicators.trend import Trend, is_aligned, trend_in
 from evenkeel.rules.indicators.window import Window, window_after
 from evenkeel.rules.lineage import signal_of
 from evenkeel.rules.sizing import PPM, ppm_of
@@ -220,7 +220,7 @@ def bar_closed(config: ShieldConfig, blocks: Blocks, bar: BarClosed, now_utc_ms:
     market = blocks.markets[bar.symbol] = _market_after(blocks.markets.get(bar.symbol, Market()), bar)
     if bar.late:
         return []
-    trend = trend_of(trend_score(market.window))
+    trend = trend_in(market.window)
     said: list[Message] = []
     for direction in Direction:
         block = blocks.blocks.get(_key(bar.symbol, direction))
@@ -302,7 +302,7 @@ def _raise(
     witnesses = [one for one in blocks.exposures.values() if one.symbol == symbol and one.direction is direction]
     tickets = [one.ticket for one in witnesses if one.closed_utc_ms is None]
     until_utc_ms = now_utc_ms + round(config.block_minutes * 60_000)
-    trend = trend_of(trend_score(blocks.markets.get(symbol, Market()).window))
+    trend = trend_in(blocks.markets.get(symbol, Market()).window)
     block = Block(symbol, direction, until_utc_ms, tickets, turned_away=_leads_away(direction, trend))
     blocks.blocks[key] = block
     raised = ShieldRaised(symbol, direction, *trigger, until_utc_ms, tuple(tickets))
