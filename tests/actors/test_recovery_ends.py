@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from sagas import CHAIN, PLUGIN, Sagas, hunting, shield, won
 
 from evenkeel.messages.market import Direction, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, CommandRefused, Mode, ModeChanged
@@ -17,7 +18,6 @@ from evenkeel.messages.recovery import (
 )
 from evenkeel.messages.risk_limit import RecoveryReserved
 from evenkeel.messages.shield import ShieldLowered
-from evenkeel.tests.sagas import CHAIN, PLUGIN, Sagas, hunting, shield, won
 
 # -- who ends chains -----------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 """Re-entry chains: what becomes of an order, and what the lineage of these rules did wrong (trading_rules 1.15)."""
 
 import pytest
+from builders import config_of
+from sagas import PLUGIN, Sagas, hunting
 
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.chain_store import SaveChain
@@ -13,8 +15,6 @@ from evenkeel.messages.recovery import (
 )
 from evenkeel.rules.recovery_sagas import CHAINS_MAX
 from evenkeel.supervisor import actors, guard_names
-from evenkeel.tests.builders import config_of
-from evenkeel.tests.sagas import PLUGIN, Sagas, hunting
 
 # -- what becomes of an order --------------------------------------------------------------------------------------------------
 
