@@ -33,7 +33,7 @@ from evenkeel.rules.profit_booking import is_pyramid
 from evenkeel.rules.recovery import WAITING, ChainEvent
 from evenkeel.rules.recovery_ends import Around, cancel, doomed_by_shield, halt, stop
 from evenkeel.rules.recovery_market import TIMEFRAME, Market, is_against, take_bar, take_terms
-from evenkeel.rules.recovery_orders import ask, crossed, failed, filled, place
+from evenkeel.rules.recovery_orders import ask, crossed, denied, failed, filled, place
 from evenkeel.rules.recovery_sagas import (
     CHAINS_MAX,
     NAME,
@@ -206,7 +206,9 @@ class Recovery:
         is_waiting = saga is not None and saga.chain.state is ChainState.AWAITING_TP
         if saga is None or not is_waiting or now_utc_ms < saga.ready_utc_ms:
             return ()
-        return place(saga, signalled.quote, signalled.spread_median_points, "a signal of the strategy")
+        return place(
+            self._around(saga, now_utc_ms), saga, signalled.quote, signalled.spread_median_points, "a signal of the strategy"
+        )
 
     # -- orders and trades ----------------------------------------------------------------------------------------------------
 
@@ -221,7 +223,7 @@ class Recovery:
             case OrderOutcomeUnknown():
                 return ()  # nothing is asked for before somebody knows
             case OrderDenied():
-                return failed(around, saga, f"denied by {told.by}: {told.reason.value}")
+                return denied(around, saga, told.reason, told.by)
             case OrderOutcomeResolved():
                 return failed(around, saga, "never executed")
             case OrderRejected():

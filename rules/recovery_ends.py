@@ -4,7 +4,7 @@ As in all steps of a chain, each function changes the saga and answers with what
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from evenkeel.config.schema import Config
 from evenkeel.messages.entry import OrderKind
@@ -15,6 +15,8 @@ from evenkeel.messages.system import CancelTimer, Message
 from evenkeel.rules.recovery import WAITING, ChainEvent
 from evenkeel.rules.recovery_market import Market
 from evenkeel.rules.recovery_sagas import NAME, WAIT_FOR, Saga, ended, is_live, recovery_id, step, timer, watch_name
+
+OPPOSED: Final = "opposite signal"
 
 
 class Around(NamedTuple):
@@ -29,10 +31,12 @@ class Around(NamedTuple):
 def cancel(around: Around, saga: Saga, event: ChainEvent) -> list[Message]:
     """What it waited for will not come: its window is over, a signal leads the other way, its direction is blocked.
 
-    Said of any chain: one whose trade is open, or whose order is on its way, is not concerned.
+    Said of any chain: one whose trade is open is not concerned; one whose order or hedge is on its way is when that fails.
     """
-    chain, reasons = saga.chain, {ChainEvent.OPPOSITE: "opposite signal", ChainEvent.SHIELDED: "the direction is shielded"}
+    chain, reasons = saga.chain, {ChainEvent.OPPOSITE: OPPOSED, ChainEvent.SHIELDED: "the direction is shielded"}
     if not _may_be_cancelled(saga):
+        is_on_its_way = chain.state in (ChainState.PLACING, ChainState.HEDGED)
+        saga.is_opposed = saga.is_opposed or (event is ChainEvent.OPPOSITE and is_on_its_way)
         return []
     wait = WAIT_FOR.get(OrderKind(chain.step)) if chain.state is ChainState.PLACING else chain.state
     is_target = wait is ChainState.AWAITING_TP

@@ -1,8 +1,10 @@
 """A re-entry chain's orders: asked for once the chain that says so is written, and what becomes of them (trading_rules 1.3)."""
 
+from typing import Final
+
 import msgspec
 
-from evenkeel.messages.entry import OrderKind, ReentryRaised, SignalRaised
+from evenkeel.messages.entry import DenialReason, OrderKind, ReentryRaised, SignalRaised
 from evenkeel.messages.market import Quote
 from evenkeel.messages.position import ExitReason, PositionOpened, ReducePosition
 from evenkeel.messages.recovery import ChainState
@@ -10,7 +12,7 @@ from evenkeel.messages.shield import HedgeWanted
 from evenkeel.messages.system import Message
 from evenkeel.rules.booking_steps import SPREAD_LOOK_MS
 from evenkeel.rules.recovery import WAITING, ChainEvent
-from evenkeel.rules.recovery_ends import Around, disarm, finish, forget
+from evenkeel.rules.recovery_ends import OPPOSED, Around, disarm, finish, forget
 from evenkeel.rules.recovery_levels import Terms, level_stop_points, spread_points, target_points, tight_stop_points
 from evenkeel.rules.recovery_market import is_too_wide, usual_spread_points
 from evenkeel.rules.recovery_sagas import (
@@ -24,8 +26,12 @@ from evenkeel.rules.recovery_sagas import (
     target_distance_of,
 )
 from evenkeel.rules.recovery_waits import hunt_level, look, missing
-from evenkeel.rules.symbols import points_per_pip
+from evenkeel.rules.symbols import points_per_pip, quote_age_ms_max
 from evenkeel.rules.tries import TRIES_MAX, back_off_ms
+
+SHUT: Final = (DenialReason.MODE, DenialReason.HOLD, DenialReason.SESSION)
+"""Nothing is opened, for a while, whatever it is."""
+SHUT_LOOK_MS: Final = 60_000
 
 
 def crossed(around: Around, saga: Saga, quote: Quote) -> list[Message]:
@@ -39,11 +45,12 @@ def crossed(around: Around, saga: Saga, quote: Quote) -> list[Message]:
     if chain.state is ChainState.RECOVERY_MODE and is_too_wide(hunt, around.market, spread_points(quote)):
         saga.ready_utc_ms = around.now_utc_ms + SPREAD_LOOK_MS
         return look(around, saga)
-    return place(saga, quote, usual_spread_points(around.market), f"bid {quote.bid_points}, ask {quote.ask_points}")
+    return place(around, saga, quote, usual_spread_points(around.market), f"bid {quote.bid_points}, ask {quote.ask_points}")
 
 
-def place(saga: Saga, quote: Quote, spread_median_points: int, told: str) -> list[Message]:
+def place(around: Around, saga: Saga, quote: Quote, spread_median_points: int, told: str) -> list[Message]:
     """The order is asked for once the chain that says so is written."""
+    saga.placed_utc_ms = around.now_utc_ms
     saga.quote, saga.spread_median_points, saga.tries, saga.rejects = quote, spread_median_points, saga.tries + 1, 0
     said = disarm(saga)
     alter(saga, step=STEP_OF[saga.chain.state].value)
@@ -57,6 +64,9 @@ def ask(around: Around, saga: Saga) -> list[Message]:
         return []
     if chain.until_utc_ms <= around.now_utc_ms:
         return failed(around, saga, "the window is over", is_final=True)
+    age_ms, age_ms_max = around.now_utc_ms - saga.placed_utc_ms, quote_age_ms_max(chain.symbol, around.config.limits)
+    if age_ms_max is not None and age_ms > age_ms_max:
+        return failed(around, saga, f"the price is {age_ms} ms old by the time that it is written")
     saga.quote, saga.is_asked = None, True
     stop_points, goal_points = _distances(around, saga, Terms(spec, points_per_pip(spec, around.config), spread_points(quote)))
     lineage = msgspec.structs.replace(
@@ -91,6 +101,7 @@ def filled(around: Around, saga: Saga, opened: PositionOpened) -> list[Message]:
     """The broker has the order: only now it counts, as a level, a recovery or an exit continuation."""
     chain, is_recovery = saga.chain, saga.chain.step == OrderKind.SL_RECOVERY
     said = forget(saga)
+    saga.is_opposed = False
     saga.ticket, saga.tries, saga.target_distance_points = opened.ticket, 0, target_distance_of(opened)
     is_continuation, is_return = chain.step == OrderKind.TP_CONTINUATION, chain.step == OrderKind.EXIT_CONTINUATION
     alter(
@@ -113,18 +124,30 @@ def filled(around: Around, saga: Saga, opened: PositionOpened) -> list[Message]:
     return said
 
 
-def failed(around: Around, saga: Saga, told: str, *, is_final: bool = False) -> list[Message]:
-    """The order was refused, or could not be written: waited for again while the window lasts, TRIES_MAX times at most."""
+def denied(around: Around, saga: Saga, reason: DenialReason, by: str) -> list[Message]:
+    """We refused it. While nothing at all may be opened it has not been tried: it is asked again every SHUT_LOOK_MS."""
+    told = f"denied by {by}: {reason.value}"
+    if reason not in SHUT:
+        return failed(around, saga, told)
+    saga.tries -= 1
+    return failed(around, saga, told, pause_ms=SHUT_LOOK_MS)
+
+
+def failed(around: Around, saga: Saga, told: str, *, is_final: bool = False, pause_ms: int | None = None) -> list[Message]:
+    """The order was refused, or could not be written: waited for again while the window lasts, TRIES_MAX times at most, after
+    `pause_ms`, or None: longer with each try."""
     chain = saga.chain
     saga.quote, saga.is_asked, saga.is_doubted = None, False, False
     wait = WAIT_FOR[OrderKind(chain.step)]
     is_hunt, detail = wait is ChainState.RECOVERY_MODE, f"try {saga.tries}: {told}"
     is_shielded = chain.direction in around.blocked
-    if saga.doom or is_shielded or is_final or saga.tries >= TRIES_MAX or chain.until_utc_ms <= around.now_utc_ms:
-        reason = saga.doom or ("the direction is shielded" if is_shielded else f"not placed: {told}")
+    is_over = bool(saga.doom) or is_shielded or saga.is_opposed or is_final
+    if is_over or saga.tries >= TRIES_MAX or chain.until_utc_ms <= around.now_utc_ms:
+        why = "the direction is shielded" if is_shielded else OPPOSED if saga.is_opposed else f"not placed: {told}"
+        reason = saga.doom or why
         after = ChainState.COMPLETED if wait is ChainState.AWAITING_TP and not saga.doom else ChainState.STOPPED
         return finish(around, saga, ChainEvent.FAILED, after, reason, detail)
-    saga.ready_utc_ms = around.now_utc_ms + back_off_ms(saga.tries)
+    saga.ready_utc_ms = around.now_utc_ms + (back_off_ms(saga.tries) if pause_ms is None else pause_ms)
     ticket = chain.recovery_ticket if is_hunt else 0
     return [step(saga, ChainEvent.FAILED, wait, ticket=ticket, detail=detail), *look(around, saga)]
 

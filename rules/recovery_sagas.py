@@ -38,8 +38,9 @@ class Saga(msgspec.Struct):
     `stop_points` is where the open trade's stop was moved to, None where it was not; `target_distance_points` its target's, 0
     for none. `doom` is why it ends as soon as what is open or on its way has an end. `is_reserved`: the limits keep a recovery
     for it, or were asked to. `ready_utc_ms` is before when it does not look at prices; while `is_armed` the watch of number
-    `armed` is. An order is asked for at `quote`, `tries` counts those asked for, `rejects` the broker's refusals of the last;
-    `is_asked` while there is no answer, and `is_doubted` when that may have been one.
+    `armed` is. An order is asked for at `quote`, which came at `placed_utc_ms`; `tries` counts those asked for, `rejects` the
+    broker's refusals of the last; `is_asked` while there is no answer, and `is_doubted` when that may have been one. It
+    `is_opposed` when a signal led the other way meanwhile: there is no other try.
     """
 
     chain: Chain
@@ -61,6 +62,8 @@ class Saga(msgspec.Struct):
     is_asked: bool = False
     is_doubted: bool = False
     writing: Writing = msgspec.field(default_factory=Writing)
+    placed_utc_ms: int = 0
+    is_opposed: bool = False
 
 
 class Trade(msgspec.Struct, frozen=True, array_like=True, gc=False):

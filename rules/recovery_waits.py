@@ -9,7 +9,7 @@ from evenkeel.messages.shield import HedgeEnd, HedgeEnded
 from evenkeel.messages.system import Message, SetTimer
 from evenkeel.rules.exits import exit_side
 from evenkeel.rules.recovery import WAITING, ChainEvent
-from evenkeel.rules.recovery_ends import Around, cancel, disarm, stop
+from evenkeel.rules.recovery_ends import OPPOSED, Around, cancel, disarm, stop
 from evenkeel.rules.recovery_levels import beyond_points, recovery_level
 from evenkeel.rules.recovery_market import stands_against
 from evenkeel.rules.recovery_sagas import NAME, STEP_OF, Saga, alter, book, step, stop_of, timer, watch_name
@@ -37,6 +37,8 @@ def hedge_ended(around: Around, saga: Saga, told: HedgeEnded) -> list[Message]:
     book(saga, told.net_cents)
     if saga.doom:
         return stop(around, saga, ChainEvent.HALTED, saga.doom, told.detail)
+    if saga.is_opposed:
+        return stop(around, saga, ChainEvent.HEDGE_ENDED, OPPOSED, told.detail)
     match told.end:
         case HedgeEnd.REFUSED | HedgeEnd.KILLED if saga.chain.until_utc_ms > around.now_utc_ms:
             detail = f"hedge {told.end.value}, net {told.net_cents} cents: {told.detail}"

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from typing import Final, Literal, NamedTuple
 
 from evenkeel.config.chains import Logic
+from evenkeel.rules.recovery_levels import NAME_LETTERS
 
 TIERS: Final = (5_000, 10_000, 25_000, 50_000, 100_000)
 """Balances, in units of the account's currency, from which each column of the tables counts."""
@@ -54,7 +55,7 @@ def tier_of(balance: int) -> int:
 
 def table_stop_pips(system: Literal["pips", "sl_1", "sl_2"], symbol: str, tier: int) -> float | None:
     """Pips of the table; None where it does not have the symbol, or where no table is asked for."""
-    row = None if system == "pips" else STOP_PIPS[system].get(symbol)
+    row = None if system == "pips" else STOP_PIPS[system].get(symbol[:NAME_LETTERS])
     return None if row is None else float(row[TIERS.index(tier)])
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from builders import MONDAY_UTC_MS, config_of
 
 from evenkeel.actors.recovery import Heard, Recovery
 from evenkeel.config.schema import Config
@@ -26,7 +27,6 @@ from evenkeel.messages.shield import ShieldRaised, ShieldReason
 from evenkeel.messages.system import CancelTimer, Message, SetTimer, TimerDue
 from evenkeel.rules.symbols import spec_for
 from evenkeel.runtime.actor import restore, snapshot_of
-from evenkeel.tests.builders import MONDAY_UTC_MS, config_of
 
 CHAIN = "X-1"
 PLUGIN = "trend"

@@ -1,6 +1,7 @@
 """Re-entry chains: recovering a stopped trade, with the worked checks of trading_rules 8."""
 
 import pytest
+from sagas import START_UTC_MS, Sagas, hunting
 
 from evenkeel.messages.market import Direction, Side
 from evenkeel.messages.position import ExitReason, PositionPriced, StopTightened
@@ -10,7 +11,6 @@ from evenkeel.messages.recovery import (
     ReserveRecovery,
 )
 from evenkeel.messages.risk_limit import RecoveryRefused
-from evenkeel.tests.sagas import START_UTC_MS, Sagas, hunting
 
 MINUTE_MS = 60_000
 REFUSED = RecoveryRefused("", "", "recovery_attempts", 10, 10, "count")

@@ -1,6 +1,7 @@
 """Re-entry chains: after a target, after an exit, and after a hedge."""
 
 import pytest
+from sagas import CHAIN, PLUGIN, Sagas, hunting, shield, won
 
 from evenkeel.messages.market import Direction, Quote, Side
 from evenkeel.messages.position import ExitReason, ReducePosition
@@ -11,7 +12,6 @@ from evenkeel.messages.recovery import (
     ReentrySignalled,
 )
 from evenkeel.messages.shield import HedgeEnd, HedgeEnded, HedgeWanted
-from evenkeel.tests.sagas import CHAIN, PLUGIN, Sagas, hunting, shield, won
 
 # -- after a target ------------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from sagas import CHAIN, PLUGIN, Sagas, hunting, shield, won
 
 from evenkeel.messages.market import Direction, SymbolSpecified
 from evenkeel.messages.operator import CommandDone, CommandRefused, Mode, ModeChanged
@@ -16,8 +17,7 @@ from evenkeel.messages.recovery import (
     StopChain,
 )
 from evenkeel.messages.risk_limit import RecoveryReserved
-from evenkeel.messages.shield import ShieldLowered
-from evenkeel.tests.sagas import CHAIN, PLUGIN, Sagas, hunting, shield, won
+from evenkeel.messages.shield import HedgeEnd, HedgeEnded, ShieldLowered
 
 # -- who ends chains -----------------------------------------------------------------------------------------------------------
 
@@ -236,3 +236,32 @@ def test_recoveries_may_be_off():
     world = Sagas(recovery__sl_hunt__enabled=False)
     world.stopped()
     assert world.ended() == ("stopped", "sl_hunt is off")
+
+
+@pytest.mark.parametrize(("begin", "end"), [(won, "completed"), (hunting, "stopped")])
+def test_an_opposite_signal_while_the_order_is_on_its_way_leaves_no_second_try(begin, end):
+    world = begin()
+    world.quote(world.level()[1])
+    world.signal(Direction.SELL)
+    assert world.ended() is None
+    world.deny()
+    assert world.ended() == (end, "opposite signal")
+    assert (world.watches, world.timers) == ({}, {})
+
+
+def test_an_order_that_was_filled_against_an_opposite_signal_is_a_trade_like_any_other():
+    world = won()
+    world.quote(world.level()[1])
+    world.signal(Direction.SELL)
+    ticket = world.fill(world.asked()[0])
+    world.close(ticket, ExitReason.TARGET, 204_000, 500)
+    assert world.state == "awaiting_tp"
+
+
+def test_an_opposite_signal_while_a_hedge_is_open_leaves_no_recovery_behind_it():
+    world = to_be_hedged()
+    world.quote(199_000)
+    world.signal(Direction.SELL)
+    assert world.ended() is None
+    world.tell(HedgeEnded(PLUGIN, CHAIN, "XAUUSD", HedgeEnd.KILLED, -10, "price is back"))
+    assert world.ended() == ("stopped", "opposite signal")

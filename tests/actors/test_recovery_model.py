@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sagas import CHAIN, PLUGIN, Sagas
 
 from evenkeel.actors.recovery import Recovery
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
@@ -19,7 +20,6 @@ from evenkeel.messages.shield import ShieldLowered, ShieldRaised, ShieldReason
 from evenkeel.messages.system import Message
 from evenkeel.rules.recovery import WAITING
 from evenkeel.runtime.actor import restore, snapshot_of
-from evenkeel.tests.sagas import CHAIN, PLUGIN, Sagas
 
 ALLOWED = {
     "tp_continuation": {ExitReason.TARGET},

@@ -1,10 +1,12 @@
 """Re-entry chains: what becomes of an order, and what the lineage of these rules did wrong (trading_rules 1.15)."""
 
 import pytest
+from builders import config_of
+from sagas import PLUGIN, Sagas, hunting
 
 from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.chain_store import SaveChain
-from evenkeel.messages.entry import ReentryRaised
+from evenkeel.messages.entry import DenialReason, ReentryRaised
 from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.position import ExitReason, ReducePosition
 from evenkeel.messages.recovery import (
@@ -13,8 +15,6 @@ from evenkeel.messages.recovery import (
 )
 from evenkeel.rules.recovery_sagas import CHAINS_MAX
 from evenkeel.supervisor import actors, guard_names
-from evenkeel.tests.builders import config_of
-from evenkeel.tests.sagas import PLUGIN, Sagas, hunting
 
 # -- what becomes of an order --------------------------------------------------------------------------------------------------
 
@@ -237,3 +237,40 @@ def test_ended_chains_and_trades_leave_nothing_behind():
     world = Sagas()
     world.close(world.recovering(), ExitReason.STOP, 199_220, -500)
     assert (world.actor.state.sagas, world.actor.state.trades, world.watches, world.timers) == ({}, {}, {}, {})
+
+
+@pytest.mark.parametrize("reason", [DenialReason.MODE, DenialReason.HOLD, DenialReason.SESSION])
+def test_a_door_that_is_shut_for_a_while_takes_no_try_and_is_knocked_at_once_a_minute(reason):
+    world = hunting()
+    world.quote(199_700)
+    for _ in range(5):
+        world.deny(reason)
+        world.wait(59.9)
+        world.quote()
+        assert world.state == "recovery_mode"
+        world.wait(0.1)
+        world.quote()
+    assert len(world.asked()) == 6
+    world.fill(world.asked()[-1])
+    assert world.state == "recovering"
+
+
+def test_a_pause_that_outlasts_the_window_ends_the_wait():
+    world = hunting()
+    world.quote(199_700)
+    world.deny(DenialReason.MODE)
+    world.wait(30 * 60)
+    assert world.ended() == ("stopped", "recovery window timeout")
+
+
+def test_a_price_that_is_old_when_the_store_has_answered_is_not_traded():
+    world = hunting(limits__quote_age_others_s_max=15)
+    world.is_store_silent = True
+    world.quote(199_700)
+    world.wait(15.1)
+    world.is_store_silent = False
+    world.tell(world.saved())
+    assert (world.state, world.asked()) == ("recovery_mode", [])
+    world.wait(1)
+    world.quote()
+    assert [raised.signal.quote.time_utc_ms for raised in world.asked()] == [world.now_utc_ms]

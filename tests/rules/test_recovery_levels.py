@@ -1,5 +1,6 @@
 import msgspec
 import pytest
+from builders import config_of
 
 from evenkeel.config.chains import RecoveryConfig
 from evenkeel.config.schema import Config
@@ -15,7 +16,6 @@ from evenkeel.rules.recovery_levels import (
     tight_stop_points,
 )
 from evenkeel.rules.symbols import spec_for
-from evenkeel.tests.builders import config_of
 
 CONFIG: Config = config_of()
 RECOVERY = RecoveryConfig()

@@ -1,11 +1,11 @@
 from datetime import UTC, datetime
 
 import pytest
+from builders import config_of
 
 from evenkeel.config.chains import RecoveryConfig, SlHuntConfig
 from evenkeel.messages.recovery import ChainState
 from evenkeel.rules.recovery_windows import after_open_time, continuation_minutes, hunt_minutes, window_ends_utc_ms
-from evenkeel.tests.builders import config_of
 
 MINUTE_MS = 60_000
 
