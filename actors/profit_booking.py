@@ -69,6 +69,7 @@ from evenkeel.rules.indicators.trend import is_aligned, trend_in
 from evenkeel.rules.indicators.window import window_after
 from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.profit_booking import LIVE, begun, is_pyramid, order_numbered
+from evenkeel.rules.texts import price_text
 
 OURS: Final = (OrderKind.PROFIT_TRAIL.value, OrderKind.PROFIT_RECOVERY.value)
 MAY_COME: Final = (OrderStatus.PLACING, OrderStatus.WAITING)
@@ -323,7 +324,7 @@ class ProfitBooking:
         cost_cents = 0 if spec is None else commission_cents(spec, fill.volume_steps)
         pyramid = begun(self._config.profit_booking, fill, cost_cents)
         booking = self.state.bookings[chain_id] = Booking(pyramid, fill.lineage, fill.ticket)
-        said: list[Message] = [stepped(booking, "", "begun", fill.ticket, f"order 1 at {fill.entry_points}")]
+        said: list[Message] = [stepped(booking, "", "begun", fill.ticket, f"order 1 at {price_text(fill.entry_points, spec)}")]
         return [*said, *arm_booking(around, booking, pyramid.orders[0])]
 
     def _altered(self, alteration: PositionPriced | PositionReduced | StopTightened, now_utc_ms: int) -> list[Message]:

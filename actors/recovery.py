@@ -52,6 +52,7 @@ from evenkeel.rules.recovery_sagas import (
 )
 from evenkeel.rules.recovery_steps import closed
 from evenkeel.rules.recovery_waits import hedge_ended, look, reserved
+from evenkeel.rules.texts import levels_text
 
 DERIVED: Final = (OrderKind.TP_CONTINUATION.value, OrderKind.SL_RECOVERY.value, OrderKind.EXIT_CONTINUATION.value)
 OURS: Final = (OrderKind.TP_TRAIL.value, *DERIVED)
@@ -253,7 +254,7 @@ class Recovery:
         if len(self.state.sagas) >= CHAINS_MAX or opened.lineage.strategy not in self._plugins:
             return ()
         saga = self.state.sagas[opened.lineage.chain_id] = begun(self._config, opened)
-        told = f"at {opened.entry_points}, stop {opened.stop_points}, target {opened.target_points}"
+        told = levels_text(opened, self.state.markets.setdefault(opened.symbol, Market()).spec)
         return [step(saga, ChainEvent.OPENED, ChainState.ACTIVE, detail=told)]
 
     def _altered(self, message: PositionPriced | StopTightened) -> Iterable[Message]:

@@ -117,7 +117,9 @@ class ChainStoreEdge:
                     if is_over(asked.chain):
                         del state.rows[message.chain_id]
             case ChainNotSaved():
-                state.asked.pop(_key(message.owner, message.chain_id, message.version), None)
+                asked = state.asked.pop(_key(message.owner, message.chain_id, message.version), None)
+                if asked is not None and is_over(asked.chain):
+                    state.rows.pop(message.chain_id, None)  # its owner may give up: then the next start ends it
 
     def act(self, message: SaveChain, at: At, /) -> Sequence[Message]:
         return [self._saved(message)]

@@ -191,9 +191,9 @@ class LmdbChains:
             raise
         except lmdb.PanicError as error:
             self.close()  # its page of the present could not be written; only a file that is opened again can be used
-            raise StoreUnusable(f"{self._path}: {error}") from error
+            raise StoreUnusable(_text(self._path, error)) from error
         except (lmdb.Error, FileCutShort, OSError) as error:
-            raise StoreUnusable(f"{self._path}: {error}") from error
+            raise StoreUnusable(_text(self._path, error)) from error
 
     def _opened(self) -> lmdb.Environment:
         if not self._readonly:
@@ -242,7 +242,7 @@ def read_declared(folder: Path) -> Declared | None:
         with environment(path, map_size=MAP_BYTES, readonly=True, max_dbs=0) as env, env.begin() as txn:
             return _declared_in(path, txn.get(_DECLARED))
     except (lmdb.Error, FileCutShort) as error:
-        raise StoreUnusable(f"{path}: {error}") from error
+        raise StoreUnusable(_text(path, error)) from error
 
 
 def _declared_in(path: Path, stored: bytes | None) -> Declared:
@@ -250,6 +250,12 @@ def _declared_in(path: Path, stored: bytes | None) -> Declared:
         return msgspec.msgpack.decode(stored or b"", type=Declared)
     except msgspec.DecodeError as error:
         raise StoreUnusable(f"{path} does not say what it was made for: {error}") from error
+
+
+def _text(path: Path, error: Exception) -> str:
+    """LMDB names the file in some of its errors, and in others not."""
+    told = str(error)
+    return told if told.startswith(str(path)) else f"{path}: {told}"
 
 
 def _digest(body: bytes) -> bytes:

@@ -84,16 +84,18 @@ def run(arguments: argparse.Namespace) -> int:
         folder = StateFolder(state_root(), arguments.account)
         if arguments.stop is not None:
             return _stop(folder, arguments)
+        if not folder.folder.is_dir():
+            raise FileNotFoundError(f"there is no account {arguments.account!r}: no folder {folder.folder}")
         report = read(folder.chains, arguments.plugin, with_ended=arguments.all)
     except (StateError, OSError, ValueError) as error:
         print(f"chains: {error}", file=sys.stderr)
         return exit_codes.USAGE if isinstance(error, ValueError | StateError) else exit_codes.FAILED
     if arguments.json:
         print(msgspec.json.encode(report).decode())
-    else:
+    elif report.chains or not report.unreadable:
         print("\n".join(_lines(report, arguments.plugin, _money_digits(folder.view))))
     for why in report.unreadable.values():
-        print(f"chains: {why}", file=sys.stderr)
+        print(f"chains: {why}; no chain in it takes a step until it is moved away and the supervisor started", file=sys.stderr)
     return exit_codes.FAILED if report.unreadable else exit_codes.OK
 
 

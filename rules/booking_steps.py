@@ -59,6 +59,7 @@ from evenkeel.rules.profit_booking import (
     with_order,
 )
 from evenkeel.rules.symbols import profit_rule
+from evenkeel.rules.texts import money_text, price_text
 from evenkeel.rules.tries import TRIES_MAX, back_off_ms
 
 TURN_MS: Final = 1000
@@ -123,7 +124,15 @@ def opened(around: Around, booking: Booking, order: PyramidOrder, fill: Position
     booking.pyramid = with_order(booking.pyramid, order)
     if before not in LIVE:
         return [*said, ReducePosition(fill.ticket, fill.symbol, 0, ExitReason.CHAIN)]
-    said.append(stepped(booking, before, "opened", fill.ticket, f"order {order.number} at {fill.entry_points}"))
+    said.append(
+        stepped(
+            booking,
+            before,
+            "opened",
+            fill.ticket,
+            f"order {order.number} at {price_text(fill.entry_points, around.market.spec)}",
+        )
+    )
     return [*said, *arm_booking(around, booking, order)]
 
 
@@ -154,7 +163,8 @@ def closed(around: Around, booking: Booking, order: PyramidOrder, end: PositionC
     booking.pyramid = with_money(booking.pyramid, end.net_cents)
     won = OrderStatus.RECOVERED if order.status is OrderStatus.RECOVERING else OrderStatus.BOOKED
     order = ended_trade(order, end)
-    told = f"order {order.number}, net {end.net_cents} cents at {end.close_points}"
+    net, price = money_text(end.net_cents, around.config.account), price_text(end.close_points, around.market.spec)
+    told = f"order {order.number}, net {net} at {price}"
     if before not in LIVE or meaning is not Meaning.STOPPED:
         changed(booking, order, status=won if meaning is Meaning.WON else OrderStatus.LOST)
     if before not in LIVE:
@@ -302,7 +312,8 @@ def advance(around: Around, booking: Booking) -> list[Message]:
     booking.pyramid = next_level(config, pyramid, booking.last_ticket)
     for order in booking.pyramid.orders:
         place(booking, order)
-    told = f"{len(booking.pyramid.orders)} orders, {pyramid.booked_cents - pyramid.lost_cents} cents so far"
+    net = money_text(pyramid.booked_cents - pyramid.lost_cents, around.config.account)
+    told = f"{len(booking.pyramid.orders)} orders, {net} so far"
     return [stepped(booking, pyramid.state, "level", booking.last_ticket, told)]
 
 

@@ -21,7 +21,7 @@ from evenkeel.messages.shield import HedgeEnded, HedgeWanted, LowerShield, Shiel
 from evenkeel.messages.system import Message
 from evenkeel.rules.instants import utc_text
 from evenkeel.rules.texts import amount_text, lots_text, money_text, price_text, quote_text
-from evenkeel.rules.view_chains import OfChains, OfRisk, OfShields
+from evenkeel.rules.view_chains import OfChains, OfRisk, OfShields, shield_reason
 from evenkeel.rules.view_state import ViewState
 
 
@@ -102,9 +102,8 @@ def _shield_told(message: OfShields) -> str:
     match message:
         case ShieldRaised():
             closes = f"; to be closed: {' '.join(map(str, message.tickets))}" if message.tickets else ""
-            measured = f"{message.measured_points} against {message.bound_points} points"
             until = utc_text(message.until_utc_ms)
-            return f"shield against {what} until {until}: {message.reason.value}, {measured}{closes}"
+            return f"shield against {what} until {until}: {shield_reason(message)}{closes}"
         case ShieldClosing():
             left = f"still open: {' '.join(map(str, message.tickets))}" if message.tickets else "everything is closed"
             return f"shield against {what}: {left}"

@@ -27,6 +27,7 @@ from evenkeel.rules.recovery_sagas import (
 )
 from evenkeel.rules.recovery_waits import hunt_level, look, missing
 from evenkeel.rules.symbols import points_per_pip, quote_age_ms_max
+from evenkeel.rules.texts import levels_text, quote_text
 from evenkeel.rules.tries import TRIES_MAX, back_off_ms
 
 SHUT: Final = (DenialReason.MODE, DenialReason.HOLD, DenialReason.SESSION)
@@ -45,7 +46,7 @@ def crossed(around: Around, saga: Saga, quote: Quote) -> list[Message]:
     if chain.state is ChainState.RECOVERY_MODE and is_too_wide(hunt, around.market, spread_points(quote)):
         saga.ready_utc_ms = around.now_utc_ms + SPREAD_LOOK_MS
         return look(around, saga)
-    return place(around, saga, quote, usual_spread_points(around.market), f"bid {quote.bid_points}, ask {quote.ask_points}")
+    return place(around, saga, quote, usual_spread_points(around.market), quote_text(quote, around.market.spec))
 
 
 def place(around: Around, saga: Saga, quote: Quote, spread_median_points: int, told: str) -> list[Message]:
@@ -117,7 +118,7 @@ def filled(around: Around, saga: Saga, opened: PositionOpened) -> list[Message]:
         until_utc_ms=0,
     )
     after = ChainState.RECOVERING if is_recovery else ChainState.ACTIVE
-    told = f"{chain.step} at {opened.entry_points}, stop {opened.stop_points}, target {opened.target_points}"
+    told = f"{chain.step} {levels_text(opened, around.market.spec)}"
     said.append(step(saga, ChainEvent.FILLED, after, ticket=opened.ticket, detail=told))
     if saga.doom:
         said.append(ReducePosition(opened.ticket, opened.symbol, 0, ExitReason.CHAIN))

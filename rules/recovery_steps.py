@@ -14,12 +14,14 @@ from evenkeel.rules.recovery_market import usual_spread_points
 from evenkeel.rules.recovery_sagas import NAME, Saga, alter, over, recovery_id, step
 from evenkeel.rules.recovery_waits import wait, window_end
 from evenkeel.rules.symbols import points_per_pip
+from evenkeel.rules.texts import money_text, price_text
 
 
 def closed(around: Around, saga: Saga, end: PositionClosed) -> list[Message]:
     """A trade of the chain is over, and its cause says what follows."""
     is_recovery = saga.chain.state is ChainState.RECOVERING
-    gap_points, told = over(saga, end), f"{end.reason.value} at {end.close_points}, net {end.net_cents} cents"
+    gap_points, net = over(saga, end), money_text(end.net_cents, around.config.account)
+    told = f"{end.reason.value} at {price_text(end.close_points, around.market.spec)}, net {net}"
     said = free(saga) if is_recovery else []
     if saga.doom:
         return [*said, *end_stopped(around, saga, ChainEvent.HALTED, saga.doom, end, told)]

@@ -15,6 +15,7 @@ from evenkeel.rules.recovery_market import stands_against
 from evenkeel.rules.recovery_sagas import NAME, STEP_OF, Saga, alter, book, step, stop_of, timer, watch_name
 from evenkeel.rules.recovery_windows import window_ends_utc_ms
 from evenkeel.rules.symbols import points_per_pip
+from evenkeel.rules.texts import money_text
 
 ANY_PRICE_POINTS: Final = 1
 """Every price is at or beyond it."""
@@ -41,7 +42,7 @@ def hedge_ended(around: Around, saga: Saga, told: HedgeEnded) -> list[Message]:
         return stop(around, saga, ChainEvent.HEDGE_ENDED, OPPOSED, told.detail)
     match told.end:
         case HedgeEnd.REFUSED | HedgeEnd.KILLED if saga.chain.until_utc_ms > around.now_utc_ms:
-            detail = f"hedge {told.end.value}, net {told.net_cents} cents: {told.detail}"
+            detail = f"hedge {told.end.value}, net {money_text(told.net_cents, around.config.account)}: {told.detail}"
             ticket = saga.chain.recovery_ticket
             return wait(around, saga, ChainEvent.HEDGE_ENDED, ChainState.RECOVERY_MODE, ticket, detail)
         case HedgeEnd.REFUSED | HedgeEnd.KILLED:

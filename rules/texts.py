@@ -1,7 +1,9 @@
 """Numbers as a person says them: prices in the symbol's digits, money in the account's currency."""
 
+from evenkeel.config.schema import AccountConfig
 from evenkeel.messages.broker_gateway import AccountRead
 from evenkeel.messages.market import Quote, SymbolSpec
+from evenkeel.messages.position import PositionOpened
 from evenkeel.rules.view import decimal_of, lots_of
 
 
@@ -9,11 +11,18 @@ def price_text(points: int, spec: SymbolSpec | None) -> str:
     return decimal_of(points, spec.digits) if spec else f"{points} points"
 
 
+def levels_text(opened: PositionOpened, spec: SymbolSpec | None) -> str:
+    entry, stop, target = (
+        price_text(points, spec) for points in (opened.entry_points, opened.stop_points, opened.target_points)
+    )
+    return f"at {entry}, stop {stop}, target {target}"
+
+
 def lots_text(volume_steps: int, spec: SymbolSpec | None) -> str:
     return f"{lots_of(volume_steps, spec)} lots" if spec else f"{volume_steps} steps"
 
 
-def money_text(cents: int, account: AccountRead | None) -> str:
+def money_text(cents: int, account: AccountRead | AccountConfig | None) -> str:
     return f"{decimal_of(cents, account.currency_digits)} {account.currency}" if account else f"{cents} cents"
 
 

@@ -21,7 +21,7 @@ from evenkeel.messages.broker_gateway import (
     TerminalUnreadable,
     WitnessesDisagree,
 )
-from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.entry import OrderDenied, OrderKind
 from evenkeel.messages.market import FeedGap, QuotesResumed, QuotesStale, SymbolSpecified
 from evenkeel.messages.operator import (
     FlattenProgressed,
@@ -120,7 +120,9 @@ def told(state: ViewState, message: Heard) -> str | None:
 
 
 def _order_told(message: OfOrders, account: AccountRead | None) -> str:
-    order = f"{message.direction.value} {message.symbol}"
+    kind = message.lineage.order_kind
+    of = f" ({kind.replace('_', ' ')})" if kind not in (OrderKind.SINGLE, OrderKind.TP_TRAIL) else ""
+    order = f"{message.direction.value} {message.symbol}{of}"
     match message:
         case OrderDenied():
             measured = f" {amount_text(message.measured, message.unit, account)}" if message.unit else ""

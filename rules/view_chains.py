@@ -100,9 +100,13 @@ def chain_views(seen: ChainsSeen) -> tuple[ChainView, ...]:
 
 def shield_views(guards: GuardTable) -> tuple[ShieldView, ...]:
     return tuple(
-        ShieldView(symbol=one.symbol, direction=one.direction, reason=one.reason.value, until_utc_ms=one.until_utc_ms)
+        ShieldView(symbol=one.symbol, direction=one.direction, reason=shield_reason(one), until_utc_ms=one.until_utc_ms)
         for one in guards.shields.values()
     )
+
+
+def shield_reason(raised: ShieldRaised) -> str:
+    return f"{raised.reason.value}, {raised.measured_points} against {raised.bound_points} points"
 
 
 def breaker_views(seen: ChainsSeen) -> tuple[BreakerView, ...]:

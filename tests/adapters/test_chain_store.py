@@ -237,6 +237,17 @@ def test_the_edge_forgets_chains_that_are_over(store: ChainStore) -> None:
     assert (edge.edge.state.rows, edge.edge.state.asked) == ({}, {})
 
 
+def test_a_chain_whose_end_could_not_be_written_is_not_active_for_ever(tmp_path: Path) -> None:
+    """The disk is full as it ends, and its owner has given up writing: the next start ends what the store still has."""
+    store = on_disk(tmp_path)
+    edge = Edge(store)
+    edge.save(chain())
+    edge.hear(ended := next_of(chain(), state=ChainState.STOPPED, ended_utc_ms=BEGAN_UTC_MS + 1))
+    edge.said([ChainNotSaved("recovery", "alpha", ended.chain_id, ended.version, StoreFailure.UNWRITABLE, "no space")])
+    edge.crashed(store).resume()
+    assert store.active() == []
+
+
 WRITER = """
 import sys
 from pathlib import Path

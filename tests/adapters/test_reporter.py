@@ -27,7 +27,7 @@ from evenkeel.messages.broker_gateway import (
     TerminalUnreadable,
     WitnessesDisagree,
 )
-from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied
+from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied, OrderKind
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, ScopeFlattened
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
@@ -295,6 +295,15 @@ def test_orders_of_others_are_in_the_view_until_they_are_gone() -> None:
 def test_a_refusal_is_told_with_rule_and_numbers(log: list[LogLine], refusal: OrderDenied, words: str) -> None:
     Desk().hear(ACCOUNT, refusal)
     assert log[0].text == f"buy EURUSD refused by risk_limit: {words}"
+
+
+def test_a_refusal_of_order_b_does_not_read_like_that_of_order_a(log: list[LogLine]) -> None:
+    order_a = msgspec.structs.replace(
+        refused("risk_limit"), lineage=Lineage("signal", "trend", order_kind=OrderKind.TP_TRAIL.value)
+    )
+    order_b = msgspec.structs.replace(order_a, lineage=Lineage("signal", "trend", order_kind=OrderKind.PROFIT_TRAIL.value))
+    Desk().hear(ACCOUNT, order_a, order_b)
+    assert [line.text.partition(" refused")[0] for line in log] == ["buy EURUSD", "buy EURUSD (profit trail)"]
 
 
 def test_braces_in_what_others_say_are_no_format(log: list[LogLine]) -> None:

@@ -136,7 +136,25 @@ def test_a_store_that_cannot_be_read_hides_no_other(stores: StateFolder, capsys:
     assert told(chains) == exit_codes.FAILED
     seen = capsys.readouterr()
     assert "EURUSD-b-1/b" in seen.out
-    assert "alpha/chains.lmdb" in seen.err
+    assert seen.err.count("alpha/chains.lmdb") == 1
+    assert "until it is moved away" in seen.err
+
+
+def test_where_no_store_can_be_read_nobody_says_that_there_are_no_chains(
+    stores: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stores.chains / "alpha" / "chains.lmdb").write_bytes(b"x" * 4096)
+    assert told(chains, "--plugin", "alpha") == exit_codes.FAILED
+    assert capsys.readouterr().out == ""
+
+
+def test_an_account_that_nobody_has_ever_run_is_not_one_without_chains(
+    folder: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(chains, "--account", "smiulated") == exit_codes.FAILED
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert "no account 'smiulated'" in seen.err
 
 
 def test_an_account_without_chains_has_none(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,9 @@ def test_each_level_is_booked_and_opens_the_next_until_one_is_off():
     ended = told.last(ChainEnded)
     assert (ended.reason, ended.booked_cents) == ("level 3 is not enabled", sum(end.net_cents for end in closed))
     assert told.tickets == []
+    steps = [step.detail for step in told.said(ChainStepped)]
+    assert steps[0] == "order 1 at 1.10010"
+    assert "order 1, net 7.00 USD at 1.10080" in steps, "as a person reads prices and money"
 
 
 def test_every_order_was_written_before_it_was_asked_for():

@@ -82,7 +82,8 @@ def test_of_many_chains_the_newest_are_shown_and_the_others_counted() -> None:
 
 
 def test_a_shield_is_shown_until_it_is_lowered() -> None:
-    assert shown(RAISED).shields == (ShieldView(symbol="EURUSD", direction=BUY, reason="gap", until_utc_ms=BEGAN_UTC_MS),)
+    reason = "gap, 160 against 100 points"
+    assert shown(RAISED).shields == (ShieldView(symbol="EURUSD", direction=BUY, reason=reason, until_utc_ms=BEGAN_UTC_MS),)
     assert shown(RAISED, ShieldLowered("EURUSD", BUY, "time")).shields == ()
 
 
