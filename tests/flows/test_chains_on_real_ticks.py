@@ -74,6 +74,7 @@ FILES: list[tuple[str, str, dict[str, Any]]] = [
     ("XAGUSD", "ticks_XAGUSD_dukascopy_201603.parquet", {"digits": 3, "from_time": "2016-03-02", "to_time": "2016-03-03"}),
 ]
 IS_ALL = os.environ.get("EVENKEEL_REAL") == "all"
+pytestmark = [pytest.mark.timeout(1_800)] if IS_ALL else []
 EACH = {"tp_trail", "profit_trail", "shield_a", "shield_b"}
 SOMEWHERE = {*EACH, "tp_continuation", "sl_recovery", "profit_recovery"}
 
