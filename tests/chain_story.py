@@ -47,3 +47,29 @@ def climb(stage: ChainStage) -> None:
     for bid in (110_200, 110_440, 110_680):
         stage.move(bid, after_s=61)
         stage.move(bid + 220)
+
+
+HEDGED = chain_config(
+    plugin={"orders": "trend"},
+    entry__volume_lots=0.1,
+    limits__profit_protection="off",
+    recovery__profit_protection="off",
+    recovery__trailing_start_ratio="off",
+    broker_gateway__reconcile_s=60.0,
+    shield__hedge={"enabled": True},
+)
+
+
+def hedged(**changes: Any) -> Scene:
+    """Order A is stopped, hedged until price is back, recovered and continued; then price falls until the shield blocks."""
+    stage = ChainStage(config=HEDGED, **changes)
+    stage.bars()
+    stage.signal(strategy=PLUGIN)
+    stage.move(109_810)
+    stage.move(109_955, after_s=61)
+    stage.move(109_955, after_s=61)
+    stage.move(110_170)
+    stage.move(110_200, after_s=61)
+    stage.move(110_000)
+    stage.move(109_500)
+    return stage.scene

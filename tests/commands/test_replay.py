@@ -54,7 +54,7 @@ def config_file(tmp_path: Path, text: str) -> Path:
         "[trading]\nenabled = true",
         '[limits]\nquote_age_s_max = "off"\ntrades_per_hour = "off"\ntrades_per_day = "off"\ntrades_limit_days_max = "off"',
         '[strategy.ma_cross]\nkind = "ma_cross"\nsymbols = ["EURUSD", "GBPUSD"]\nfast = 2\nslow = 3',
-        "[circuit_breaker]\nsample_s = 600.0",
+        "[circuit_breaker]\nsample_s = 600.0\nerrors_per_hour = [50.0]",
         "[attendance]\nabsent_hours_max = 0.5",
         "[entry]\nstop_pips = 5.0\ntarget_pips = 10.0\ncooldown_minutes = 0.0",
         '[limits.consecutive_losses]\nreduce_after = "off"\nhold_after = "off"\nclose_only_after = "off"',

@@ -110,8 +110,8 @@ def test_pm13_a_wide_spread_at_the_rollover_ends_no_trade_of_a_chain_and_begins_
 def test_pm15_a_weekend_s_gap_beyond_every_stop_is_lost_once_and_recovered_never() -> None:
     day = ChainDay("weekend-gap", "EURUSD").bought()
     day.until(120)
-    day.every_s = 600
-    day.until(176_400)
+    day.every_s = 3_600
+    day.until(173_000)
     day.every_s = EVERY_S
     day.until(180_000)
     [closed] = day.said(PositionClosed)
@@ -124,8 +124,8 @@ def test_pm15_a_gap_beyond_the_app_s_stop_alone_is_an_emergency_and_recovered_ne
     """The broker's stop lies further away than the gap."""
     day = ChainDay("weekend-gap", "EURUSD", **{"catastrophe_stop.at_broker": "off"}).bought()
     day.until(120)
-    day.every_s = 600
-    day.until(176_400)
+    day.every_s = 3_600
+    day.until(173_000)
     day.every_s = EVERY_S
     day.until(180_000)
     assert day.ends() == [("stopped", "emergency")]

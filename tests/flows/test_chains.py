@@ -211,6 +211,21 @@ def test_a_chain_that_waits_while_the_process_is_dead_waits_no_longer_than_its_w
     assert stage.chain().state.value == path
 
 
+class Dying(ChainStage):
+    """The process dies after every move of the price."""
+
+    def move(self, bid: int, *, after_s: float = 1.0) -> None:
+        super().move(bid, after_s=after_s)
+        self.restart()
+
+
+def test_a_process_that_dies_after_every_move_makes_the_same_trades_and_ends(lived: ChainStage) -> None:
+    stage = Dying(config=chain_story.CONFIG)
+    chain_story.told(stage=stage)
+    assert (stage.opened(), stage.closed(), stage.ends()) == (lived.opened(), lived.closed(), lived.ends())
+    assert_sound(stage.scene, stage.stores[PLUGIN].rows)
+
+
 # -- what stands in the way ----------------------------------------------------------------------------------------------------
 
 

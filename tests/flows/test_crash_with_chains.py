@@ -7,10 +7,11 @@ import os
 
 import pytest
 from builders import Scene, messages_of, sabotaged
-from chain_story import told
+from chain_story import hedged, told
 
 from evenkeel.messages.position import PositionOpened
 from evenkeel.messages.recovery import ChainEnded
+from evenkeel.messages.shield import HedgeEnd, HedgeEnded, ShieldRaised
 from evenkeel.messages.system import ChildDown
 
 ACTORS = (
@@ -50,6 +51,15 @@ def test_an_actor_killed_at_any_message_changes_no_step_of_a_chain(name: str, af
         scene = told(sabotage=sabotaged(name, nth, after=after))
         assert [message.child for message in scene.said(ChildDown)] == [name], f"message {nth}"
         assert scene.decisions() == expected, f"message {nth}"
+
+
+@pytest.mark.parametrize("name", ["shield", "recovery", "risk_limit", "position/EURUSD"])
+def test_an_actor_killed_at_any_message_changes_no_step_of_a_hedge(name: str) -> None:
+    undisturbed = hedged()
+    assert [end.end for end in undisturbed.said(HedgeEnded)] == [HedgeEnd.KILLED]
+    assert len(undisturbed.said(ShieldRaised)) == 1
+    for nth in range(1, messages_of(name, hedged) + 1, 1 if EVERY == 1 else EVERY // 2):
+        assert hedged(sabotage=sabotaged(name, nth, after=True)).decisions() == undisturbed.decisions(), f"message {nth}"
 
 
 @pytest.mark.parametrize("name", EDGES)
