@@ -31,6 +31,7 @@ COMMANDS: Final = (
     Command("signal", "raise_signal", "raise a signal by hand: it passes every gate that a strategy's does"),
     Command("shields", "shields", "which directions are blocked, and the word that frees one"),
     Command("limits", "limits", "how much room each limit has left, and what follows when it is reached"),
+    Command("controls", "controls", "the control checklist: what implements each, and when it last did something"),
     Command("performance", "performance", "what the closed trades earned, by day, week, month, strategy, symbol, reason"),
     Command("history", "history", "the closed trades, newest first"),
     Command("start", "order", "turn trading on"),
