@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 PROGRAM: Final = "evenkeel"
 
@@ -57,6 +57,7 @@ COMMANDS: Final = (
     Command("config", "config_check", "check a configuration"),
     Command("simulate", "simulate", "whole lives of the system in seeded worlds where everything fails"),
     Command("bench", "bench", "measure this machine"),
+    Command("completion", "completion", "a script for your shell that completes commands, flags and their values"),
 )
 
 
@@ -65,14 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = _named(words[0]) if words else None
     if command is None:
         return _without_command(words)
-    module = importlib.import_module(f"evenkeel.commands.{command.module}")
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {command.name}", description=command.help, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.set_defaults(command=command.name)
-    module.add_arguments(parser)
+    parser = parser_of(command)
     try:
-        status: int = module.run(parser.parse_args(words[1:]))
+        status: int = _module(command).run(parser.parse_args(words[1:]))
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
@@ -80,6 +76,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # whoever read our output has gone; the interpreter would complain about it at exit
         return 1
     return status
+
+
+def parser_of(command: Command) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {command.name}", description=command.help, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(command=command.name)
+    _module(command).add_arguments(parser)
+    return parser
+
+
+def _module(command: Command) -> Any:
+    return importlib.import_module(f"evenkeel.commands.{command.module}")
 
 
 def _named(word: str) -> Command | None:
