@@ -1,9 +1,11 @@
 """`evenkeel completion SHELL`: a script that completes commands, flags and their values, made from the parsers themselves.
 
-bash        eval "$(evenkeel completion bash)"                          in ~/.bashrc
-zsh         eval "$(evenkeel completion zsh)"                           in ~/.zshrc, after compinit
-fish        evenkeel completion fish | source                           in ~/.config/fish/config.fish
-powershell  evenkeel completion powershell | Out-String | Invoke-Expression    in $PROFILE
+Keep it in a file, which costs a shell's start nothing, and write it anew after an update:
+
+    bash        evenkeel completion bash > ~/.local/share/bash-completion/completions/evenkeel
+    zsh         evenkeel completion zsh > ~/.evenkeel.zsh, and in ~/.zshrc after compinit: source ~/.evenkeel.zsh
+    fish        evenkeel completion fish > ~/.config/fish/completions/evenkeel.fish
+    powershell  evenkeel completion powershell > evenkeel.ps1, and in $PROFILE: . PATH/evenkeel.ps1
 """
 
 import argparse
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 def known(command: Command) -> Known:
     flags: list[Flag] = []
     words: list[str] = []
-    for action in parser_of(command)._actions:  # noqa: SLF001 - argparse tells of its arguments nowhere else
+    for action in parser_of(command)._actions:  # argparse tells of its arguments nowhere else
         choices = tuple(str(choice) for choice in action.choices or ())
         if action.help == argparse.SUPPRESS:
             continue
@@ -126,7 +128,8 @@ Register-ArgumentCompleter -Native -CommandName {PROGRAM} -ScriptBlock {{
   if ($said.Count -le 1) {{ $offered = $words.Keys | Sort-Object }}
   elseif ($values.ContainsKey("$($said[1]):$($said[-1])")) {{ $offered = $values["$($said[1]):$($said[-1])"] }}
   else {{ $offered = $words[$said[1]] }}
-  $offered | Where-Object {{ $_ -like "$word*" }} | ForEach-Object {{ [System.Management.Automation.CompletionResult]::new($_) }}
+  $found = $offered | Where-Object {{ $_ -like "$word*" }}
+  $found | ForEach-Object {{ [System.Management.Automation.CompletionResult]::new($_) }}
 }}"""
 
 
