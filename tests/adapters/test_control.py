@@ -236,7 +236,7 @@ def test_without_shields_none_is_lowered(tmp_path: Path) -> None:
 
 def test_a_command_is_published_with_who_sent_it_and_its_end_is_the_reply(running: Desk) -> None:
     assert StartTrading("start-1", "me") in running.published
-    assert running.done(Pause(command_id="p-1", by="me", wait_ms=WAIT_MS)) == Done("p-1", "no new entries")
+    assert running.done(Pause(command_id="p-1", by="me", wait_ms=WAIT_MS)) == Done("p-1", "no new entries, 0 positions open")
     assert PauseTrading("p-1", "me") in running.published
 
 
@@ -275,7 +275,7 @@ def test_accepted_is_not_done_and_a_person_may_follow_later(running: Desk) -> No
     assert running.asked(pause).result(WAIT_MS / 1000) == Accepted("p-1")
     assert running.ask(Follow(command_id="p-1")) == Accepted("p-1")
     running.publish()
-    assert running.ask(Follow(command_id="p-1")) == Done("p-1", "no new entries")
+    assert running.ask(Follow(command_id="p-1")) == Done("p-1", "no new entries, 0 positions open")
     assert running.ask(Follow(command_id="p-9")) == Refused("p-9", "no such command")
 
 
@@ -298,7 +298,7 @@ def test_the_same_command_is_not_done_again_by_the_next_process(running: Desk) -
     pause = Pause(command_id="p-1", by="me", wait_ms=WAIT_MS)
     running.done(pause)
     running.restart()
-    assert running.ask(pause) == Done("p-1", "no new entries")
+    assert running.ask(pause) == Done("p-1", "no new entries, 0 positions open")
     assert running.publish() == []
 
 
