@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 PROGRAM: Final = "evenkeel"
 
@@ -30,11 +30,17 @@ COMMANDS: Final = (
     Command("status", "status", "how the supervisor is doing"),
     Command("positions", "positions", "what is open"),
     Command("chains", "chains", "the chains of each strategy, and the word that ends one"),
+    Command("signal", "raise_signal", "raise a signal by hand: it passes every gate that a strategy's does"),
     Command("shields", "shields", "which directions are blocked, and the word that frees one"),
+    Command("limits", "limits", "how much room each limit has left, and what follows when it is reached"),
+    Command("controls", "controls", "the control checklist: what implements each, and when it last did something"),
+    Command("performance", "performance", "what the closed trades earned, by day, week, month, strategy, symbol, reason"),
+    Command("history", "history", "the closed trades, newest first"),
     Command("start", "order", "turn trading on"),
     Command("pause", "order", "no new entries until resume"),
     Command("resume", "order", "end a pause"),
     Command("close", "order", "close one position"),
+    Command("close-all", "close_all", "close every position of ours once; trading goes on as it is"),
     Command("close-only", "order", "no new entries until start"),
     Command("freeze", "order", "no new entries and no exit that nothing forces, until rearm"),
     Command("flatten", "order", "close every position of ours, again and again until the broker shows none"),
@@ -53,6 +59,7 @@ COMMANDS: Final = (
     Command("config", "config_check", "check a configuration"),
     Command("simulate", "simulate", "whole lives of the system in seeded worlds where everything fails"),
     Command("bench", "bench", "measure this machine"),
+    Command("completion", "completion", "a script for your shell that completes commands, flags and their values"),
 )
 
 
@@ -61,14 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = _named(words[0]) if words else None
     if command is None:
         return _without_command(words)
-    module = importlib.import_module(f"evenkeel.commands.{command.module}")
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {command.name}", description=command.help, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.set_defaults(command=command.name)
-    module.add_arguments(parser)
+    parser = parser_of(command)
     try:
-        status: int = module.run(parser.parse_args(words[1:]))
+        status: int = _module(command).run(parser.parse_args(words[1:]))
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
@@ -76,6 +78,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # whoever read our output has gone; the interpreter would complain about it at exit
         return 1
     return status
+
+
+def parser_of(command: Command) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {command.name}", description=command.help, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(command=command.name)
+    _module(command).add_arguments(parser)
+    return parser
+
+
+def _module(command: Command) -> Any:
+    return importlib.import_module(f"evenkeel.commands.{command.module}")
 
 
 def _named(word: str) -> Command | None:

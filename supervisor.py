@@ -200,6 +200,7 @@ ROUTES: Final[Routes] = {
     operator.KillTrading: ["operator", "attendance?"],
     operator.RearmTrading: ["operator", "attendance?"],
     operator.CloseTicket: ["operator", "attendance?"],
+    operator.RaiseSignal: ["market_feed", "attendance?"],
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "recovery?", "reporter?"],

@@ -12,6 +12,7 @@ from evenkeel.messages.operator import (
     LowerMode,
     Mode,
     PauseTrading,
+    RaiseSignal,
     RearmTrading,
     RestrictTrading,
     ResumeTrading,
@@ -32,7 +33,7 @@ class AttendanceState(msgspec.Struct):
 
 
 OfTrading = StartTrading | PauseTrading | ResumeTrading | RestrictTrading | KillTrading | RearmTrading
-OfThings = CloseTicket | AdoptPosition | StopChain | LowerShield
+OfThings = CloseTicket | AdoptPosition | StopChain | LowerShield | RaiseSignal
 
 
 class Attendance:
@@ -50,7 +51,7 @@ class Attendance:
                     state.heard_utc_ms = now_utc_ms
             case StartTrading() | PauseTrading() | ResumeTrading() | RestrictTrading() | KillTrading() | RearmTrading():
                 state.heard_utc_ms = now_utc_ms
-            case CloseTicket() | AdoptPosition() | StopChain() | LowerShield():
+            case CloseTicket() | AdoptPosition() | StopChain() | LowerShield() | RaiseSignal():
                 state.heard_utc_ms = now_utc_ms
             case TimerDue():
                 return self._absent()

@@ -205,10 +205,11 @@ class Operator:
         ]
 
     def _standing(self) -> str:
+        return f"mode {self.state.mode.value}, epoch {self.state.epoch}, {self._open()}"
+
+    def _open(self) -> str:
         positions = len(self.state.symbols)
-        return (
-            f"mode {self.state.mode.value}, epoch {self.state.epoch}, {positions} position{'' if positions == 1 else 's'} open"
-        )
+        return f"{positions} position{'' if positions == 1 else 's'} open"
 
     def _rearm(self, command: RearmTrading) -> Sequence[Message]:
         """Also the end of a flattening that is not flat yet: a close that was asked for goes on, no new one is asked for."""
@@ -240,7 +241,10 @@ class Operator:
         if self.state.mode is not Mode.RUN:
             return [CommandRefused(command.command_id, f"the mode is {self.state.mode.value}, there is nothing to pause")]
         self.state.is_paused = True
-        return [self._change(Mode.CLOSE_ONLY, command.by, "pause"), CommandDone(command.command_id, "no new entries")]
+        return [
+            self._change(Mode.CLOSE_ONLY, command.by, "pause"),
+            CommandDone(command.command_id, f"no new entries, {self._open()}"),
+        ]
 
     def _resume(self, command: ResumeTrading, now_utc_ms: int) -> Sequence[Message]:
         """Of the account: its pause, as a mode and as a hold."""

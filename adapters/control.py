@@ -34,6 +34,7 @@ from evenkeel.messages.operator import (
     Mode,
     ModeChanged,
     PauseTrading,
+    RaiseSignal,
     RearmTrading,
     RestrictTrading,
     ResumeTrading,
@@ -59,6 +60,7 @@ Said = (
     | AdoptPosition
     | StopChain
     | LowerShield
+    | RaiseSignal
     | StopRun
 )
 Heard = CommandAccepted | CommandDone | CommandRefused | ModeChanged
@@ -74,8 +76,8 @@ class ControlState(msgspec.Struct):
 class ControlEdge:
     """`view` answers questions with JSON; `wake` lets the host poll this edge; `on_stop` ends the process in order.
 
-    `plugins` are the strategies with chains, and `has_shield` tells whether there are shields: what is asked of others is
-    refused here, for nobody else would answer.
+    `strategies` are those of the configuration, `plugins` the ones with chains, and `has_shield` tells whether there are
+    shields: what is asked of others is refused here, for nobody else would answer.
     """
 
     poll_s: float | None = LOOK_AT_EPOCH_S
@@ -89,10 +91,12 @@ class ControlEdge:
         view: Callable[[What], bytes],
         wake: Callable[[], None],
         on_stop: Callable[[str], None],
+        strategies: Collection[str] = (),
         plugins: Collection[str] = (),
         has_shield: bool = False,
     ) -> None:
         self.state = ControlState()
+        self._strategies = strategies
         self._plugins = plugins
         self._has_shield = has_shield
         self._server = make_server(self._handled)
@@ -133,6 +137,7 @@ class ControlEdge:
                     | AdoptPosition()
                     | StopChain()
                     | LowerShield()
+                    | RaiseSignal()
                 ):
                     self.state.outcomes.setdefault(message.command_id, ("accepted", ""))
                 case _:
@@ -188,6 +193,9 @@ class ControlEdge:
             return Refused(command.command_id, "the kill epoch on disk cannot be read: kill again to mend it")
         if isinstance(command, channel.StopChain) and command.plugin not in self._plugins:
             return Refused(command.command_id, f"{command.plugin} is no strategy with chains; {_list(self._plugins)}")
+        if isinstance(command, channel.RaiseSignal) and command.strategy not in ("", *self._strategies):
+            there = f"configured: {' '.join(self._strategies)}" if self._strategies else "none is configured"
+            return Refused(command.command_id, f"there is no strategy {command.strategy}; {there}")
         if isinstance(command, channel.LowerShield) and not self._has_shield:
             return Refused(command.command_id, "no shield is configured")
         if isinstance(command, channel.Kill | channel.Pause | channel.Restrict):
@@ -257,6 +265,9 @@ def _said(command: Command) -> Said:
             return StopChain(*who, command.plugin, command.chain_id)
         case channel.LowerShield():
             return LowerShield(*who, command.symbol, Direction(command.direction))
+        case channel.RaiseSignal():
+            direction = Direction(command.direction)
+            return RaiseSignal(*who, command.symbol, direction, command.strategy, command.confidence)
         case channel.Stop():
             return StopRun(*who)
         case _:

@@ -141,6 +141,15 @@ class LowerShield(_Command, frozen=True, kw_only=True):
     direction: Literal["buy", "sell"]
 
 
+class RaiseSignal(_Command, frozen=True, kw_only=True):
+    """Enter `symbol` as if a strategy saw a reason to; `strategy` "" is none."""
+
+    symbol: Name
+    direction: Literal["buy", "sell"]
+    strategy: Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9_.#-]{0,31})?\Z")] = ""
+    confidence: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+
 class Stop(_Command, frozen=True):
     """End the process in order; positions keep their stops at the broker."""
 
@@ -161,7 +170,7 @@ class Follow(_Words, frozen=True):
     command_id: CommandId
 
 
-Command = Start | Pause | Resume | Restrict | Kill | Rearm | Close | Adopt | StopChain | LowerShield | Stop
+Command = Start | Pause | Resume | Restrict | Kill | Rearm | Close | Adopt | StopChain | LowerShield | RaiseSignal | Stop
 HandledRequest = Command | Ask | Follow
 ControlRequest = Ping | HandledRequest
 

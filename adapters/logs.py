@@ -30,7 +30,8 @@ PLACES_KEPT: Final = 50
 class Line(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One line of the file. `t` is ISO 8601 in UTC, `name` the module; `seq` and `cause` are records of the journal.
 
-    `error` is the traceback without source text and values: one place a line, then the error itself.
+    `kind` is the message that it tells of, `symbol` that one's. `error` is the traceback without source text and values: one
+    place a line, then the error itself.
     """
 
     t: str
@@ -41,6 +42,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     cause: int | None = None
     error: str = ""
     extra: dict[str, Any] = {}
+    kind: str = ""
+    symbol: str = ""
 
 
 def set_up(
@@ -145,6 +148,8 @@ def _line_of(record: "Record") -> Line:
         name=record["name"] or "",
         seq=extra.pop("seq", None),
         cause=extra.pop("cause", None),
+        kind=extra.pop("kind", ""),
+        symbol=extra.pop("symbol", ""),
         error="" if error is None or error.value is None else _traced(error.value),
         extra=extra,
     )

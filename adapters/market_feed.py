@@ -9,6 +9,7 @@ was published brings the same state back, and what was not published is found ag
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, assert_never
 
+from evenkeel.adapters.asked_signal import signal_asked
 from evenkeel.adapters.market_feed_state import (
     FeedState,
     QuoteSource,
@@ -21,6 +22,7 @@ from evenkeel.adapters.market_feed_state import (
     quote_of,
 )
 from evenkeel.adapters.quote_board import BoardQuote, QuoteBoard, Tick
+from evenkeel.messages.entry import SignalRaised
 from evenkeel.messages.market import (
     ArmWatches,
     BarClosed,
@@ -35,6 +37,7 @@ from evenkeel.messages.market import (
     SymbolSpecified,
     WantSamples,
 )
+from evenkeel.messages.operator import CommandDone, CommandRefused, RaiseSignal
 from evenkeel.messages.system import Message
 from evenkeel.rules.bands import Band
 from evenkeel.rules.bars import (
@@ -56,8 +59,9 @@ from evenkeel.runtime.edge import At
 if TYPE_CHECKING:  # arrays are for replays: a live run does without numpy
     from evenkeel.rules.bar_columns import Minutes
 
-Heard = SymbolSpecified | ArmWatches | DisarmWatches | WantSamples
-Said = PricesReached | BarClosed | SampleDue | QuotesStale | QuotesResumed | FeedGap
+Heard = SymbolSpecified | ArmWatches | DisarmWatches | WantSamples | RaiseSignal
+OfSignals = SignalRaised | CommandDone | CommandRefused
+Said = PricesReached | BarClosed | SampleDue | QuotesStale | QuotesResumed | FeedGap | OfSignals
 
 LATE_AFTER_MS: Final = 2_000
 """A bar that a missed quote closed is late when that quote is so old by the run's clock: nobody trades on it any more."""
@@ -184,17 +188,20 @@ class MarketFeed:
                 self.state.symbols[message.symbol].is_stale = True
             case QuotesResumed():
                 self.state.symbols[message.symbol].is_stale = False
-            case FeedGap():
-                pass
+            case FeedGap() | RaiseSignal() | SignalRaised() | CommandDone() | CommandRefused():
+                pass  # nothing that lasts
             case _:
                 assert_never(message)
         if isinstance(message, PricesReached | BarClosed | SampleDue):
             self.state.symbols[message.symbol].quote = message.quote
 
     def act(self, message: Heard, at: At) -> Sequence[Message]:
-        """Nothing to do in the world. The shell publishes before it goes on: what was said until now is served."""
+        """A person's signal is raised at the newest price. The shell publishes before it goes on: what was said until now is
+        served."""
         self._board.release()
-        return ()
+        if not isinstance(message, RaiseSignal):
+            return ()
+        return signal_asked(message, self.state.symbols.get(message.symbol), self._board.get(message.symbol))
 
     def resume(self, now_utc_ms: int) -> Sequence[Message]:
         """Serve what was missed since the last quote that is known to be served; a first start has missed nothing.

@@ -20,7 +20,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.view import ViewError, read_view
 from evenkeel.commands import exit_codes
 from evenkeel.commands.order import WAIT_MS, asked, show, who
-from evenkeel.commands.tables import table
+from evenkeel.commands.tables import columns, table
 from evenkeel.messages.profit_booking import Pyramid
 from evenkeel.messages.recovery import ChainStatus
 from evenkeel.rules import profit_booking, recovery
@@ -191,7 +191,7 @@ def _money_digits(folder: Path) -> int:
 def _lines(report: ChainsReport, plugin: str | None, money_digits: int) -> list[str]:
     if not report.chains:
         return [f"no chains of {plugin}" if plugin else "no chains"]
-    return table(HEADER, [_cells(row, money_digits) for row in report.chains], left_aligned=LEFT_ALIGNED)
+    return table(HEADER, [_cells(row, money_digits) for row in report.chains], left_aligned=LEFT_ALIGNED, width=columns())
 
 
 def _cells(row: ChainRow, money_digits: int) -> tuple[str, ...]:

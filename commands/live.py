@@ -247,6 +247,7 @@ class LiveSystem:
             view=lambda what: self.run.host.child("reporter").current(what),
             wake=lambda: self.run.host.wake("control"),
             on_stop=self.ask_stop,
+            strategies=tuple(self.config.strategy),
             plugins=plugins(self.config),
             has_shield=has_shield(self.config),
         )

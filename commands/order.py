@@ -169,7 +169,7 @@ def _host_confirms(folder: StateFolder, epoch: int) -> bool:
     return isinstance(replied, verbs.Beaten) and replied.epoch >= epoch
 
 
-def asked(endpoint: Path, command: str, request: channel.Command) -> tuple[Outcome, int]:
+def asked(endpoint: Path, command: str, request: channel.Command | channel.Follow) -> tuple[Outcome, int]:
     """What the supervisor makes of it, and the exit status of that."""
     outcome = Outcome(command, request.command_id, "unknown", "")
     try:

@@ -1,18 +1,15 @@
 """`evenkeel positions`: what is open, with profit and distance to the stop in R."""
 
 import argparse
-import sys
 from typing import Final
 
 import msgspec
 
-from evenkeel.adapters.os import StateError
-from evenkeel.commands import exit_codes
-from evenkeel.commands.status import EXIT_CODES, Supervisor, add_arguments, look
-from evenkeel.commands.tables import table
+from evenkeel.commands.status import Supervisor, add_arguments
+from evenkeel.commands.tables import columns, table
+from evenkeel.commands.viewed import ended, viewed
 from evenkeel.rules.instants import utc_text
 from evenkeel.rules.view import ForeignView, PositionView, View, decimal_of
-from evenkeel.runtime.clock import SystemClock
 
 HEADER: Final = ("ticket", "symbol", "side", "lots", "entry", "stop", "target", "now", "R", "profit", "opened", "by")
 LEFT_ALIGNED: Final = ("symbol", "side", "opened", "by")
@@ -34,31 +31,21 @@ class PositionsReport(msgspec.Struct, frozen=True):
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status as that of `status`."""
-    try:
-        seen = look(arguments.account)
-        view = None if seen.view is None else msgspec.json.decode(seen.view, type=View)
-    except StateError as error:
-        print(f"positions: {error}", file=sys.stderr)
-        return exit_codes.USAGE
-    except msgspec.DecodeError as error:
-        print(f"positions: the view is not of this version of evenkeel: {error}", file=sys.stderr)
-        return exit_codes.FAILED
-    age_ms = None if view is None else SystemClock().now_utc_ms() - view.written_utc_ms
+    told = viewed("positions", arguments.account)
+    if isinstance(told, int):
+        return told
     if arguments.json:
-        positions, foreign = (view.positions, view.foreign) if view else ((), ())
-        report = PositionsReport(seen.supervisor, seen.why, age_ms, positions, foreign)
+        positions, foreign = (told.view.positions, told.view.foreign) if told.view else ((), ())
+        report = PositionsReport(told.seen.supervisor, told.seen.why, told.age_ms, positions, foreign)
         print(msgspec.json.encode(report).decode())
-    elif view is not None:
-        print("\n".join(_lines(view)))
-    if seen.why:
-        age = "" if age_ms is None else f", {age_ms / 1000:.1f} s old"
-        print(f"positions: {seen.why}{age}", file=sys.stderr)
-    return EXIT_CODES[seen.supervisor]
+    elif told.view is not None:
+        print("\n".join(_lines(told.view)))
+    return ended("positions", told)
 
 
 def _lines(view: View) -> list[str]:
     rows = [_row(position, view) for position in view.positions] + [_foreign_row(seen) for seen in view.foreign]
-    return table(HEADER, rows, left_aligned=LEFT_ALIGNED) if rows else ["no positions"]
+    return table(HEADER, rows, left_aligned=LEFT_ALIGNED, width=columns()) if rows else ["no positions"]
 
 
 def _row(position: PositionView, view: View) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.order import WAIT_MS, asked, show, who
 from evenkeel.commands.status import EXIT_CODES, Supervisor, look
-from evenkeel.commands.tables import table
+from evenkeel.commands.tables import columns, table
 from evenkeel.rules.instants import utc_text
 from evenkeel.rules.view import ShieldView, View
 from evenkeel.runtime.clock import SystemClock
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(msgspec.json.encode(ShieldsReport(seen.supervisor, seen.why, age_ms, shields)).decode())
     elif view is not None:
         rows = [(one.symbol, one.direction.value, one.reason, utc_text(one.until_utc_ms)) for one in shields]
-        print("\n".join(table(HEADER, rows, left_aligned=HEADER) if rows else ["no shields"]))
+        print("\n".join(table(HEADER, rows, left_aligned=HEADER, width=columns()) if rows else ["no shields"]))
     if seen.why:
         print(f"shields: {seen.why}", file=sys.stderr)
     return EXIT_CODES[seen.supervisor]

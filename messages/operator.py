@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
+from evenkeel.messages.market import Direction
 from evenkeel.messages.system import Message, Observation
 
 ACCOUNT: Final = "account"
@@ -84,6 +85,18 @@ class CloseTicket(Observation, frozen=True):
     command_id: str
     by: str
     ticket: int
+
+
+class RaiseSignal(Observation, frozen=True):
+    """A person sees a reason to enter. Answered by SignalRaised of origin "operator" and CommandDone, or CommandRefused where
+    there is no price to enter at; what comes of the signal is for every gate to say. `strategy` "" belongs to none."""
+
+    command_id: str
+    by: str
+    symbol: str
+    direction: Direction
+    strategy: str = ""
+    confidence: float = 1.0
 
 
 class StopRun(Observation, frozen=True):

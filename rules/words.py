@@ -42,6 +42,7 @@ from evenkeel.messages.operator import (
     KillTrading,
     LowerMode,
     PauseTrading,
+    RaiseSignal,
     RearmTrading,
     RestrictTrading,
     ResumeTrading,
@@ -63,7 +64,7 @@ OfStops = SetStops | StopsSet
 OfTerminal = CallTerminal | TerminalAnswered | IntentSettled | DealDone | ReadTerminal | PositionsRead | AccountRead
 OfTerms = SymbolSpecified | DailyBarsRead | RunConfigured | ChildServing
 OfTrading = StartTrading | PauseTrading | ResumeTrading | RestrictTrading | KillTrading | RearmTrading
-OfAsked = CloseTicket | AdoptPosition | CloseScope | LowerMode
+OfAsked = CloseTicket | AdoptPosition | RaiseSignal | CloseScope | LowerMode
 OfCommands = CommandAccepted | CommandRefused | CommandDone
 
 
@@ -92,7 +93,7 @@ def words(known: ViewState, message: Message) -> str | None:
             return _terms_words(message)
         case StartTrading() | PauseTrading() | ResumeTrading() | RestrictTrading() | KillTrading() | RearmTrading():
             return _trading_words(message)
-        case CloseTicket() | AdoptPosition() | CloseScope() | LowerMode():
+        case CloseTicket() | AdoptPosition() | RaiseSignal() | CloseScope() | LowerMode():
             return _asked_words(message)
         case CommandAccepted() | CommandRefused() | CommandDone():
             return _command_words(message)
@@ -301,6 +302,9 @@ def _asked_words(message: OfAsked) -> str:
             return f"{message.by} asks to close position {message.ticket}"
         case AdoptPosition():
             return f"{message.by} asks to make position {message.ticket} ours"
+        case RaiseSignal():
+            whose = f" for {message.strategy}" if message.strategy else ""
+            return f"{message.by} asks for a signal to {message.direction.value} {message.symbol}{whose}"
         case CloseScope():
             return f"everything of ours in {message.scope} is to be closed: {message.reason.value}"
         case LowerMode():

@@ -8,7 +8,7 @@ from builders import STARTED
 from evenkeel.actors.attendance import Attendance
 from evenkeel.messages.broker_gateway import AdoptPosition
 from evenkeel.messages.market import Direction
-from evenkeel.messages.operator import CloseTicket, KillTrading, LowerMode, Mode, RestrictTrading, StartTrading
+from evenkeel.messages.operator import CloseTicket, KillTrading, LowerMode, Mode, RaiseSignal, RestrictTrading, StartTrading
 from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.shield import LowerShield
 from evenkeel.messages.system import RunStarted, SetTimer, TimerDue
@@ -21,6 +21,7 @@ EXAMPLES: dict[Any, tuple[Any, ...]] = {
     AdoptPosition: ("c", "me", 7),
     StopChain: ("c", "me", "trend", "EURUSD-a-1"),
     LowerShield: ("c", "me", "EURUSD", Direction.BUY),
+    RaiseSignal: ("c", "me", "EURUSD", Direction.BUY),
 }
 HOUR_MS = 3_600_000
 DUE = TimerDue("attendance", "absence", 12 * HOUR_MS)

@@ -35,6 +35,7 @@ from evenkeel.adapters.control_channel import (
     Told,
     ask,
 )
+from evenkeel.adapters.control_channel import RaiseSignal as AskedSignal
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.state_folder import ENDPOINT_NAME
@@ -51,6 +52,7 @@ from evenkeel.messages.operator import (
     Mode,
     ModeChanged,
     PauseTrading,
+    RaiseSignal,
     RearmTrading,
     StartTrading,
     StopRun,
@@ -88,6 +90,7 @@ class Desk:
             view=lambda what: f'"{what}"'.encode(),
             wake=self.woken.set,
             on_stop=self.stopped_by.append,
+            strategies=("trend", "ma_cross"),
             plugins=("trend",),
             has_shield=self.has_shield,
         )
@@ -194,6 +197,10 @@ def test_an_adoption_is_said_with_who_asks_and_its_end_is_the_gateway_s_answer(r
             LowerShield(command_id="s-1", by="me", wait_ms=WAIT_MS, symbol="EURUSD", direction="sell"),
             shield.LowerShield("s-1", "me", "EURUSD", Direction.SELL),
         ),
+        (
+            AskedSignal(command_id="s-1", by="me", wait_ms=WAIT_MS, symbol="EURUSD", direction="buy", confidence=0.8),
+            RaiseSignal("s-1", "me", "EURUSD", Direction.BUY, "", 0.8),
+        ),
     ],
 )
 def test_a_person_s_word_about_chains_and_shields_is_said_and_answered(running: Desk, command: Any, said: Message) -> None:
@@ -207,6 +214,11 @@ def test_a_person_s_word_about_chains_and_shields_is_said_and_answered(running: 
 def test_a_chain_of_a_strategy_without_chains_is_refused_at_the_door(running: Desk) -> None:
     asked = StopChain(command_id="s-1", by="me", wait_ms=WAIT_MS, plugin="ma_cross", chain_id="X-1")
     assert running.ask(asked) == Refused("s-1", "ma_cross is no strategy with chains; with chains: trend")
+
+
+def test_a_signal_for_a_strategy_that_there_is_not_is_refused_at_the_door(running: Desk) -> None:
+    asked = AskedSignal(command_id="s-1", by="me", wait_ms=WAIT_MS, symbol="EURUSD", direction="buy", strategy="trned")
+    assert running.ask(asked) == Refused("s-1", "there is no strategy trned; configured: trend ma_cross")
 
 
 def test_without_shields_none_is_lowered(tmp_path: Path) -> None:
@@ -224,7 +236,7 @@ def test_without_shields_none_is_lowered(tmp_path: Path) -> None:
 
 def test_a_command_is_published_with_who_sent_it_and_its_end_is_the_reply(running: Desk) -> None:
     assert StartTrading("start-1", "me") in running.published
-    assert running.done(Pause(command_id="p-1", by="me", wait_ms=WAIT_MS)) == Done("p-1", "no new entries")
+    assert running.done(Pause(command_id="p-1", by="me", wait_ms=WAIT_MS)) == Done("p-1", "no new entries, 0 positions open")
     assert PauseTrading("p-1", "me") in running.published
 
 
@@ -263,7 +275,7 @@ def test_accepted_is_not_done_and_a_person_may_follow_later(running: Desk) -> No
     assert running.asked(pause).result(WAIT_MS / 1000) == Accepted("p-1")
     assert running.ask(Follow(command_id="p-1")) == Accepted("p-1")
     running.publish()
-    assert running.ask(Follow(command_id="p-1")) == Done("p-1", "no new entries")
+    assert running.ask(Follow(command_id="p-1")) == Done("p-1", "no new entries, 0 positions open")
     assert running.ask(Follow(command_id="p-9")) == Refused("p-9", "no such command")
 
 
@@ -286,7 +298,7 @@ def test_the_same_command_is_not_done_again_by_the_next_process(running: Desk) -
     pause = Pause(command_id="p-1", by="me", wait_ms=WAIT_MS)
     running.done(pause)
     running.restart()
-    assert running.ask(pause) == Done("p-1", "no new entries")
+    assert running.ask(pause) == Done("p-1", "no new entries, 0 positions open")
     assert running.publish() == []
 
 

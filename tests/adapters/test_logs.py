@@ -45,7 +45,7 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_line_says_when_how_grave_what_and_where(folder: Path) -> None:
     set_up(folder)
-    logger.bind(seq=7, cause=5, symbol="EURUSD").warning("no quote for {} s", 6)
+    logger.bind(seq=7, cause=5, kind="QuotesStale", symbol="EURUSD", age_ms=6_000).warning("no quote for {} s", 6)
     (line,) = lines_of(folder)
     assert line.pop("t").endswith("Z")
     assert line == {
@@ -54,7 +54,9 @@ def test_a_line_says_when_how_grave_what_and_where(folder: Path) -> None:
         "name": __name__,
         "seq": 7,
         "cause": 5,
-        "extra": {"symbol": "EURUSD"},
+        "kind": "QuotesStale",
+        "symbol": "EURUSD",
+        "extra": {"age_ms": 6_000},
     }
 
 

@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def line(text: str, level: str = "INFO", **more: object) -> bytes:
-    return json.dumps({"t": "2026-01-05T00:00:01.250Z", "level": level, "text": text, **more}).encode() + b"\n"
+    return json.dumps({"t": "2026-01-05T00:00:01.250Z", "level": level, "text": text} | more).encode() + b"\n"
 
 
 def write(folder: Path, *lines: bytes, name: str = FILE_NAME) -> None:
@@ -69,6 +69,41 @@ def test_a_level_hides_what_is_less_grave_and_does_not_count_it(folder: Path, ca
     assert [row.split()[-1] for row in capsys.readouterr().out.splitlines()] == ["a", "b"]
 
 
+FOUR = (
+    line("position 7 opened: buy 0.10 lots EURUSD", kind="PositionOpened", symbol="EURUSD"),
+    line("buy GBPUSD refused by position/GBPUSD: cooldown", kind="OrderDenied", symbol="GBPUSD"),
+    line("no quote of EURUSD.x for 9 s", "WARNING", kind="QuotesStale", symbol="EURUSD.x"),
+    line("boom", "ERROR", t="2026-01-07T00:00:00.000Z", extra={"about": "nothing"}),
+)
+
+
+@pytest.mark.parametrize(
+    "words, shown_rows",
+    [
+        (("--trades",), [0]),
+        (("--errors",), [3]),
+        (("--symbol", "EURUSD"), [0]),
+        (("--symbol", "GBPUSD"), [1]),
+        (("--symbol", "EURUSD.x"), [2]),
+        (("--since", "2026-01-06"), [3]),
+        (("--since", "2026-01-05", "--level", "warning"), [2, 3]),
+        (("--trades", "--symbol", "GBPUSD"), []),
+    ],
+)
+def test_a_flag_leaves_the_rest_out(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], shown_rows: list[int]
+) -> None:
+    write(folder, *FOUR)
+    assert shown("--json", *words) == exit_codes.OK
+    assert capsys.readouterr().out.encode() == b"".join(FOUR[row] for row in shown_rows)
+
+
+def test_since_shows_more_than_the_usual_number_of_lines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, *(line(f"{number}") for number in range(logs.LINES_SHOWN + 10)))
+    shown("--since", "2026-01-05")
+    assert len(capsys.readouterr().out.splitlines()) == logs.LINES_SHOWN + 10
+
+
 def test_json_gives_the_lines_themselves(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, line("one", seq=3))
     shown("--json")
@@ -92,7 +127,7 @@ def test_without_a_log_it_says_so(folder: Path, capsys: pytest.CaptureFixture[st
     assert "no log" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [("-n", "-1"), ("-n", "many"), ("--level", "loud")])
+@pytest.mark.parametrize("words", [("-n", "-1"), ("-n", "many"), ("--level", "loud"), ("--since", "soon")])
 def test_a_bad_flag_is_a_usage_error(folder: Path, words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit, match="2"):
         shown(*words)

@@ -1,0 +1,30 @@
+"""Values of flags that several commands take, for argparse: each raises ArgumentTypeError with what would be right."""
+
+import argparse
+import datetime
+import re
+from typing import Final
+
+from evenkeel.runtime.clock import SystemClock
+
+SINCE_HELP: Final = "2026-11-20, 2026-11-20T14:30 (UTC), or so long ago: 30m, 12h, 7d, 2w"
+_AGO: Final = re.compile(r"([0-9]{1,6})([mhdw])")
+_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+
+
+def since_utc_ms(text: str) -> int:
+    """A day, a day with a time (UTC unless it says otherwise), or so long ago."""
+    if ago := _AGO.fullmatch(text):
+        return SystemClock().now_utc_ms() - int(ago[1]) * _MS[ago[2]]
+    try:
+        at = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: {SINCE_HELP}") from None
+    return round((at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
+
+
+def count(text: str) -> int:
+    """A whole number, 0 included."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no count: 0 or more")
+    return int(text)

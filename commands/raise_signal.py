@@ -1,0 +1,146 @@
+"""`evenkeel signal SYMBOL DIRECTION`: a person's signal, and what the gates made of it."""
+
+import argparse
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from evenkeel.adapters import control_channel as channel
+from evenkeel.adapters.lmdb_files import DayFiles
+from evenkeel.adapters.os import StateError, state_root
+from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.commands import exit_codes
+from evenkeel.commands.order import WAIT_MS, asked, show, who
+from evenkeel.commands.why import text_of
+from evenkeel.commands.why.records import Said, said_of
+from evenkeel.messages.broker_gateway import OrderOutcomeUnknown, OrderRejected
+from evenkeel.messages.entry import EntryProposed, OrderDenied, SignalRaised
+from evenkeel.messages.operator import RaiseSignal
+from evenkeel.messages.position import PositionOpened
+from evenkeel.rules.view_state import ViewState
+from evenkeel.runtime.clock import monotonic_s
+from evenkeel.runtime.journal import JournalError
+
+FOLLOWED_S: Final = 5.0
+"""A broker that takes longer is not waited for: `evenkeel why trade` tells of it later."""
+LOOK_EVERY_S: Final = 0.1
+_ENDS: Final = (OrderDenied, OrderRejected, OrderOutcomeUnknown, PositionOpened)
+STATUS: Final = {"opened": exit_codes.OK, "refused": exit_codes.REFUSED, "unknown": exit_codes.OUTCOME_UNKNOWN}
+
+
+class SignalOutcome(msgspec.Struct):
+    """What `--json` prints. `end` is opened, refused (by us or the broker), unknown or not_running; `tickets` were opened."""
+
+    command: str
+    command_id: str
+    end: str
+    detail: str
+    tickets: tuple[int, ...] = ()
+    v: int = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("symbol", metavar="SYMBOL", help="as the configuration names it")
+    parser.add_argument("direction", choices=("buy", "sell"))
+    parser.add_argument(
+        "--strategy", default="", metavar="NAME", help="as a signal of this strategy, with its orders and slots"
+    )
+    parser.add_argument("--confidence", type=float, default=1.0, help="0 to 1, against limits.confidence_min (default: 1)")
+    parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--id", dest="command_id", help="idempotency key: the same key is carried out once")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 opened, 4 refused by us or by the broker, 5 nobody knows yet, 3 no supervisor runs."""
+    told = {
+        "command_id": arguments.command_id or uuid.uuid4().hex,
+        "by": who(),
+        "wait_ms": WAIT_MS,
+        "symbol": arguments.symbol,
+        "direction": arguments.direction,
+        "strategy": arguments.strategy,
+        "confidence": arguments.confidence,
+    }
+    is_asked = False
+    try:
+        request = msgspec.convert(told, channel.RaiseSignal)
+        folder = StateFolder(state_root(), arguments.account)
+        with DayFiles(folder.journal) as files:
+            from_seq, is_asked = _last_seq(files), True
+            outcome, status = asked(folder.endpoint, "signal", request)
+            if status != exit_codes.OK:
+                show(outcome, as_json=arguments.json)
+                return status
+            ends = followed(files, from_seq, outcome.command_id, FOLLOWED_S)
+    except (StateError, msgspec.ValidationError) as error:
+        print(f"signal: {error}", file=sys.stderr)
+        return exit_codes.USAGE
+    except (JournalError, msgspec.DecodeError) as error:
+        done = "asked for; what came of it is not known" if is_asked else "nothing was asked"
+        print(f"signal: {done}: the journal cannot be read: {error}", file=sys.stderr)
+        return exit_codes.OUTCOME_UNKNOWN if is_asked else exit_codes.FAILED
+    found = outcome_of(outcome.command_id, ends)
+    if arguments.json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        print(f"signal: {found.end}: {found.detail}")
+    return STATUS[found.end]
+
+
+def outcome_of(command_id: str, ends: list[Said]) -> SignalOutcome:
+    """Of a signal that opens two orders one may be opened and one refused: then it counts as opened."""
+    messages = [said.message for said in ends]
+    tickets = tuple(message.ticket for message in messages if isinstance(message, PositionOpened))
+    detail = "; ".join(text_of(message, ViewState()) for message in messages)
+    if tickets:
+        return SignalOutcome("signal", command_id, "opened", detail, tickets)
+    if not messages or any(isinstance(message, OrderOutcomeUnknown) for message in messages):
+        waits = "nothing is known of an order yet: evenkeel why-not SYMBOL, evenkeel positions"
+        return SignalOutcome("signal", command_id, "unknown", detail or waits)
+    return SignalOutcome("signal", command_id, "refused", detail)
+
+
+def followed(files: DayFiles, from_seq: int, command_id: str, seconds: float) -> list[Said]:
+    """What became of each order that the command's signal called for, as far as the journal tells in `seconds`."""
+    end_s = monotonic_s() + seconds
+    while True:
+        proposals, ends = _orders_of(said_of(files, (RaiseSignal, SignalRaised, EntryProposed, *_ENDS), from_seq), command_id)
+        if (ends and len(ends) >= proposals) or monotonic_s() >= end_s:
+            return ends
+        threading.Event().wait(LOOK_EVERY_S)
+
+
+def _orders_of(records: Iterator[Said], command_id: str) -> tuple[int, list[Said]]:
+    """How many orders were proposed, and what became of them."""
+    causes: set[int] = set()
+    proposals: set[str] = set()
+    ends: list[Said] = []
+    for said in records:
+        message, is_caused = said.message, said.record.cause_seq in causes
+        match message:
+            case RaiseSignal():
+                if message.command_id == command_id:
+                    causes.add(said.record.seq)
+            case SignalRaised():
+                if is_caused:
+                    causes.add(said.record.seq)
+            case EntryProposed():
+                if is_caused:
+                    proposals |= {message.proposal_id, *([message.second.proposal_id] if message.second else [])}
+            case PositionOpened():
+                if message.lineage.proposal_id in proposals:
+                    ends.append(said)
+            case _:
+                if is_caused or message.proposal_id in proposals:
+                    ends.append(said)
+    return len(proposals), ends
+
+
+def _last_seq(files: DayFiles) -> int:
+    days = files.days()
+    return files.file(days[-1]).head().seq if days else 1
