@@ -48,7 +48,7 @@ COMMANDS: Final = (
     Command("restore", "restore", "put a backup in the place of the journal"),
     Command("drill", "drill", "restore the newest backup into a temporary folder and see whether it would serve"),
     Command("verify", "verify", "check every record of the journal, or of a backup"),
-    Command("config", "config_check", "check a configuration"),
+    Command("config", "config_command", "check a configuration, show what holds and from where, or its schema"),
     Command("simulate", "simulate", "whole lives of the system in seeded worlds where everything fails"),
     Command("bench", "bench", "measure this machine"),
 )

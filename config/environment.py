@@ -2,7 +2,8 @@
 
 Two low lines stand between the names. The value is TOML; what is none is text, so `off` needs no quotes. The keys of the schema
 may be in capitals, as Windows hands them over, and the name of a strategy or symbol is the one that another layer has, whatever
-its case. A name that a variable cannot hold is set with the table above it: `EVENKEEL_SET__symbols='{"EURUSD.r" = {digits = 5}}'`.
+its case. A name that a variable cannot hold is set with the table above it:
+`EVENKEEL_SET__symbols='{"EURUSD.r" = {digits = 5}}'`.
 """
 
 from collections.abc import Mapping
