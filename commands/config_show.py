@@ -1,8 +1,6 @@
 """`evenkeel config show`: every setting with its value, and where it comes from."""
 
 import argparse
-import json
-import re
 import sys
 
 import msgspec
@@ -11,6 +9,7 @@ from evenkeel.commands.configured import configured_settings
 from evenkeel.commands.exit_codes import CONFIG_INVALID, OK
 from evenkeel.config.findings import dotted
 from evenkeel.config.load import ConfigInvalid, Problem, Setting, Source
+from evenkeel.config.written import toml_key, toml_value
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -44,11 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
         rows = tuple(Row(dotted(one.path), one.value, one.source, one.place) for one in found)
         _print_json(Shown(valid=True, settings=rows))
     else:
-        print(as_toml(found, with_origin=arguments.origin))
+        print(astoml_value(found, with_origin=arguments.origin))
     return OK
 
 
-def as_toml(found: list[Setting], *, with_origin: bool) -> str:
+def astoml_value(found: list[Setting], *, with_origin: bool) -> str:
     """A file that is the same configuration; what is absent stands in it as a comment."""
     tables: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for one in found:
@@ -57,7 +56,7 @@ def as_toml(found: list[Setting], *, with_origin: bool) -> str:
     width = max(len(line) for rows in tables.values() for line, origin in rows if len(line) <= _WIDTH)
     text: list[str] = []
     for path, rows in tables.items():
-        text += ["", f"[{'.'.join(map(_key, path))}]"] if path else []
+        text += ["", f"[{'.'.join(map(toml_key, path))}]"] if path else []
         text += [f"{line.ljust(width)}{origin}".rstrip() for line, origin in rows]
     return "\n".join(text)
 
@@ -71,19 +70,9 @@ def _print_json(shown: Shown) -> None:
 
 
 def _line(one: Setting) -> str:
-    key = _key(one.path[-1])
-    return f"# {key} is absent" if one.value is None else f"{key} = {_toml(one.value)}"
+    key = toml_key(one.path[-1])
+    return f"# {key} is absent" if one.value is None else f"{key} = {toml_value(one.value)}"
 
 
 def _origin(one: Setting) -> str:
     return f"profile {one.place}" if one.source == "profile" else one.place or one.source
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _toml(name)
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # the rest of JSON's words are TOML's too

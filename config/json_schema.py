@@ -4,43 +4,31 @@ Draft 7, which taplo understands. It says what holds for one key: names, kinds, 
 zone exists and whether a text looks like a secret is left to `load`. A file may leave out everything but a strategy's kind.
 """
 
-import re
 from typing import Any, Final
 
 import msgspec
 
-from evenkeel.config.load import packaged
-from evenkeel.config.locate import KeyPath, parse
-from evenkeel.config.schema import Config
+from evenkeel.config.locate import KeyPath
+from evenkeel.config.schema import Config, StrategyConfig
+from evenkeel.config.written import comments
 
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"
-_ABSENT: Final = re.compile(r"(?m)^#(?=[a-z_]+ = |\[)")  # a setting of default.toml that is only shown
-_COMMENT: Final = re.compile(r"""^(?:[^"'#]|"[^"]*"|'[^']*')*#\s*(.*)$""")
 
 
 def json_schema() -> dict[str, Any]:
     """Of one file. The words about a key are those of default.toml."""
     found = msgspec.json.schema(Config, ref_template="#/definitions/{name}")
     definitions = {name: _plain(one) for name, one in found["$defs"].items()}
-    for path, words in comments().items():
-        _describe(definitions, path, words)
     top = definitions.pop("Config")
+    _describe(definitions, top, (), _for_every_kind(comments()))
     return {"$schema": DIALECT, **top, "title": "A configuration of evenkeel", "definitions": definitions}
 
 
-def comments() -> dict[KeyPath, str]:
-    """What default.toml says behind each key, without the columns of the profiles."""
-    text = _ABSENT.sub("", packaged("default.toml").read_text("utf-8"))
-    lines, (_, places) = text.split("\n"), parse(text)
-    found = {path: _COMMENT.match(lines[line - 1]) for path, line in places.items()}
-    return {path: _without_columns(path, match[1]) for path, match in found.items() if match is not None}
-
-
-def _without_columns(path: KeyPath, comment: str) -> str:
-    """A limit's comment begins with its value in each of the four profiles, in columns; some have none."""
-    if path[0] != "limits":
-        return comment
-    return re.sub(r"^\S+ +\S+ +\S+ +\S+ +(?=\S)", "", comment) if re.match(r"(off|[\d.]+)  ", comment) else comment
+def _for_every_kind(words: dict[KeyPath, str]) -> dict[KeyPath, str]:
+    """With those of the first kind of strategy for what default.toml does not show of another one."""
+    shared = {path[2]: said for path, said in reversed(words.items()) if path[0] == "strategy" and path[2:] != ("kind",)}
+    own = {("strategy", "python", key): shared[key] for key in StrategyConfig.__struct_fields__ if key in shared}
+    return own | words
 
 
 def _plain(one: Any) -> Any:
@@ -61,19 +49,14 @@ def _plain(one: Any) -> Any:
     return kept
 
 
-def _describe(definitions: dict[str, Any], path: KeyPath, words: str) -> None:
-    """Puts `words` at the key; below a name of one's own choice at each of the tables that may stand there."""
-    tables = [definitions["Config"]]
-    for key in path[:-1]:
-        tables = [below for table in tables for below in _below(definitions, table, key)]
-    for table in tables:
-        if path[-1] in table.get("properties", {}):
-            table["properties"][path[-1]]["description"] = words
-
-
-def _below(definitions: dict[str, Any], table: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    held = table.get("properties", {}).get(key, table.get("additionalProperties"))
-    if not isinstance(held, dict):
-        return []
-    found = [held, *held.get("anyOf", ()), *held.get("allOf", ())]
-    return [definitions[one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in found]
+def _describe(definitions: dict[str, Any], table: dict[str, Any], at: KeyPath, words: dict[KeyPath, str]) -> None:
+    """Puts the words at each key of `table`, which stands at the path `at`, and of the tables below it."""
+    for key, held in table["properties"].items():
+        inner = held.get("additionalProperties")
+        for one in [held, *(inner.get("anyOf", (inner,)) if isinstance(inner, dict) else ())]:
+            if "$ref" in one:
+                below = definitions[one["$ref"].rpartition("/")[2]]
+                kind = below["properties"].get("kind", {"enum": [""]})["enum"][0]
+                _describe(definitions, below, (*at, key) if one is held else (*at, key, kind), words)
+        if (*at, key) in words:
+            held["description"] = words[(*at, key)]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from evenkeel.config.json_schema import comments, json_schema
+from evenkeel.config.json_schema import json_schema
 from evenkeel.config.load import ConfigInvalid, load, packaged
 
 
@@ -94,7 +94,6 @@ def test_every_key_has_words_or_its_table_has_them() -> None:
         if "description" not in held and "$ref" not in held and f"`{key}`" not in one.get("description", "")
     ]
     assert silent == []
-    assert comments()[("exit", "retry_max_s")] == "seconds, up to here"
 
 
 def test_no_word_is_left_that_only_python_reads() -> None:
