@@ -18,6 +18,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = (
+    Command("init", "init", "ask a few questions and write a first configuration"),
     Command("demo", "demo", "watch the whole system trade a synthetic market; no account, no network"),
     Command("backtest", "backtest", "replay recorded quotes through the same actors"),
     Command("check-strategy", "check_strategy", "does a strategy look ahead, and are its two forms one"),

@@ -151,7 +151,7 @@ class MaCrossConfig(StrategyConfig, frozen=True, tag="ma_cross", tag_field="kind
 
 
 class PythonConfig(StrategyConfig, frozen=True, tag="python", tag_field="kind"):
-    """A strategy of the user's own, `kind` python. `object`: dotted name of its class, called with symbol terms and `parameters`."""
+    """A strategy of one's own, `kind` python. `object`: dotted name of its class, called with symbol terms and `parameters`."""
 
     object: Annotated[str, Meta(pattern=r"\A([A-Za-z_]\w*(\.[A-Za-z_]\w*)+)?\Z", max_length=200)] = ""
     parameters: dict[str, int | float | str | bool] = msgspec.field(default_factory=dict)

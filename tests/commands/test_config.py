@@ -77,6 +77,16 @@ def test_a_wrong_variable_ends_with_6_and_the_variable_s_name(
     assert (json.loads(printed.out)["problems"][0]["key"], printed.err) == ("exit.retry_min_s", "")
 
 
+@pytest.mark.parametrize("command", ["run", "watchdog", "terminal", "doctor", "drill"])
+def test_each_command_of_an_account_reads_the_environment(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENKEEL_SET__exit__retry_mi_s", "2")
+    assert main([command]) == 6
+    expected = "EVENKEEL_SET__exit__retry_mi_s: exit.retry_mi_s: is unknown; did you mean 'retry_min_s'?\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_schema_is_one_json_object_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "schema"]) == 0
     assert json.loads(capsys.readouterr().out)["$schema"].startswith("http://json-schema.org/draft-07/")
