@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import sys
 
 from evenkeel.commands import config_check, config_show
 from evenkeel.commands.configured import add_config_flags
-from evenkeel.commands.exit_codes import OK
+from evenkeel.commands.exit_codes import OK, USAGE
 
 EXPLANATION = """\
 check    everything that is wrong, at once; and the odds of each pyramid
@@ -27,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0, or 6 when the configuration is invalid; its problems go to stderr, or into the JSON."""
+    """0, 2 for a flag out of place, or 6 when the configuration is invalid; its problems go to stderr, or into the JSON."""
+    if arguments.origin and arguments.what != "show":
+        print("config: --origin is of show", file=sys.stderr)
+        return USAGE
     match arguments.what:
         case "check":
             return config_check.run(arguments)

@@ -99,6 +99,11 @@ def test_an_unknown_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "invalid choice: 'shwo'" in capsys.readouterr().err
 
 
+def test_a_flag_out_of_place_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "check", "--origin"]) == 2
+    assert capsys.readouterr() == ("", "config: --origin is of show\n")
+
+
 def test_show_prints_toml_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "show"]) == 0
     assert tomllib.loads(capsys.readouterr().out)["profile"] == "personal"
