@@ -18,6 +18,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = (
+    Command("init", "init", "ask a few questions and write a first configuration"),
     Command("demo", "demo", "watch the whole system trade a synthetic market; no account, no network"),
     Command("backtest", "backtest", "replay recorded quotes through the same actors"),
     Command("data", "data", "bring in prices from elsewhere, and see what is wrong with them"),
@@ -56,7 +57,7 @@ COMMANDS: Final = (
     Command("restore", "restore", "put a backup in the place of the journal"),
     Command("drill", "drill", "restore the newest backup into a temporary folder and see whether it would serve"),
     Command("verify", "verify", "check every record of the journal, or of a backup"),
-    Command("config", "config_check", "check a configuration"),
+    Command("config", "config_command", "check a configuration, show what holds and from where, or its schema"),
     Command("simulate", "simulate", "whole lives of the system in seeded worlds where everything fails"),
     Command("bench", "bench", "measure this machine"),
     Command("completion", "completion", "a script for your shell that completes commands, flags and their values"),

@@ -3,12 +3,12 @@
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
+from evenkeel.commands.configured import configured
 from evenkeel.commands.exit_codes import CONFIG_INVALID, OK
-from evenkeel.config.load import ConfigInvalid, Problem, identity, load
+from evenkeel.config.load import ConfigInvalid, Problem, identity
 from evenkeel.config.schema import Config
 from evenkeel.rules.lineage import has_chains, opens_pyramids
 from evenkeel.rules.pyramid_odds import WIN_RATE_SHOWN, LevelOdds, PyramidOdds, pyramid_odds
@@ -27,20 +27,13 @@ class Report(msgspec.Struct, frozen=True):
     pyramids: dict[str, PyramidOdds] | msgspec.UnsetType = msgspec.UNSET
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("check",), help="check the configuration as a whole")
-    parser.add_argument("--config", type=Path, help="TOML file over the defaults")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-
-
 def run(arguments: argparse.Namespace) -> int:
-    """Check `arguments.config` (a Path, or None for the defaults); the answer goes to stdout, problems to stderr.
+    """Check what `arguments` name (see `add_config_flags`); the answer goes to stdout, problems to stderr.
 
     With `arguments.json` one Report goes to stdout and nothing to stderr. Returns 0, or 6 when the configuration is invalid.
     """
-    path: Path | None = arguments.config
     try:
-        config = load(path)
+        config = configured(arguments)
     except ConfigInvalid as invalid:
         if arguments.json:
             _print_json(Report(valid=False, problems=invalid.problems))

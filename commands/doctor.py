@@ -3,7 +3,6 @@
 import argparse
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from time import sleep
 from typing import Final
 
@@ -19,9 +18,9 @@ from evenkeel.adapters.simulated.server.book import BookUnreadable
 from evenkeel.adapters.simulated.server.terms import Assumptions
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.terminal import TerminalUnnamed, terminal_locks
 from evenkeel.config.load import ConfigInvalid
-from evenkeel.config.load import load as load_config
 from evenkeel.config.schema import Config
 from evenkeel.rules.symbols import UnknownSymbol
 from evenkeel.runtime.clock import SystemClock, monotonic_s
@@ -40,8 +39,7 @@ class Report(msgspec.Struct):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, help="TOML file over the defaults")
-    parser.add_argument("--account", help="name of the account's state folder (default: the configuration's)")
+    add_config_flags(parser)
     parser.add_argument("--symbol", action="append", help="look at this symbol too; may repeat")
     parser.add_argument("--measure", metavar="SYMBOL", help="on a DEMO account: trade the smallest volume to check assumptions")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -49,8 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        overrides = {"account.name": arguments.account} if arguments.account else {}
-        config = load_config(arguments.config, overrides=overrides)
+        config = configured(arguments)
         folder = StateFolder(state_root(), config.account.name)
     except ConfigInvalid as error:
         print(error, file=sys.stderr)

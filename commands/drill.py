@@ -24,8 +24,9 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.strategy.making import StrategyUnusable
 from evenkeel.adapters.world import World
 from evenkeel.commands import exit_codes
+from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.live import simulated_terminal
-from evenkeel.config.load import ConfigInvalid, identity, load
+from evenkeel.config.load import ConfigInvalid, identity
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import SymbolSpec, SymbolSpecified
 from evenkeel.messages.system import RunStarted
@@ -63,15 +64,14 @@ class Known(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, help="TOML file over the defaults: the one that the account runs with")
-    parser.add_argument("--account", help="name of the account's state folder (default: the configuration's)")
+    add_config_flags(parser)
     parser.add_argument("--backup", type=Path, metavar="DIR", help="this one, or the newest of this folder of backups")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        config = load(arguments.config, overrides={"account.name": arguments.account} if arguments.account else {})
+        config = configured(arguments)
         folder = StateFolder(state_root(), config.account.name)
         where = arguments.backup or Path(config.journal.backup_folder or folder.backups)
         backup = next(reversed(found(where, folder.account)), where)

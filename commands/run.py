@@ -29,6 +29,7 @@ from evenkeel.adapters.strategy.making import StrategyUnusable
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart
 from evenkeel.commands import exit_codes
 from evenkeel.commands.check_strategy import unfit
+from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.hosted import hosted
 from evenkeel.commands.live import (
     JOURNAL,
@@ -42,7 +43,7 @@ from evenkeel.commands.live import (
     symbols_of,
     synthetic_market,
 )
-from evenkeel.config.load import ConfigInvalid, load
+from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import Quote
 from evenkeel.rules.strategy import StrategyBroken
@@ -58,8 +59,7 @@ STOPS_THAT_INSIST: Final = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, help="TOML file over the defaults")
-    parser.add_argument("--account", help="name of the account's state folder (default: the configuration's)")
+    add_config_flags(parser)
     parser.add_argument("--ticks", type=Path, help="serve recorded quotes instead of the synthetic market")
     parser.add_argument(
         "--force-strategy",
@@ -74,8 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        overrides = {"account.name": arguments.account} if arguments.account else {}
-        config = load(arguments.config, overrides=overrides)
+        config = configured(arguments)
     except ConfigInvalid as error:
         print(error, file=sys.stderr)
         return exit_codes.CONFIG_INVALID

@@ -29,8 +29,8 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.commands import exit_codes
+from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.config.load import ConfigInvalid
-from evenkeel.config.load import load as load_config
 from evenkeel.config.schema import Config, TerminalConfig
 from evenkeel.rules.symbols import UnknownSymbol, spec_for
 from evenkeel.runtime.clock import SystemClock, ToldClock, monotonic_s
@@ -44,8 +44,7 @@ _PULSE_S: Final = 0.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, help="TOML file over the defaults")
-    parser.add_argument("--account", help="name of the account's state folder (default: the configuration's)")
+    add_config_flags(parser)
     parser.add_argument("--simulated", action="store_true", help="the simulated terminal, whatever the configuration says")
     parser.add_argument("--play", metavar="SCENARIO", help="play a scenario of the simulated terminal")
     parser.add_argument("--list", action="store_true", help="list the scenarios, and end")
@@ -89,13 +88,11 @@ class _Unusable(Exception):
 
 def _config(arguments: argparse.Namespace) -> Config:
     overrides: dict[str, object] = {}
-    if arguments.account:
-        overrides["account.name"] = arguments.account
     if arguments.simulated or arguments.play:
         overrides["terminal.kind"] = "simulated"
     if arguments.play:
         overrides["terminal.play"] = arguments.play
-    return load_config(arguments.config, overrides=overrides)
+    return configured(arguments, overrides)
 
 
 def _host(config: Config, folder: StateFolder, arguments: argparse.Namespace) -> int:

@@ -28,8 +28,9 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart
 from evenkeel.adapters.watchdog_report import State, WatchdogReport, end_report, write_report
 from evenkeel.commands import exit_codes
+from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.hold import Hold
-from evenkeel.config.load import ConfigInvalid, load
+from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
 from evenkeel.rules import outage
 from evenkeel.rules.outage import REACTIONS, End, Verdict
@@ -47,8 +48,7 @@ RESTARTS_KEPT: Final = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, help="TOML file over the defaults")
-    parser.add_argument("--account", help="name of the account's state folder (default: the configuration's)")
+    add_config_flags(parser)
     parser.add_argument("--force-strategy", metavar="NAME", action="append", help="as for run; may repeat")
     parser.add_argument("--reactions", action="store_true", help="print which loss is noticed by whom, and what follows")
 
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(_rows()))
         return exit_codes.OK
     try:
-        config = load(arguments.config, overrides={"account.name": arguments.account} if arguments.account else {})
+        config = configured(arguments)
     except ConfigInvalid as error:
         print(error, file=sys.stderr)
         return exit_codes.CONFIG_INVALID

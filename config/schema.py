@@ -162,7 +162,7 @@ class BreakoutConfig(StrategyConfig, frozen=True, tag="breakout", tag_field="kin
 
 
 class PythonConfig(StrategyConfig, frozen=True, tag="python", tag_field="kind"):
-    """A strategy of the user's own: the dotted name of its class, which is called with the symbol's terms and `parameters`."""
+    """A strategy of one's own, `kind` python. `object`: dotted name of its class, called with symbol terms and `parameters`."""
 
     object: Annotated[str, Meta(pattern=r"\A([A-Za-z_]\w*(\.[A-Za-z_]\w*)+)?\Z", max_length=200)] = ""
     parameters: dict[str, int | float | str | bool] = msgspec.field(default_factory=dict)
