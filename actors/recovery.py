@@ -188,7 +188,8 @@ class Recovery:
         if what == "write":
             write_again(saga.writing)
         elif what == "window":
-            return cancel(around, saga, ChainEvent.WINDOW_OVER) if state in WAITING else ()
+            is_asking = state is ChainState.ACTIVE and not saga.ticket
+            return cancel(around, saga, ChainEvent.WINDOW_OVER) if state in WAITING or is_asking else ()
         elif state is ChainState.PLACING:
             return failed(around, saga, "rejected, and not tried again") if saga.is_doubted else ()
         elif is_live(saga):

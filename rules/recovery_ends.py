@@ -40,7 +40,7 @@ def cancel(around: Around, saga: Saga, event: ChainEvent) -> list[Message]:
         return []
     wait = WAIT_FOR.get(OrderKind(chain.step)) if chain.state is ChainState.PLACING else chain.state
     is_target = wait is ChainState.AWAITING_TP
-    is_hunt = wait is ChainState.RECOVERY_MODE
+    is_hunt = wait in (ChainState.RECOVERY_MODE, ChainState.ACTIVE)
     reason = reasons.get(event, "recovery window timeout" if is_hunt else "window over")
     return finish(around, saga, event, ChainState.COMPLETED if is_target else ChainState.STOPPED, reason)
 
@@ -107,7 +107,7 @@ def forget(saga: Saga) -> list[Message]:
     """Whatever it waited for."""
     chain, said = saga.chain, disarm(saga)
     saga.quote, saga.is_asked, saga.is_doubted = None, False, False
-    if chain.state in WAITING or chain.state is ChainState.PLACING:
+    if not saga.ticket:
         said += [CancelTimer(NAME, timer("window", chain)), CancelTimer(NAME, timer("look", chain))]
     if saga.is_wait_said:
         saga.is_wait_said = False

@@ -4,14 +4,14 @@ from typing import assert_never
 
 from evenkeel.messages.position import PositionClosed
 from evenkeel.messages.recovery import ChainState, ReserveRecovery
-from evenkeel.messages.system import Message
+from evenkeel.messages.system import Message, SetTimer
 from evenkeel.rules.chain_protection import is_protected
 from evenkeel.rules.lineage import starts_recovery
 from evenkeel.rules.recovery import ChainEvent, Meaning, exit_type, meaning_of
 from evenkeel.rules.recovery_ends import Around, end_stopped, end_with, free
 from evenkeel.rules.recovery_levels import Terms, loss_cents, tight_stop_points
 from evenkeel.rules.recovery_market import usual_spread_points
-from evenkeel.rules.recovery_sagas import NAME, Saga, alter, over, recovery_id, step
+from evenkeel.rules.recovery_sagas import NAME, Saga, alter, over, recovery_id, step, timer
 from evenkeel.rules.recovery_waits import wait, window_end
 from evenkeel.rules.symbols import points_per_pip
 from evenkeel.rules.texts import money_text, price_text
@@ -94,6 +94,7 @@ def _stopped(around: Around, saga: Saga, gap_points: int, end: PositionClosed, t
     return [
         step(saga, ChainEvent.STOP, ChainState.ACTIVE, ticket=end.ticket, detail=told, net_cents=end.net_cents),
         ReserveRecovery(NAME, recovery_id(chain), chain.plugin, chain.chain_id, chain.symbol),
+        SetTimer(NAME, timer("window", chain), until_utc_ms),
     ]
 
 

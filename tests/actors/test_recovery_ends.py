@@ -182,6 +182,13 @@ def test_an_answer_of_the_limits_that_comes_too_late_changes_nothing():
     assert world.tell(RecoveryReserved("recovery", "X-1/100")) == []
 
 
+def test_limits_that_never_answer_hold_no_chain_beyond_its_window():
+    world = asking()
+    world.wait(20 * 60)
+    assert (world.ended(), world.of(FreeRecovery)) == (("stopped", "recovery window timeout"), [FreeRecovery("X-1/100")])
+    assert world.timers == {}
+
+
 def test_a_window_that_ends_before_the_limits_answer_ends_the_chain():
     world = asking()
     world.wait(20 * 60)

@@ -61,6 +61,7 @@ class Chains(RuleBasedStateMachine):
         self.world = Sagas(recovery__exit_continuation__enabled=True)
         self.ends: dict[int, tuple[str, ExitReason]] = {}
         self.blocked = False
+        self.opposed = 0
         self.unanswered: Lineage | None = None
         self.seen = 0
         self.number = 0
@@ -157,6 +158,8 @@ class Chains(RuleBasedStateMachine):
             case "free":
                 world.tell(ShieldLowered("XAUUSD", direction, "time"))
             case "opposite":
+                if self.saga is not None and not self.has_trade():
+                    self.opposed = self.saga.chain.tickets[-1]
                 world.signal(Direction.SELL if direction is Direction.BUY else Direction.BUY)
             case "chain":
                 world.tell(StopChain("c", "ann", PLUGIN, f"{CHAIN}{self.number}"))
@@ -180,6 +183,7 @@ class Chains(RuleBasedStateMachine):
             assert kind in ("tp_trail", "tp_continuation") or lineage.order_kind != "sl_recovery"
             assert self.unanswered is None, "one order at a time"
             assert not self.blocked, "no order into a blocked direction"
+            assert lineage.parent_ticket != self.opposed, "no order after an opposite signal"
             assert one.volume_steps == 50
             self.unanswered = lineage
 
