@@ -20,6 +20,7 @@ class Command(NamedTuple):
 COMMANDS: Final = (
     Command("demo", "demo", "watch the whole system trade a synthetic market; no account, no network"),
     Command("backtest", "backtest", "replay recorded quotes through the same actors"),
+    Command("report", "report", "a page for a browser about a back-test or a recorded run, or two compared"),
     Command("check-strategy", "check_strategy", "does a strategy look ahead, and are its two forms one"),
     Command("run", "run", "start the supervisor of an account"),
     Command("watchdog", "watchdog", "start the supervisor, watch over it, and hold the account when it is gone"),

@@ -110,7 +110,7 @@ def result_of(given: Prepared, done: Replayed) -> BacktestResult:
     plan, heard = given.plan, done.heard
     specs, account = plan.specs, plan.config.account
     counts = [source.counts for source in given.sources]
-    start_cents, held = round(account.start_balance * 10**account.currency_digits), _held(heard)
+    start_cents, held = round(account.start_balance * 10**account.currency_digits), held_of(heard)
     samples = equity_samples(start_cents, held, specs, given.minutes)
     curve = curve_of(start_cents, samples, held)
     from_utc_ms, to_utc_ms = _span(given.minutes)
@@ -222,7 +222,7 @@ def _money(cents: int, account: AccountConfig) -> str:
     return f"{cents / 10**account.currency_digits:,.{account.currency_digits}f} {account.currency}"
 
 
-def _held(heard: HeardTrades) -> list[Held]:
+def held_of(heard: HeardTrades) -> list[Held]:
     """With the volume at the end: of a position that was closed in parts, what it floated before is left out."""
     closed = [
         Held(one.symbol, one.direction, one.volume_steps, one.entry_points, one.opened_utc_ms, one.closed_utc_ms, one.net_cents)

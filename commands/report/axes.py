@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from evenkeel.commands.report.markup import Markup, element, joined, void
 
 WIDTH: Final = 960
-LEFT: Final = 84
+LEFT: Final = 116
 RIGHT: Final = 16
 TOP: Final = 12
 BOTTOM: Final = 26
@@ -59,7 +59,8 @@ def grid(frame: Frame, label: Callable[[float], str]) -> Markup:
     for utc_ms, text in round_instants(frame.from_x, frame.to_x):
         x = frame.x(utc_ms)
         lines.append(void("line", class_="grid", x1=x, x2=x, y1=TOP, y2=frame.height - BOTTOM))
-        lines.append(element("text", text, x=x, y=frame.height - 8, text_anchor="middle"))
+        anchor = "end" if x > WIDTH - RIGHT - 30 else "middle"
+        lines.append(element("text", text, x=x, y=frame.height - 8, text_anchor=anchor))
     return joined(lines)
 
 

@@ -98,7 +98,9 @@ def r_chart(bins: Sequence[tuple[float, float, int]]) -> Markup:
         tone = "loss" if low < 0 else "gain"
         inside.append(element("rect", element("title", words), class_=f"bar {tone}", height=round(tall, 1), **place))
         if many:
-            inside.append(element("text", f"{many}", x=round(x + room / 2, 1), y=round(base - tall - 5, 1), text_anchor="middle"))
+            inside.append(
+                element("text", f"{many}", x=round(x + room / 2, 1), y=round(base - tall - 5, 1), text_anchor="middle")
+            )
         if at % every == 0:
             inside.append(element("text", f"{low:g} R", x=round(x, 1), y=height - 8, text_anchor="middle"))
     said = ", ".join(f"{low:g} to {high:g} R: {many}" for low, high, many in bins if many)

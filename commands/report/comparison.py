@@ -5,7 +5,7 @@ from typing import Final
 
 from evenkeel.commands.report.findings import Findings, decisions_of
 from evenkeel.commands.report.formulas import FIGURES
-from evenkeel.commands.report.markup import Markup, element, joined, table
+from evenkeel.commands.report.markup import Markup, element, folded, joined, table
 from evenkeel.commands.report.numbers import Money, count
 from evenkeel.rules.instants import utc_text
 from evenkeel.rules.run_difference import Difference, RunDifference, run_difference
@@ -18,7 +18,10 @@ NOTHING: Final = "nothing"
 
 def comparison(this: Findings, other: Findings) -> Markup:
     found = run_difference(decisions_of(this), decisions_of(other))
-    parts = [element("p", f"This run: {this.title}, {this.span}."), element("p", f"The other run: {other.title}, {other.span}.")]
+    parts = [
+        element("p", f"This run: {this.title}, {this.span}."),
+        element("p", f"The other run: {other.title}, {other.span}."),
+    ]
     parts += [element("p", sentence, class_="verdict") for sentence in verdict(found)]
     parts += [_settings(this, other), _differences(found.differences), _figures(this, other), _refusals(this, other)]
     return joined(parts)
@@ -34,6 +37,11 @@ def verdict(found: RunDifference) -> list[str]:
         f"They differ from {utc_text(first.utc_ms)} on, in {first.symbol}:"
         f" this run {_did(first.kind, first.this)}, the other {_did(first.kind, first.other)}.",
     ]
+
+
+def setting_text(value: object) -> str:
+    """A value of a configuration; the parts of a list beside each other."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value}"
 
 
 def _did(kind: str, text: str | None) -> str:
@@ -52,7 +60,8 @@ def _differences(differences: Sequence[Difference]) -> Markup:
         for one in shown
     ]
     caption = f"The first {len(shown):,} of {len(differences):,} openings and closes that differ"
-    return table(caption, ["Time", "Symbol", "What", "This run", "Other run", "Note"], rows, words=6)
+    header = ["Time", "Symbol", "What", "This run", "Other run", "Note"]
+    return folded(f"Show {len(shown):,} differences", table(caption, header, rows, words=header))
 
 
 def _figures(this: Findings, other: Findings) -> Markup:
@@ -64,11 +73,15 @@ def _figures(this: Findings, other: Findings) -> Markup:
 def _settings(this: Findings, other: Findings) -> Markup:
     names = dict.fromkeys([*this.settings, *other.settings])
     rows = [
-        [name, f"{this.settings.get(name, NOTHING)}", f"{other.settings.get(name, NOTHING)}"]
+        [name, setting_text(this.settings.get(name, NOTHING)), setting_text(other.settings.get(name, NOTHING))]
         for name in names
         if this.settings.get(name) != other.settings.get(name)
     ]
-    return table("Settings that differ", ["Key", "This run", "Other run"], rows, words=3) if rows else Markup("")
+    return (
+        table("Settings that differ", ["Key", "This run", "Other run"], rows, words=["This run", "Other run"])
+        if rows
+        else Markup("")
+    )
 
 
 def _refusals(this: Findings, other: Findings) -> Markup:
@@ -76,4 +89,4 @@ def _refusals(this: Findings, other: Findings) -> Markup:
     rows = [[*key, count(mine.get(key, 0)), count(theirs.get(key, 0))] for key in dict.fromkeys([*mine, *theirs])]
     rows = [row for row in rows if row[2] != row[3]]
     caption = "Refused signals that differ in number"
-    return table(caption, ["By", "Reason", "This run", "Other run"], rows, words=2) if rows else Markup("")
+    return table(caption, ["By", "Reason", "This run", "Other run"], rows, words=["Reason"]) if rows else Markup("")

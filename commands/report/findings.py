@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from evenkeel.commands.backtest.report import Account, OpenTrade, Refusals, Trade
+from evenkeel.commands.backtest.report import Account, BacktestResult, OpenTrade, Refusals, Trade
 from evenkeel.rules.equity_curve import Day
 from evenkeel.rules.instants import utc_text
 from evenkeel.rules.run_difference import Decision
@@ -51,6 +51,10 @@ class Findings(msgspec.Struct, frozen=True):
     @property
     def span(self) -> str:
         return f"{utc_text(self.from_utc_ms)} to {utc_text(self.to_utc_ms)}"
+
+
+def findings_of(result: BacktestResult) -> Findings:
+    return msgspec.convert(result, Findings, from_attributes=True)
 
 
 def read(path: Path) -> Findings:

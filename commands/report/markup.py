@@ -1,8 +1,10 @@
 """HTML and SVG as text in which everything that came from outside is escaped. No attribute runs anything."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+FORMULA: Final = "Formula"
 
 
 class Markup(str):
@@ -32,10 +34,17 @@ class Cell(NamedTuple):
     tone: str = ""
 
 
-def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str | Cell]], *, words: int = 1) -> Markup:
-    """The first column heads its row; the columns after the first `words` are numbers and end together."""
-    heads = joined(element("th", name, scope="col", class_="" if at < words else "number") for at, name in enumerate(header))
-    lines = joined(element("tr", *(_cell(at, cell, words) for at, cell in enumerate(row))) for row in rows)
+def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str | Cell]], *, words: Collection[str] = ()) -> Markup:
+    """The first column heads its row; the columns named in `words` are text, the others numbers, which end together.
+
+    A column called FORMULA is prose, and wraps.
+    """
+    kinds = ["prose" if name == FORMULA else "" if not at or name in words else "number" for at, name in enumerate(header)]
+    heads = joined(element("th", name, scope="col", class_=kind) for name, kind in zip(header, kinds, strict=True))
+    lines = joined(
+        element("tr", *(_cell(cell, kind, heads_row=not at) for at, (cell, kind) in enumerate(zip(row, kinds, strict=True))))
+        for row in rows
+    )
     return scrollable(
         caption,
         element("table", element("caption", caption), element("thead", element("tr", heads)), element("tbody", lines)),
@@ -47,10 +56,15 @@ def scrollable(label: str, inside: Markup) -> Markup:
     return element("div", inside, class_="wide", role="region", tabindex=0, aria_label=label)
 
 
-def _cell(at: int, cell: str | Cell, words: int) -> Markup:
+def folded(summary: str, inside: Markup) -> Markup:
+    """Shown when its summary is opened; needs no script."""
+    return element("details", element("summary", summary), inside)
+
+
+def _cell(cell: str | Cell, kind: str, *, heads_row: bool) -> Markup:
     text, tone = cell if isinstance(cell, Cell) else (cell, "")
-    name, scope = ("td", "") if at else ("th", "row")
-    return element(name, text, scope=scope, class_=" ".join(filter(None, ("" if at < words else "number", tone))))
+    name, scope = ("th", "row") if heads_row else ("td", "")
+    return element(name, text, scope=scope, class_=" ".join(filter(None, (kind, tone))))
 
 
 def _attributes(attributes: dict[str, object]) -> str:

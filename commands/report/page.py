@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 
 from evenkeel.commands.backtest.report import STRETCHES_MAX, Trade
 from evenkeel.commands.report import charts
-from evenkeel.commands.report.comparison import comparison
+from evenkeel.commands.report.comparison import comparison, setting_text
 from evenkeel.commands.report.findings import Findings, price_text
 from evenkeel.commands.report.formulas import FIGURES
-from evenkeel.commands.report.markup import Cell, Markup, element, joined, table, void
+from evenkeel.commands.report.markup import FORMULA, Cell, Markup, element, folded, joined, table, void
 from evenkeel.commands.report.numbers import Money, count, percent, plain, r_text, tone_of
 from evenkeel.commands.report.style import POLICY, SHEET
 from evenkeel.rules.instants import utc_text
@@ -73,7 +73,9 @@ def _sections(findings: Findings, other: Findings | None) -> list[Section]:
 
 def _section(section: Section) -> Markup:
     heading = f"{section.name}-title"
-    return element("section", element("h2", section.title, id=heading), section.inside, id=section.name, aria_labelledby=heading)
+    return element(
+        "section", element("h2", section.title, id=heading), section.inside, id=section.name, aria_labelledby=heading
+    )
 
 
 def _about(findings: Findings) -> Markup:
@@ -130,7 +132,7 @@ def _rs(findings: Findings) -> Markup:
     words = f"{len(rs):,} trades with a first stop; 1 R is the distance from entry to first stop, before costs."
     rows = [[f"{low:g} to {high:g} R", count(many), percent(many / len(rs))] for low, high, many in bins if many]
     numbers = table("A range holds its lower end", ["R", "Trades", "Share"], rows)
-    return joined([element("p", words, class_="soft"), charts.r_chart(bins), _folded("The same in numbers", numbers)])
+    return joined([element("p", words, class_="soft"), charts.r_chart(bins), folded("The same in numbers", numbers)])
 
 
 def _prices(findings: Findings) -> Markup:
@@ -151,19 +153,21 @@ def _costs(findings: Findings) -> Markup:
         ["Swap", money.cell(found.swap_cents), "sum of the deals' swap"],
         ["Net", money.cell(found.net_cents), "profit before costs + commission + swap"],
     ]
-    return table("From profit to net, over closed trades", ["Part", "Money", "Formula"], rows)
+    return table("From profit to net, over closed trades", ["Part", "Money", FORMULA], rows)
 
 
 def _statistics(findings: Findings) -> Markup:
     money = Money(findings.account)
     rows = [[one.name, one.shown(findings.statistics, money), one.formula] for one in FIGURES]
-    return table("Every statistic with its formula", ["Statistic", "Number", "Formula"], rows)
+    return table("Every statistic with its formula", ["Statistic", "Number", FORMULA], rows)
 
 
 def _refusals(findings: Findings) -> Markup:
     rows = [[one.by, one.reason, count(one.count), percent(one.ratio)] for one in findings.refusals]
     header = ["By", "Reason", "Signals", "Share of refusals"]
-    return table("Signals that were not followed, the most frequent first", header, rows, words=2) if rows else Markup("")
+    return (
+        table("Signals that were not followed, the most frequent first", header, rows, words=["Reason"]) if rows else Markup("")
+    )
 
 
 def _trades(findings: Findings) -> Markup:
@@ -174,7 +178,7 @@ def _trades(findings: Findings) -> Markup:
     header = ["Ticket", "Symbol", "Direction", "Opened", "Closed", "Reason", "Volume", "Open price", "Close price"]
     header += ["Commission", "Swap", "Net", "R"]
     rows = [_trade_row(trade, findings) for trade in shown]
-    return _folded(f"Show {len(shown):,} trades", table(caption, header, rows, words=6))
+    return folded(f"Show {len(shown):,} trades", table(caption, header, rows, words=header[:6]))
 
 
 def _trade_row(trade: Trade, findings: Findings) -> Sequence[str | Cell]:
@@ -189,14 +193,10 @@ def _trade_row(trade: Trade, findings: Findings) -> Sequence[str | Cell]:
 
 
 def _settings(findings: Findings) -> Markup:
-    rows = [[name, f"{value}"] for name, value in findings.settings.items()]
-    settings = table("The strategy was configured with", ["Key", "Value"], rows, words=2) if rows else Markup("")
+    rows = [[name, setting_text(value)] for name, value in findings.settings.items()]
+    settings = table("The strategy was configured with", ["Key", "Value"], rows, words=["Value"]) if rows else Markup("")
     digest = f"SHA-256 of all decisions: {findings.journal_sha256}" if findings.journal_sha256 else ""
     return joined([settings, element("p", digest, class_="soft digest")] if digest else [settings])
-
-
-def _folded(summary: str, inside: Markup) -> Markup:
-    return element("details", element("summary", summary), inside)
 
 
 def _nothing(words: str) -> Markup:

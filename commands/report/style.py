@@ -26,10 +26,11 @@ dd{margin:0;font-size:1.15rem;font-variant-numeric:tabular-nums}
 .wide:focus-visible,summary:focus-visible,a:focus-visible{outline:2px solid var(--line);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
 caption{text-align:start;padding:.25rem 0}
-th,td{padding:.3rem .6rem;text-align:start;border-bottom:1px solid var(--rule);vertical-align:top}
-thead th{color:var(--soft);font-weight:600;white-space:nowrap}
-tbody th{font-weight:500;white-space:nowrap}
-.number{text-align:end;white-space:nowrap}
+th,td{white-space:nowrap;padding:.3rem .6rem;text-align:start;border-bottom:1px solid var(--rule);vertical-align:top}
+thead th{color:var(--soft);font-weight:600}
+tbody th{font-weight:500}
+.number{text-align:end}
+.prose{white-space:normal;min-width:18rem}
 .gain{color:var(--gain)}.loss{color:var(--loss)}
 summary{cursor:pointer;padding:.25rem 0;font-weight:600}
 svg{display:block;width:100%;min-width:42rem;height:auto;font:13px system-ui,sans-serif;fill:var(--soft)}

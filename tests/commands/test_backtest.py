@@ -376,7 +376,7 @@ def test_the_ticks_are_never_overwritten_by_the_result(ticks: Path, capsys: pyte
 def test_a_result_that_cannot_be_written_after_all_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     out = tmp_path / "absent" / "result.json"
     with pytest.raises(ResultLost, match=r"^--json .*result.json: could not be written: No such file or directory$"):
-        write(out, b"{}")
+        write("--json", out, b"{}")
 
 
 def test_an_invalid_configuration_ends_with_status_6_and_its_lines(
