@@ -48,7 +48,7 @@ def statistics_of(
     from_utc_ms: int,
     to_utc_ms: int,
 ) -> Statistics:
-    """`closed` in the order of their closes; `drawdown` of equity as money and share; `held` is from when to when, None: still."""
+    """`closed` in the order of their closes; `drawdown` of equity: money, share; `held`: from, to (None: still)."""
     report = report_of(closed)
     return Statistics(
         trades=report.trades,
@@ -76,7 +76,7 @@ def statistics_of(
 def sharpe_daily(start_cents: int, equity_cents: Sequence[int]) -> float | None:
     """Mean / sample standard deviation of each day's equity / that of the day before - 1; the first day's before is the start.
 
-    Not annualised, without a rate of interest. None with fewer than two days, without spread, or when equity was ever not positive.
+    Not annualised, without a rate of interest. None with fewer than two days, no spread, or equity that was not positive.
     """
     before = [start_cents, *equity_cents[:-1]]
     if len(equity_cents) < 2 or min(before) <= 0:

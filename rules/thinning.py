@@ -16,7 +16,7 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def thinned(utc_ms: Column, low: Column, high: Column, last: Column, *, stretches_max: int) -> list[Stretch]:
-    """At most `stretches_max`, oldest first, over columns of one length in order of time. A stretch without samples is left out."""
+    """At most `stretches_max`, oldest first, of columns of one length in order of time. Empty stretches are left out."""
     if not len(utc_ms):
         return []
     span_ms = int(utc_ms[-1] - utc_ms[0]) + 1

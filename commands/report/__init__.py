@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from evenkeel.commands.report.findings import Findings
 
 EXPLANATION: Final = """\
-a run is the JSON that `evenkeel backtest --json` or `evenkeel report --json` has written, or the number of a run of the account's
-journal, as `evenkeel replay --list` numbers them; without one it is the journal's last
+RUN and OTHER are each the JSON that `evenkeel backtest --json` or `evenkeel report --json` has written, or the number of a
+run of the account's journal, as `evenkeel replay --list` numbers them; without RUN it is the journal's last
 
 of a recorded run equity is what the account's readings said, deposits and withdrawals included, and prices are those of
 the bars that were heard

@@ -1,7 +1,7 @@
 """The pictures of a report, drawn as SVG when the page is written. Each has a title and says in words what it shows."""
 
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, pairwise
 from math import ceil, floor
 from typing import Final
 
@@ -49,7 +49,7 @@ def drawdown_chart(findings: Findings) -> Markup:
 
 
 def price_chart(findings: Findings, symbol: str) -> Markup:
-    """The bid as a band from lowest to highest, with the newest MARKS_MAX trades: a triangle opens, a line holds, a dot closes."""
+    """The bid from lowest to highest, and the newest MARKS_MAX trades: a triangle opens, a dot closes."""
     digits = findings.digits[symbol]
     stretches = findings.prices[symbol]
     trades = trades_drawn(findings, symbol)
@@ -66,7 +66,7 @@ def price_chart(findings: Findings, symbol: str) -> Markup:
         inside.append(void("polyline", class_="path", points=frame.points([(one.utc_ms, one.last) for one in run])))
     inside += [_held(frame, trade, scale, digits, Money(findings.account)) for trade in trades]
     inside += [_opened(frame, trade, scale, "none", f"still open: {_words(trade, digits)}") for trade in open_now]
-    said = f"{len(trades)} of {sum(trade.symbol == symbol for trade in findings.trades)} closed trades, {len(open_now)} still open."
+    said = f"{len(trades)} closed trades are drawn, {len(open_now)} still open."
     return picture(f"Price of {symbol} with its trades", said, frame.height, inside)
 
 
@@ -75,7 +75,7 @@ def trades_drawn(findings: Findings, symbol: str) -> list[Trade]:
 
 
 def r_bins(rs: Sequence[float]) -> list[tuple[float, float, int]]:
-    """From, to and number of trades; a bin holds its lower end. The narrowest of a few widths that needs at most BINS_MAX bins."""
+    """From, to and number of trades; a bin holds its lower end; as narrow as BINS_MAX bins allow."""
     for width in (width * 10**power for power in count() for width in (0.25, 0.5, 1.0)):
         first, last = floor(min(rs) / width), floor(max(rs) / width)
         if last - first < BINS_MAX:
@@ -128,7 +128,7 @@ def _runs(stretches: Sequence[Stretch]) -> Iterator[list[Stretch]]:
         return
     usual_ms = (stretches[-1].utc_ms - stretches[0].utc_ms) / max(1, len(stretches) - 1)
     run = [stretches[0]]
-    for before, one in zip(stretches, stretches[1:], strict=False):
+    for before, one in pairwise(stretches):
         if one.utc_ms - before.utc_ms > 6 * usual_ms:
             yield run
             run = []

@@ -41,7 +41,7 @@ def verdict(found: RunDifference) -> list[str]:
 
 def setting_text(value: object) -> str:
     """A value of a configuration; the parts of a list beside each other."""
-    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value}"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
 
 
 def _did(kind: str, text: str | None) -> str:

@@ -44,8 +44,9 @@ FIGURES: Final = (
     ),
     Figure(
         *("Sharpe, daily", lambda s, money: plain(s.sharpe_daily)),
-        "mean / sample standard deviation of the daily returns; a return is equity at the end of a day / equity at the end of the day before - 1, the"
-        " first one against the start; days of UTC on which something was held or closed; not annualised, no rate of interest",
+        "mean / sample standard deviation of the daily returns; a return is equity at the end of a day / equity at the end"
+        " of the day before - 1, the first one against the start; days of UTC on which something was held or closed;"
+        " not annualised, no rate of interest",
     ),
     Figure(
         *("Exposure time", lambda s, money: percent(s.exposure_ratio)),

@@ -10,7 +10,7 @@ from evenkeel.commands.report.comparison import comparison, setting_text
 from evenkeel.commands.report.findings import Findings, price_text
 from evenkeel.commands.report.formulas import FIGURES
 from evenkeel.commands.report.markup import FORMULA, Cell, Markup, element, folded, joined, table, void
-from evenkeel.commands.report.numbers import Money, count, percent, plain, r_text, tone_of
+from evenkeel.commands.report.numbers import Money, count, percent, r_text, tone_of
 from evenkeel.commands.report.style import POLICY, SHEET
 from evenkeel.rules.instants import utc_text
 
@@ -137,12 +137,13 @@ def _rs(findings: Findings) -> Markup:
 
 def _prices(findings: Findings) -> Markup:
     said = (
-        "Line: last bid; band: lowest to highest. A triangle upwards opens a buy, downwards a sell; a dot closes it. Dashed lines lost."
-        f" The newest {charts.MARKS_MAX} trades of a symbol are drawn; each is told when you point at it, and in the table of trades."
+        "Line: last bid; band: lowest to highest. A triangle upwards opens a buy, downwards a sell; a dot closes it."
+        f" Dashed lines lost. The newest {charts.MARKS_MAX} trades of a symbol are drawn; each is told when you point at it,"
+        " and in the table of trades."
     )
-    drawn = [charts.price_chart(findings, symbol) for symbol, stretches in findings.prices.items() if stretches]
-    titled = [part for symbol, chart in zip(findings.prices, drawn, strict=False) for part in (element("h3", symbol), chart)]
-    return joined([element("p", said, class_="soft"), *titled]) if drawn else _nothing("No prices are recorded.")
+    symbols = [symbol for symbol, stretches in findings.prices.items() if stretches]
+    titled = [part for symbol in symbols for part in (element("h3", symbol), charts.price_chart(findings, symbol))]
+    return joined([element("p", said, class_="soft"), *titled]) if titled else _nothing("No prices are recorded.")
 
 
 def _costs(findings: Findings) -> Markup:
@@ -205,6 +206,7 @@ def _nothing(words: str) -> Markup:
 
 def _small_print() -> str:
     return (
-        f"Prices, equity and drawdown are drawn in at most {STRETCHES_MAX} stretches of equal time, of each the lowest, the highest and the last;"
-        " the numbers are computed from all of them. Times are UTC. This page fetches nothing and runs no script."
+        f"Prices, equity and drawdown are drawn in at most {STRETCHES_MAX} stretches of equal time, of each the lowest,"
+        " the highest and the last; the numbers are computed from all of them."
+        " Times are UTC. This page fetches nothing and runs no script."
     )

@@ -5,8 +5,10 @@ import hashlib
 from typing import Final
 
 SHEET: Final = """
-:root{color-scheme:light dark;--page:#fbfbfa;--card:#fff;--ink:#1c2126;--soft:#5b6570;--rule:#dcdfe3;--gain:#0b7a53;--loss:#b3372f;
---line:#2559a8;--fill:#2559a822;--second:#96570a;--band:#8a93a055}
+:root{color-scheme:light dark;--page:#fbfbfa;--card:#fff;--ink:#1c2126;--soft:#5b6570;--rule:#dcdfe3;
+--gain:#0b7a53;--loss:#b3372f;
+--line:#2559a8;--fill:#2559a822;
+--second:#96570a;--band:#8a93a055}
 @media(prefers-color-scheme:dark){:root{--page:#14171a;--card:#1b1f24;--ink:#e6e9ec;--soft:#a0a9b3;--rule:#343b43;--gain:#4cc491;
 --loss:#f1837a;--line:#7fb0f5;--fill:#7fb0f52e;--second:#e5a550;--band:#8a93a066}}
 *{box-sizing:border-box}
@@ -47,6 +49,7 @@ svg{display:block;width:100%;min-width:42rem;height:auto;font:13px system-ui,san
 .digest{overflow-wrap:anywhere}
 .verdict{font-weight:600}
 h3{font-size:1rem;margin:.75rem 0 .25rem}
+@media(max-width:40rem){body{padding:.6rem}section{padding:.75rem}th,td{padding:.3rem .4rem}tbody th{white-space:normal}}
 @media print{body{max-width:none}section{break-inside:avoid}}
 """
 
