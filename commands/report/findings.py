@@ -71,7 +71,8 @@ def read(path: Path) -> Findings:
 
 def decisions_of(findings: Findings) -> list[Decision]:
     """Each opening and each close."""
-    opened = [_opening(trade, findings.digits) for trade in (*findings.trades, *findings.open)]
+    trades: list[Trade | OpenTrade] = [*findings.trades, *findings.open]
+    opened = [_opening(trade, findings.digits) for trade in trades]
     return [*opened, *(_close(trade, findings.digits) for trade in findings.trades)]
 
 

@@ -18,6 +18,9 @@ ROWS_MAX: Final = 1_000
 """Trades of the table; the newest."""
 
 
+Row = Sequence[str | Cell]
+
+
 class Section(NamedTuple):
     """`name` is the anchor that the contents of the page lead to."""
 
@@ -99,7 +102,8 @@ def _tiles(findings: Findings) -> Markup:
 def _months(findings: Findings) -> Markup:
     """By the day of UTC on which a trade was closed; a month has the equity of its last day."""
     money = Money(findings.account)
-    before, rows = findings.account.start_cents, []
+    before = findings.account.start_cents
+    rows: list[Row] = []
     for month in dict.fromkeys(day.date[:7] for day in findings.days):
         days = [day for day in findings.days if day.date.startswith(month)]
         equity = days[-1].equity_cents
@@ -116,7 +120,7 @@ def _exits(findings: Findings) -> Markup:
     nets: Counter[str] = Counter()
     for trade in findings.trades:
         nets[trade.reason] += trade.net_cents
-    rows = [
+    rows: list[Row] = [
         [reason, count(many), percent(many / total), money.cell(nets[reason]), money.cell(nets[reason] / many)]
         for reason, many in findings.statistics.exits.items()
     ]
@@ -148,7 +152,7 @@ def _prices(findings: Findings) -> Markup:
 
 def _costs(findings: Findings) -> Markup:
     money, found = Money(findings.account), findings.statistics
-    rows = [
+    rows: list[Row] = [
         ["Profit before costs", money.cell(found.profit_cents), "sum of what the prices made; the spread is in them"],
         ["Commission", money.cell(found.commission_cents), "sum of the deals' commission"],
         ["Swap", money.cell(found.swap_cents), "sum of the deals' swap"],
@@ -159,7 +163,7 @@ def _costs(findings: Findings) -> Markup:
 
 def _statistics(findings: Findings) -> Markup:
     money = Money(findings.account)
-    rows = [[one.name, one.shown(findings.statistics, money), one.formula] for one in FIGURES]
+    rows: list[Row] = [[one.name, one.shown(findings.statistics, money), one.formula] for one in FIGURES]
     return table("Every statistic with its formula", ["Statistic", "Number", FORMULA], rows)
 
 
@@ -182,7 +186,7 @@ def _trades(findings: Findings) -> Markup:
     return folded(f"Show {len(shown):,} trades", table(caption, header, rows, words=header[:6]))
 
 
-def _trade_row(trade: Trade, findings: Findings) -> Sequence[str | Cell]:
+def _trade_row(trade: Trade, findings: Findings) -> Row:
     money, digits = Money(findings.account), findings.digits[trade.symbol]
     return [
         *(f"#{trade.ticket}", trade.symbol, trade.direction, utc_text(trade.open_utc_ms), utc_text(trade.close_utc_ms)),

@@ -78,7 +78,7 @@ def _findings(chosen: RecordedRun, heard: Heard) -> Findings:
     first, (to_utc_ms, _) = heard.readings[0][1], heard.readings[-1]
     held = held_of(trades)
     curve = curve_of(first.equity_cents, samples, held)
-    symbols = dict.fromkeys(one.symbol for one in (*trades.closed, *trades.opened.values()))
+    symbols = dict.fromkeys(one.symbol for one in held)
     return Findings(
         symbol=",".join(symbols) or ",".join(specs),
         trades=[trade_of(closed, specs[closed.symbol]) for closed in trades.closed],
