@@ -22,6 +22,7 @@ COMMANDS: Final = (
     Command("demo", "demo", "watch the whole system trade a synthetic market; no account, no network"),
     Command("backtest", "backtest", "replay recorded quotes through the same actors"),
     Command("data", "data", "bring in prices from elsewhere, and see what is wrong with them"),
+    Command("report", "report", "a page for a browser about a back-test or a recorded run, or two compared"),
     Command("check-strategy", "check_strategy", "does a strategy look ahead, and are its two forms one"),
     Command("strategy", "strategy", "write a strategy of your own that runs, and its test"),
     Command("run", "run", "start the supervisor of an account"),

@@ -44,18 +44,53 @@ class EquityCurve(NamedTuple):
     days: list[Day]
 
 
+class Samples(NamedTuple):
+    """Equity at each M1 close while something was held, and at each close of a position, in order of time."""
+
+    utc_ms: Column
+    equity_cents: Column
+
+    def drawdowns_cents(self, start_cents: int) -> Column:
+        """How far equity was below its highest value so far, the start included, at each sample."""
+        return self._peaks(start_cents) - self.equity_cents
+
+    def drawdown_max_ratio(self, start_cents: int) -> float:
+        """The largest fall as a share of the peak before it; 0 without samples or with a peak that is not positive."""
+        peaks = self._peaks(start_cents)
+        if not len(peaks) or start_cents <= 0:
+            return 0.0
+        return float(((peaks - self.equity_cents) / peaks).max())
+
+    def _peaks(self, start_cents: int) -> Column:
+        peaks: Column = np.maximum(np.maximum.accumulate(self.equity_cents), start_cents)
+        return peaks
+
+
 def equity_curve(
     start_balance_cents: int, held: Sequence[Held], specs: Mapping[str, SymbolSpec], minutes: Mapping[str, Bars]
 ) -> EquityCurve:
     """`minutes` has all M1 bars of each symbol; the last one is open and marks nothing."""
+    return curve_of(start_balance_cents, equity_samples(start_balance_cents, held, specs, minutes), held)
+
+
+def equity_samples(
+    start_balance_cents: int, held: Sequence[Held], specs: Mapping[str, SymbolSpec], minutes: Mapping[str, Bars]
+) -> Samples:
+    """As `equity_curve`, each sample by itself."""
     moves = [move for one in held for move in _moves(one, specs[one.symbol], minutes[one.symbol])]
     if not moves:
-        return EquityCurve(0, [])
+        return Samples(np.empty(0, np.int64), np.empty(0, np.int64))
     times, cents = (np.concatenate(column) for column in zip(*moves, strict=True))
     order = np.argsort(times, kind="stable")
-    times, equity = times[order], start_balance_cents + np.cumsum(cents[order])
-    peaks = np.maximum(np.maximum.accumulate(equity), start_balance_cents)
-    return EquityCurve(int((peaks - equity).max()), _days(times, equity, held))
+    return Samples(times[order], start_balance_cents + np.cumsum(cents[order]))
+
+
+def curve_of(start_cents: int, samples: Samples, held: Sequence[Held]) -> EquityCurve:
+    """What the samples come to; `held` are the trades that its days count."""
+    if not len(samples.utc_ms):
+        return EquityCurve(0, [])
+    deepest_cents = int(samples.drawdowns_cents(start_cents).max())
+    return EquityCurve(deepest_cents, _days(samples.utc_ms, samples.equity_cents, held))
 
 
 def _moves(held: Held, spec: SymbolSpec, minutes: Bars) -> Iterator[tuple[Column, Column]]:

@@ -40,6 +40,7 @@ the summary and the JSON:
   total_s        seconds from the start of the process to the result
   peak_mb        largest resident memory of the process so far, in units of 1,048,576 bytes
   profit_cents   of a trade, JSON only: without commission and swap; net_cents is the net above
+  page           --html: every statistic of the page stands there with its formula, and JSON "statistics" has the same
   journal_sha256 of all decisions, JSON only; the same build, configuration, ticks and flags give the same
 
 {inputs.EXPLANATION}
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every-tick", action="store_true", help="serve every quote by itself: slow, the same result and the same journal"
     )
+    parser.add_argument("--html", type=Path, metavar="OUT", help="write a page for a browser: pictures, tables, every figure")
     parser.add_argument(
         "--json", type=Path, metavar="OUT", help='write the result there too; "-": to standard output, without the summary'
     )
@@ -113,16 +115,22 @@ def _backtest(arguments: argparse.Namespace) -> None:
         to_time=arguments.to_time,
     )
     sources = recorded(plan, files)
-    if out is not None and not to_stdout:
-        require_writable(out, files)
+    for flag, path in (("--json", None if to_stdout else out), ("--html", arguments.html)):
+        if path is not None:
+            require_writable(flag, path, files)
     given = prepared(plan, sources)
     done = replayed(given, _progress(), every_tick=arguments.every_tick)
     result = result_of(given, done)
+    if arguments.html is not None:
+        from evenkeel.commands.report.findings import findings_of
+        from evenkeel.commands.report.page import page
+
+        write("--html", arguments.html, page(findings_of(result)).encode())
     if to_stdout:
         print(json_of(result).decode(), end="")
         return
     if out is not None:
-        write(out, json_of(result))
+        write("--json", out, json_of(result))
     print(summary(result, done.heard, plan.config.account))
 
 

@@ -94,26 +94,26 @@ def recorded(plan: Plan, inputs: Sequence[Input]) -> list[Recorded]:
     return [_file(plan, given, spec) for given, spec in zip(inputs, plan.specs.values(), strict=True)]
 
 
-def require_writable(out: Path, inputs: Sequence[Input]) -> None:
+def require_writable(flag: str, out: Path, inputs: Sequence[Input] = ()) -> None:
     """Raises BadInput when `out` could not be written at the end; leaves it as it is."""
     if out.exists() and not out.is_file():
-        raise BadInput(f"--json {out}: is not a file")
+        raise BadInput(f"{flag} {out}: is not a file")
     for given in inputs:
         if out.exists() and given.path.exists() and out.samefile(given.path):
-            raise BadInput(f"--json {out}: is the file of the {given.kind}")
+            raise BadInput(f"{flag} {out}: is the file of the {given.kind}")
     try:
         with tempfile.TemporaryFile(dir=out.parent):
             pass
     except OSError as error:
-        raise BadInput(f"--json {out}: cannot be written: {error.strerror}") from error
+        raise BadInput(f"{flag} {out}: cannot be written: {error.strerror}") from error
 
 
-def write(out: Path, data: bytes) -> None:
+def write(flag: str, out: Path, data: bytes) -> None:
     """Replace `out` as a whole; raises ResultLost, and then it is as before."""
     try:
         write_durably(out, data)
     except OSError as error:
-        raise ResultLost(f"--json {out}: could not be written: {error.strerror}") from error
+        raise ResultLost(f"{flag} {out}: could not be written: {error.strerror}") from error
 
 
 def _file(plan: Plan, given: Input, spec: SymbolSpec) -> Recorded:

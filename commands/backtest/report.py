@@ -1,7 +1,8 @@
 """What a back-test found, said as JSON and as a table. Days and equity are computed now, from the deals and the bars."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -11,14 +12,30 @@ from evenkeel.commands.backtest.trades import HeardTrades
 from evenkeel.config.schema import AccountConfig
 from evenkeel.messages.market import SymbolSpec
 from evenkeel.messages.position import PositionClosed, PositionOpened
-from evenkeel.rules.equity_curve import Day, Held, equity_curve
-from evenkeel.rules.report import Report, report_of
+from evenkeel.rules.bar_columns import Bars
+from evenkeel.rules.bars import PERIOD_MS
+from evenkeel.rules.equity_curve import Day, Held, Samples, curve_of, equity_samples
+from evenkeel.rules.report import Report, r_multiple, report_of
+from evenkeel.rules.run_statistics import Statistics, statistics_of
+from evenkeel.rules.thinning import Stretch, thinned
 
 NONE: Final = "-"
 
+STRETCHES_MAX: Final = 600
+"""Of the prices of a symbol, of equity and of drawdown, so that a result has a size however long the run."""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Money of the result is in 10 ** -currency_digits of `currency`."""
+
+    name: str
+    currency: str
+    currency_digits: int
+    start_cents: int
+
 
 class Trade(msgspec.Struct, frozen=True):
-    """`profit_cents` is without commission and swap."""
+    """`profit_cents` is without commission and swap, `net_cents` with them; `r` is null for a trade without a first stop."""
 
     ticket: int
     direction: str
@@ -30,6 +47,10 @@ class Trade(msgspec.Struct, frozen=True):
     volume_lots: float
     profit_cents: int
     symbol: str
+    commission_cents: int
+    swap_cents: int
+    net_cents: int
+    r: float | None
 
 
 class OpenTrade(msgspec.Struct, frozen=True):
@@ -51,7 +72,10 @@ class Refusals(msgspec.Struct, frozen=True):
 
 
 class BacktestResult(msgspec.Struct, frozen=True):
-    """What `--json` holds; `evenkeel backtest --help` says what each number means."""
+    """What `--json` holds; `evenkeel backtest --help` says what each number means.
+
+    Stretches are (time of the last sample, lowest, highest, last) in cents and points: what the pictures are drawn from.
+    """
 
     symbol: str
     ticks: int
@@ -68,6 +92,17 @@ class BacktestResult(msgspec.Struct, frozen=True):
     equity_drawdown_max_cents: int
     days: list[Day]
     refusals: list[Refusals]
+    account: Account
+    strategy: str
+    settings: dict[str, Any]
+    digits: dict[str, int]
+    from_utc_ms: int
+    to_utc_ms: int
+    statistics: Statistics
+    equity: list[Stretch]
+    drawdown: list[Stretch]
+    prices: dict[str, list[Stretch]]
+    v: int = 1
 
 
 def result_of(given: Prepared, done: Replayed) -> BacktestResult:
@@ -75,16 +110,19 @@ def result_of(given: Prepared, done: Replayed) -> BacktestResult:
     plan, heard = given.plan, done.heard
     specs, account = plan.specs, plan.config.account
     counts = [source.counts for source in given.sources]
-    start_balance_cents = round(account.start_balance * 10**account.currency_digits)
-    curve = equity_curve(start_balance_cents, _held(heard), specs, given.minutes)
+    start_cents, held = round(account.start_balance * 10**account.currency_digits), held_of(heard)
+    samples = equity_samples(start_cents, held, specs, given.minutes)
+    curve = curve_of(start_cents, samples, held)
+    from_utc_ms, to_utc_ms = _span(given.minutes)
+    name, strategy = plan.strategy
     return BacktestResult(
         symbol=",".join(specs),
         ticks=sum(count.rows_read for count in counts),
         bars=done.bars,
         crossed_dropped=sum(count.crossed_dropped for count in counts),
         repeats_dropped=sum(count.repeats_dropped for count in counts),
-        trades=[_trade(closed, specs[closed.symbol]) for closed in heard.closed],
-        open=[_open_trade(opened, specs[opened.symbol]) for opened in heard.opened.values()],
+        trades=[trade_of(closed, specs[closed.symbol]) for closed in heard.closed],
+        open=[open_trade_of(opened, specs[opened.symbol]) for opened in heard.opened.values()],
         net_cents=sum(closed.net_cents for closed in heard.closed),
         run_s=round(done.run_s, 3),
         total_s=round(age_s(), 3),
@@ -93,7 +131,43 @@ def result_of(given: Prepared, done: Replayed) -> BacktestResult:
         equity_drawdown_max_cents=curve.drawdown_max_cents,
         days=curve.days,
         refusals=refusals_of(heard),
+        account=Account(account.name, account.currency, account.currency_digits, start_cents),
+        strategy=name,
+        settings=msgspec.to_builtins(strategy),
+        digits={symbol: spec.digits for symbol, spec in specs.items()},
+        from_utc_ms=from_utc_ms,
+        to_utc_ms=to_utc_ms,
+        statistics=statistics_of(
+            heard.closed,
+            start_cents=start_cents,
+            days=curve.days,
+            drawdown=(curve.drawdown_max_cents, samples.drawdown_max_ratio(start_cents)),
+            held=[(one.opened_utc_ms, one.closed_utc_ms) for one in held],
+            from_utc_ms=from_utc_ms,
+            to_utc_ms=to_utc_ms,
+        ),
+        **stretches_of(samples, start_cents, given.minutes),
     )
+
+
+def stretches_of(samples: Samples, start_cents: int, bars: Mapping[str, Bars]) -> dict[str, Any]:
+    """`equity`, `drawdown` and `prices`, thinned."""
+    thin = partial(thinned, samples.utc_ms, stretches_max=STRETCHES_MAX)
+    equity, fall = samples.equity_cents, samples.drawdowns_cents(start_cents)
+    return {
+        "equity": thin(equity, equity, equity),
+        "drawdown": thin(fall, fall, fall),
+        "prices": {
+            symbol: thinned(one.open_utc_ms, one.low_points, one.high_points, one.close_points, stretches_max=STRETCHES_MAX)
+            for symbol, one in bars.items()
+        },
+    }
+
+
+def _span(minutes: Mapping[str, Bars]) -> tuple[int, int]:
+    """The open of the first M1 bar and the end of the last."""
+    opens = [bars.open_utc_ms for bars in minutes.values() if bars.size]
+    return min(int(one[0]) for one in opens), max(int(one[-1]) for one in opens) + PERIOD_MS["M1"]
 
 
 def refusals_of(heard: HeardTrades) -> list[Refusals]:
@@ -148,7 +222,7 @@ def _money(cents: int, account: AccountConfig) -> str:
     return f"{cents / 10**account.currency_digits:,.{account.currency_digits}f} {account.currency}"
 
 
-def _held(heard: HeardTrades) -> list[Held]:
+def held_of(heard: HeardTrades) -> list[Held]:
     """With the volume at the end: of a position that was closed in parts, what it floated before is left out."""
     closed = [
         Held(one.symbol, one.direction, one.volume_steps, one.entry_points, one.opened_utc_ms, one.closed_utc_ms, one.net_cents)
@@ -161,7 +235,7 @@ def _held(heard: HeardTrades) -> list[Held]:
     return [*closed, *still]
 
 
-def _trade(closed: PositionClosed, spec: SymbolSpec) -> Trade:
+def trade_of(closed: PositionClosed, spec: SymbolSpec) -> Trade:
     return Trade(
         ticket=closed.ticket,
         direction=closed.direction.value,
@@ -173,10 +247,14 @@ def _trade(closed: PositionClosed, spec: SymbolSpec) -> Trade:
         volume_lots=closed.volume_steps / spec.steps_per_lot,
         profit_cents=closed.profit_cents,
         symbol=spec.symbol,
+        commission_cents=closed.commission_cents,
+        swap_cents=closed.swap_cents,
+        net_cents=closed.net_cents,
+        r=r_multiple(closed),
     )
 
 
-def _open_trade(opened: PositionOpened, spec: SymbolSpec) -> OpenTrade:
+def open_trade_of(opened: PositionOpened, spec: SymbolSpec) -> OpenTrade:
     return OpenTrade(
         ticket=opened.ticket,
         direction=opened.direction.value,

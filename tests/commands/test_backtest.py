@@ -31,8 +31,10 @@ MONDAY_UTC_MS = 1_767_571_200_000
 QUICK = "ma_cross:fast=2,slow=3"
 RESULT_KEYS = ["symbol", "ticks", "bars", "crossed_dropped", "repeats_dropped", "trades", "open", "net_cents"]
 RESULT_KEYS += ["run_s", "total_s", "peak_mb", "journal_sha256", "equity_drawdown_max_cents", "days", "refusals"]
+RESULT_KEYS += ["account", "strategy", "settings", "digits", "from_utc_ms", "to_utc_ms", "statistics"]
+RESULT_KEYS += ["equity", "drawdown", "prices", "v"]
 TRADE_KEYS = ["ticket", "direction", "open_utc_ms", "open_price", "close_utc_ms", "close_price", "reason"]
-TRADE_KEYS += ["volume_lots", "profit_cents", "symbol"]
+TRADE_KEYS += ["volume_lots", "profit_cents", "symbol", "commission_cents", "swap_cents", "net_cents", "r"]
 
 Row = tuple[object, object, object]
 
@@ -374,7 +376,7 @@ def test_the_ticks_are_never_overwritten_by_the_result(ticks: Path, capsys: pyte
 def test_a_result_that_cannot_be_written_after_all_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     out = tmp_path / "absent" / "result.json"
     with pytest.raises(ResultLost, match=r"^--json .*result.json: could not be written: No such file or directory$"):
-        write(out, b"{}")
+        write("--json", out, b"{}")
 
 
 def test_an_invalid_configuration_ends_with_status_6_and_its_lines(

@@ -1,0 +1,110 @@
+"""What a run of the journal found: its trades, what the account's readings said of equity, and the bars that were heard."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evenkeel.adapters.lmdb_files import DayFiles
+from evenkeel.commands.backtest.report import Account, held_of, open_trade_of, refusals_of, stretches_of, trade_of
+from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
+from evenkeel.commands.recorded_runs import NotRecorded, RecordedRun, runs_of
+from evenkeel.commands.report.findings import Findings
+from evenkeel.commands.why.records import Said, said_of
+from evenkeel.messages.broker_gateway import AccountRead, OrderRejected
+from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.market import BarClosed, SymbolSpec, SymbolSpecified
+from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.rules.bar_columns import Bars
+from evenkeel.rules.bars import PERIOD_MS
+from evenkeel.rules.equity_curve import Samples, curve_of
+from evenkeel.rules.run_statistics import statistics_of
+
+TRADES = (PositionOpened, PositionPriced, PositionReduced, PositionClosed, OrderDenied, OrderRejected)
+
+
+class Heard:
+    """The records of a run, taken in one after another."""
+
+    def __init__(self) -> None:
+        self.trades = HeardTrades()
+        self.specs: dict[str, SymbolSpec] = {}
+        self.readings: list[tuple[int, AccountRead]] = []
+        self.bars: dict[tuple[str, str], list[BarClosed]] = {}
+        self._listener = TradeListener(self.trades)
+
+    def hear(self, said: Said) -> None:
+        match said.message:
+            case SymbolSpecified(spec):
+                self.specs[spec.symbol] = spec
+            case AccountRead() as reading:
+                self.readings.append((said.record.time_utc_ms, reading))
+            case BarClosed() as bar:
+                self.bars.setdefault((bar.symbol, bar.timeframe), []).append(bar)
+            case message:
+                self._listener.remember(message)
+
+    def samples(self) -> Samples:
+        times, equity = ([utc_ms for utc_ms, _ in self.readings], [reading.equity_cents for _, reading in self.readings])
+        return Samples(np.array(times, np.int64), np.array(equity, np.int64))
+
+    def prices(self) -> dict[str, Bars]:
+        """Of each symbol the shortest bars that somebody heard, each once."""
+        shortest = dict(sorted(self.bars, key=lambda key: PERIOD_MS[key[1]], reverse=True))
+        return {symbol: _columns(self.bars[symbol, shortest[symbol]]) for symbol in self.specs if symbol in shortest}
+
+
+def recorded_findings(folder: Path, number: int | None) -> Findings:
+    """Run `number`, None: the last. Raises NotRecorded, JournalError, or msgspec's for another build's message."""
+    with DayFiles(folder) as files:
+        runs = runs_of(files).runs
+        if not runs:
+            raise NotRecorded("the journal holds no run")
+        if number is not None and not 1 <= number <= len(runs):
+            raise NotRecorded(f"there is no run {number}: the journal holds {len(runs)}")
+        chosen = runs[-1 if number is None else number - 1]
+        heard = Heard()
+        for said in said_of(files, (SymbolSpecified,), to_seq=chosen.from_seq):
+            heard.hear(said)
+        for said in said_of(files, (SymbolSpecified, AccountRead, BarClosed, *TRADES), chosen.from_seq, chosen.to_seq):
+            heard.hear(said)
+    if not heard.readings:
+        raise NotRecorded(f"run {chosen.number} has no reading of the account")
+    return _findings(chosen, heard)
+
+
+def _findings(chosen: RecordedRun, heard: Heard) -> Findings:
+    trades, specs, samples = heard.trades, heard.specs, heard.samples()
+    first, (to_utc_ms, _) = heard.readings[0][1], heard.readings[-1]
+    held = held_of(trades)
+    curve = curve_of(first.equity_cents, samples, held)
+    symbols = dict.fromkeys(one.symbol for one in held)
+    return Findings(
+        symbol=",".join(symbols) or ",".join(specs),
+        trades=[trade_of(closed, specs[closed.symbol]) for closed in trades.closed],
+        open=[open_trade_of(opened, specs[opened.symbol]) for opened in trades.opened.values()],
+        days=curve.days,
+        refusals=refusals_of(trades),
+        account=Account(chosen.started.account, first.currency, first.currency_digits, first.equity_cents),
+        strategy=f"run {chosen.number}",
+        settings={"build": chosen.started.build},
+        digits={symbol: spec.digits for symbol, spec in specs.items()},
+        from_utc_ms=chosen.from_utc_ms,
+        to_utc_ms=to_utc_ms,
+        statistics=statistics_of(
+            trades.closed,
+            start_cents=first.equity_cents,
+            days=curve.days,
+            drawdown=(curve.drawdown_max_cents, samples.drawdown_max_ratio(first.equity_cents)),
+            held=[(one.opened_utc_ms, one.closed_utc_ms) for one in held],
+            from_utc_ms=chosen.from_utc_ms,
+            to_utc_ms=to_utc_ms,
+        ),
+        **stretches_of(samples, first.equity_cents, heard.prices()),
+    )
+
+
+def _columns(heard: Sequence[BarClosed]) -> Bars:
+    """Oldest first; a bar that was told again after an interruption counts once."""
+    bars = [bar for _, bar in sorted({bar.open_utc_ms: bar for bar in heard}.items())]
+    return Bars(*(np.array([getattr(bar, name) for bar in bars], np.int64) for name in Bars._fields))
