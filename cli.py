@@ -20,7 +20,9 @@ class Command(NamedTuple):
 COMMANDS: Final = (
     Command("demo", "demo", "watch the whole system trade a synthetic market; no account, no network"),
     Command("backtest", "backtest", "replay recorded quotes through the same actors"),
+    Command("data", "data", "bring in prices from elsewhere, and see what is wrong with them"),
     Command("check-strategy", "check_strategy", "does a strategy look ahead, and are its two forms one"),
+    Command("strategy", "strategy", "write a strategy of your own that runs, and its test"),
     Command("run", "run", "start the supervisor of an account"),
     Command("watchdog", "watchdog", "start the supervisor, watch over it, and hold the account when it is gone"),
     Command("terminal", "terminal", "start the process that owns the terminal, or list what the simulated one can play"),

@@ -5,7 +5,7 @@ Read it as a table of contents. Nothing here decides anything about trading.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from evenkeel.actors.attendance import Attendance
 from evenkeel.actors.broker_gateway import BrokerGateway
@@ -18,18 +18,13 @@ from evenkeel.actors.recovery import Recovery
 from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.shield import Shield
 from evenkeel.actors.trading_calendar import TradingCalendar
-from evenkeel.adapters.broker import Broker
-from evenkeel.adapters.chain_store import ChainStore, ChainStoreEdge, MemoryChains
-from evenkeel.adapters.gate import Gate
-from evenkeel.adapters.market_feed import MarketFeed
-from evenkeel.adapters.market_feed_state import QuoteSource, SampleAfter, every_multiple
-from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.adapters.chain_store import ChainStoreEdge
 from evenkeel.adapters.strategy.edge import StrategyEdge
 from evenkeel.adapters.strategy.making import make_strategy
-from evenkeel.adapters.terminal import Durability, TerminalEdge
 from evenkeel.adapters.wall_clock import WallClock
+from evenkeel.adapters.world import World, market_feed, terminal_edge
 from evenkeel.config.load import canonical
-from evenkeel.config.schema import Config, StrategyConfig
+from evenkeel.config.schema import Config
 from evenkeel.messages import (
     broker_gateway,
     chain_store,
@@ -47,11 +42,9 @@ from evenkeel.messages import (
     trading_calendar,
 )
 from evenkeel.messages.codec import MESSAGE_TYPES, decode, encode
-from evenkeel.messages.market import Quote, SymbolSpec
 from evenkeel.messages.system import RunConfigured, RunStarted, RunStopped
 from evenkeel.rules.lineage import has_chains, has_pyramids, plugins
-from evenkeel.rules.symbols import quote_age_ms_max
-from evenkeel.runtime.clock import Clock, ManualClock, SteadyClock
+from evenkeel.runtime.clock import ManualClock, SteadyClock
 from evenkeel.runtime.fold import ledgers_of
 from evenkeel.runtime.journal import Journal
 from evenkeel.runtime.publisher import SUPERVISOR, Codec, Publisher
@@ -66,6 +59,9 @@ if TYPE_CHECKING:
 CODEC: Final = Codec(encode, decode)
 INTAKE: Final = ("control", "market_feed")
 """Dismissed first when a run ends: nothing new comes in while the others finish what they have."""
+
+CHAINS: Final = ("recovery?", "profit_booking?", "shield?")
+"""They follow each order of a chain to its end."""
 
 ROUTES: Final[Routes] = {
     # the runtime
@@ -89,17 +85,7 @@ ROUTES: Final[Routes] = {
     system.TimerDue: ["{owner}"],
     trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?"],
     # the market
-    market.SymbolSpecified: [
-        "position/*",
-        "risk_limit",
-        "broker_gateway",
-        "market_feed",
-        "strategy/*",
-        "recovery?",
-        "profit_booking?",
-        "shield?",
-        "reporter?",
-    ],
+    market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", *CHAINS, "reporter?"],
     market.DailyBarsRead: ["risk_limit", "broker_gateway"],
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
@@ -114,7 +100,7 @@ ROUTES: Final[Routes] = {
     entry.SignalRaised: ["position/{symbol}", "recovery?"],
     entry.EntryProposed: ["risk_limit", "profit_booking?"],
     entry.OpenPosition: ["broker_gateway"],
-    entry.OrderDenied: ["position/{symbol}", "risk_limit", "recovery?", "profit_booking?", "shield?", "reporter?"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", *CHAINS, "reporter?"],
     broker_gateway.OrderRejected: [
         "position/{symbol}",
         "risk_limit",
@@ -133,15 +119,7 @@ ROUTES: Final[Routes] = {
         "shield?",
         "reporter?",
     ],
-    broker_gateway.OrderOutcomeResolved: [
-        "position/{symbol}",
-        "risk_limit",
-        "terminal",
-        "recovery?",
-        "profit_booking?",
-        "shield?",
-        "reporter?",
-    ],
+    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", *CHAINS, "reporter?"],
     risk_limit.LimitReached: ["reporter?"],
     risk_limit.BalanceTierReached: ["position/*"],
     risk_limit.RecoveryReserved: ["{owner}"],
@@ -155,7 +133,7 @@ ROUTES: Final[Routes] = {
     recovery.ReentrySignalled: ["recovery?"],
     recovery.ReserveRecovery: ["risk_limit", "reporter?"],
     recovery.FreeRecovery: ["risk_limit", "reporter?"],
-    recovery.StopChain: ["recovery?", "profit_booking?", "shield?", "attendance?"],
+    recovery.StopChain: [*CHAINS, "attendance?"],
     chain_store.SaveChain: ["chain_store/{plugin}"],
     chain_store.ChainSaved: ["{owner}"],
     chain_store.ChainNotSaved: ["{owner}", "reporter?"],
@@ -168,36 +146,10 @@ ROUTES: Final[Routes] = {
     circuit_breaker.BreakerChanged: ["position/*", "risk_limit", "reporter?"],
     broker_gateway.IntentSettled: ["terminal"],
     # a position's life
-    position.PositionOpened: [
-        "position/{symbol}",
-        "risk_limit",
-        "protection?",
-        "operator",
-        "recovery?",
-        "profit_booking?",
-        "shield?",
-        "reporter?",
-    ],
-    position.PositionPriced: [
-        "position/{symbol}",
-        "risk_limit",
-        "protection?",
-        "recovery?",
-        "profit_booking?",
-        "shield?",
-        "reporter?",
-    ],
+    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, "reporter?"],
+    position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", *CHAINS, "reporter?"],
     position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
-    position.PositionClosed: [
-        "position/{symbol}",
-        "risk_limit",
-        "protection?",
-        "operator",
-        "recovery?",
-        "profit_booking?",
-        "shield?",
-        "reporter?",
-    ],
+    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, "reporter?"],
     position.ClosePosition: ["broker_gateway", "protection?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
@@ -272,35 +224,6 @@ ROUTES: Final[Routes] = {
     storage.StorageEased: ["reporter?"],
     storage.BackupTaken: ["reporter?"],
 }
-
-
-class World(NamedTuple):
-    """What the edges touch: the same in a run, a demonstration and a replay, made of other parts.
-
-    `source` None: a replay serves the quotes itself. `journal` None: everything counts as durable at once.
-    `reading_every_ms` None: the broker is read only when somebody asks. `sample_after`: see MarketFeed. `patience_s`: how long
-    a call to a broker in another process may take; so much longer the two edges that call it may be busy. `chain_store` gives
-    the store of a strategy with chains; the same for each incarnation, unless it may begin empty.
-    """
-
-    config: Config
-    specs: Mapping[str, SymbolSpec]
-    broker: Broker
-    clock: Clock
-    board: QuoteBoard
-    gate: Gate
-    history: Callable[[str, int], Sequence[Quote] | None]
-    kill_epoch: Callable[[], int]
-    source: QuoteSource | None = None
-    journal: Durability | None = None
-    reading_every_ms: int | None = None
-    sample_after: SampleAfter = every_multiple
-    patience_s: float = 0.0
-    chain_store: Callable[[str], ChainStore] = MemoryChains
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        return tuple(self.specs)
 
 
 def stepped_run(
@@ -468,51 +391,6 @@ def standstill_hold_ms(config: Config) -> int:
 
 def route_table(specs: Sequence[ChildSpec]) -> RouteTable:
     return RouteTable(ROUTES, children=[spec.name for spec in specs], said=MESSAGE_TYPES)
-
-
-def terminal_edge(world: World) -> TerminalEdge:
-    closes_per_s = world.config.limits.requests.close_per_s
-    return TerminalEdge(
-        world.broker,
-        world.symbols,
-        gate=world.gate,
-        board=world.board,
-        journal=world.journal,
-        kill_epoch=world.kill_epoch,
-        monotonic_ns=world.clock.monotonic_ns,
-        quote_age_ms_max=_quote_ages_ms(world),
-        closes_per_s=None if closes_per_s == "off" or world.source is None else closes_per_s,
-        reading_every_ms=world.reading_every_ms,
-        unreadable_ms=round(world.config.broker_gateway.unreadable_s * 1000),
-    )
-
-
-def market_feed(world: World) -> MarketFeed:
-    timeframes = {
-        symbol: tuple(sorted({name for s in world.config.strategy.values() if symbol in s.symbols for name in _bars_for(s)}))
-        for symbol in world.symbols
-    }
-    return MarketFeed(
-        world.specs,
-        timeframes,
-        board=world.board,
-        history=world.history,
-        monotonic_ns=world.clock.monotonic_ns,
-        source=world.source,
-        quote_age_ms_max={} if world.source is None else _quote_ages_ms(world),
-        sample_after=world.sample_after,
-    )
-
-
-def _bars_for(strategy: StrategyConfig) -> tuple[str, ...]:
-    """The timeframes that a strategy needs of its symbols: its own, and with chains those of trend and shield."""
-    return (strategy.timeframe,) if strategy.orders == "single" else (strategy.timeframe, "M15")
-
-
-def _quote_ages_ms(world: World) -> dict[str, int]:
-    """How old a quote may be, by the symbols for which that is limited."""
-    ages_ms = {symbol: quote_age_ms_max(symbol, world.config.limits) for symbol in world.symbols}
-    return {symbol: age_ms for symbol, age_ms in ages_ms.items() if age_ms is not None}
 
 
 def _actor(name: str, make: Callable[[], Any]) -> ChildSpec:

@@ -24,7 +24,7 @@ from evenkeel.messages.profit_booking import OrderStatus, PyramidState
 from evenkeel.messages.recovery import FreeRecovery, StopChain
 from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import ShieldRaised
-from evenkeel.messages.system import Message, TimerDue
+from evenkeel.messages.system import Message, SetTimer, TimerDue
 from evenkeel.rules.booking_level import commission_cents
 from evenkeel.rules.booking_steps import (
     Around,
@@ -57,17 +57,15 @@ from evenkeel.rules.bookings import (
     chain_ended,
     holding,
     is_drained,
-    not_written,
     numbered,
     stepped,
-    trend_in,
     waiting_at,
     write,
-    write_again,
-    written,
+    write_timer,
 )
+from evenkeel.rules.chain_writes import is_awaited, not_written, write_again, written
 from evenkeel.rules.entries import PRICE_MOVED
-from evenkeel.rules.indicators.trend import is_aligned
+from evenkeel.rules.indicators.trend import is_aligned, trend_in
 from evenkeel.rules.indicators.window import window_after
 from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.profit_booking import LIVE, begun, is_pyramid, order_numbered
@@ -154,7 +152,7 @@ class ProfitBooking:
             booking.pyramid = msgspec.structs.replace(booking.pyramid, ended_utc_ms=now_utc_ms)
             said.append(chain_ended(booking))
         said += write(booking, now_utc_ms)
-        if booking.pyramid.ended_utc_ms and not booking.is_writing:
+        if booking.pyramid.ended_utc_ms and not booking.writing.is_on_its_way:
             del self.state.bookings[booking.pyramid.chain_id]
         return said
 
@@ -187,7 +185,7 @@ class ProfitBooking:
             close_points=bar.close_points,
         )
         market.spread_median_points = bar.spread_median_points
-        around, trend = self._around(bar.symbol, now_utc_ms), trend_in(market)
+        around, trend = self._around(bar.symbol, now_utc_ms), trend_in(market.window)
         return [
             said
             for booking, order in waiting_at(self.state, bar.symbol, Step.BAR)
@@ -236,7 +234,7 @@ class ProfitBooking:
             return self._window_over(int(number), now_utc_ms)
         if what == "write":
             if chain_id in self.state.bookings:
-                write_again(self.state.bookings[chain_id])
+                write_again(self.state.bookings[chain_id].writing)
             return []
         found = numbered(self.state, chain_id, int(number))
         if found is None:
@@ -360,17 +358,18 @@ class ProfitBooking:
 
     def _store_answered(self, answer: ChainSaved | ChainNotSaved, now_utc_ms: int) -> list[Message]:
         booking = self.state.bookings.get(answer.chain_id)
-        if booking is None:
+        if booking is None or not is_awaited(booking.writing, answer.version):
             return []
         around = self._around(booking.pyramid.symbol, now_utc_ms)
         waiting = [number for number, step in booking.steps.items() if step is Step.WRITE]
         match answer:
             case ChainSaved():
-                return self._go(around, booking, waiting) if written(booking, answer.version) else []
+                return self._go(around, booking, waiting) if written(booking.writing, booking.pyramid) else []
             case ChainNotSaved():
-                said = not_written(booking, answer.version, now_utc_ms)
-                if said is None:
-                    return []
+                again_utc_ms = not_written(booking.writing, booking.pyramid, now_utc_ms)
+                said: list[Message] = []
+                if again_utc_ms is not None:
+                    said.append(SetTimer(NAME, write_timer(booking.pyramid), again_utc_ms))
                 for number in waiting:
                     order = order_numbered(booking.pyramid, number)
                     if order is not None and booking.steps.get(number) is Step.WRITE:

@@ -24,13 +24,15 @@ from evenkeel.messages.recovery import ChainState, ReentrySignalled, StopChain
 from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import HedgeEnded, ShieldLowered, ShieldRaised
 from evenkeel.messages.system import Message, SetTimer, TimerDue
+from evenkeel.rules.chain_writes import is_awaited, not_written, write_again, written
 from evenkeel.rules.entries import ATTEMPTS_MAX, PRICE_MOVED
 from evenkeel.rules.hedge import ANSWER_MS
+from evenkeel.rules.indicators.trend import trend_in
 from evenkeel.rules.lineage import has_pyramids, plugins
 from evenkeel.rules.profit_booking import is_pyramid
 from evenkeel.rules.recovery import WAITING, ChainEvent
 from evenkeel.rules.recovery_ends import Around, cancel, doomed_by_shield, halt, stop
-from evenkeel.rules.recovery_market import TIMEFRAME, Market, is_against, take_bar, take_terms, trend_in
+from evenkeel.rules.recovery_market import TIMEFRAME, Market, is_against, take_bar, take_terms
 from evenkeel.rules.recovery_orders import ask, crossed, failed, filled, place
 from evenkeel.rules.recovery_sagas import (
     CHAINS_MAX,
@@ -41,15 +43,12 @@ from evenkeel.rules.recovery_sagas import (
     alter,
     begun,
     is_live,
-    not_written,
     recovery_id,
     step,
     timer,
     urgency,
     watch_name,
     write,
-    write_again,
-    written,
 )
 from evenkeel.rules.recovery_steps import closed
 from evenkeel.rules.recovery_waits import hedge_ended, look, reserved
@@ -100,7 +99,7 @@ class Recovery:
         said = list(self._heard(message, now_utc_ms))
         for saga in sorted(self.state.sagas.values(), key=urgency):
             said += write(saga, now_utc_ms)
-            if not is_live(saga) and not saga.is_writing:
+            if not is_live(saga) and not saga.writing.is_on_its_way:
                 del self.state.sagas[saga.chain.chain_id]
         return said
 
@@ -167,7 +166,7 @@ class Recovery:
 
     def _reversed(self, symbol: str, market: Market, now_utc_ms: int) -> Iterator[Message]:
         """A clear trend against a trade ends it, once the trade is older than the grace (trading_rules 1.7)."""
-        config, trend = self._config.recovery, trend_in(market)
+        config, trend = self._config.recovery, trend_in(market.window)
         grace_ms = round(config.reversal_grace_minutes * 60_000)
         for ticket, trade in self.state.trades.items():
             is_old = now_utc_ms - trade.opened_utc_ms >= grace_ms
@@ -187,7 +186,7 @@ class Recovery:
             return ()
         around, state = self._around(saga, now_utc_ms), saga.chain.state
         if what == "write":
-            write_again(saga)
+            write_again(saga.writing)
         elif what == "window":
             return cancel(around, saga, ChainEvent.WINDOW_OVER) if state in WAITING else ()
         elif state is ChainState.PLACING:
@@ -293,18 +292,19 @@ class Recovery:
 
     def _store_answered(self, told: ChainSaved | ChainNotSaved, now_utc_ms: int) -> Iterable[Message]:
         saga = self.state.sagas.get(told.chain_id)
-        if saga is None:
+        if saga is None or not is_awaited(saga.writing, told.version):
             return ()
         around = self._around(saga, now_utc_ms)
         match told:
             case ChainSaved():
-                return ask(around, saga) if written(saga, told.version) else ()
+                return ask(around, saga) if written(saga.writing, saga.chain) else ()
             case ChainNotSaved():
-                said = not_written(saga, told.version, now_utc_ms)
-                is_unasked = saga.chain.state is ChainState.PLACING and not saga.is_asked
-                if said is None and is_unasked:
+                again_utc_ms = not_written(saga.writing, saga.chain, now_utc_ms)
+                if again_utc_ms is not None:
+                    return [SetTimer(NAME, timer("write", saga.chain), again_utc_ms)]
+                if saga.chain.state is ChainState.PLACING and not saga.is_asked:
                     return failed(around, saga, f"not written down: {told.failure.value} {told.detail}", is_final=True)
-                return said or ()
+                return ()
 
     # -- who ends chains ------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.strategy.making import StrategyUnusable
+from evenkeel.adapters.world import World
 from evenkeel.commands import exit_codes
 from evenkeel.commands.live import simulated_terminal
 from evenkeel.config.load import ConfigInvalid, identity, load
@@ -35,7 +36,7 @@ from evenkeel.runtime.journal import ChildSnapshot, JournalError, Record
 from evenkeel.runtime.publisher import Publisher
 from evenkeel.runtime.routes import RouteTable
 from evenkeel.runtime.shell import Shell
-from evenkeel.supervisor import CODEC, World, children
+from evenkeel.supervisor import CODEC, children
 
 
 class Drilled(msgspec.Struct, frozen=True):

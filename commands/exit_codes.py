@@ -4,7 +4,8 @@ from typing import Final, NamedTuple
 
 OK: Final = 0
 FAILED: Final = 1
-"""It was tried. Of run, backup, restore, drill and verify also: a journal or a backup is not what was written."""
+"""It was tried. Of run, backup, restore, drill and verify also: a journal or a backup is not what was written; of
+check-strategy and `data check`: something was found."""
 USAGE: Final = 2
 NOT_RUNNING: Final = 3
 REFUSED: Final = 4

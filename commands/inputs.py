@@ -41,7 +41,8 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         "--strategy",
         required=True,
         metavar="NAME[:KEY=VALUE,...]",
-        help="a [strategy.NAME] of the configuration, or a kind of strategy: ma_cross:fast=10,slow=20,timeframe=M1 or"
+        help="a [strategy.NAME] of the configuration, or a kind of strategy: ma_cross:fast=10,slow=20,timeframe=M1,"
+        " rsi:period=14,low=30,high=70,timeframe=M5, breakout:lookback=20 or"
         " python:object=my_module.MyStrategy,lookback=20; it runs alone, and keys left out are those of the configuration",
     )
     parser.add_argument("--digits", type=int, choices=range(9), metavar="N", help="decimals of all prices, 0 to 8")

@@ -28,6 +28,7 @@ from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.storage import Storage
 from evenkeel.adapters.view import ViewWriter
+from evenkeel.adapters.world import World
 from evenkeel.commands.segment import note_journal, run_started
 from evenkeel.config.load import identity
 from evenkeel.config.schema import Config, ProtectionConfig
@@ -40,7 +41,7 @@ from evenkeel.rules.trading_calendar import trading_day
 from evenkeel.runtime.clock import Clock, MarketClock, SteadyClock, SystemClock
 from evenkeel.runtime.leases import Broken, Leases, Progress
 from evenkeel.runtime.publisher import SUPERVISOR
-from evenkeel.supervisor import LiveRun, World, has_shield, last_utc_ms
+from evenkeel.supervisor import LiveRun, has_shield, last_utc_ms
 
 WAIT_S_MAX: Final = 86_400.0
 NEVER_EPOCH: Final = 2**62

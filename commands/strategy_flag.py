@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from evenkeel.config.load import ConfigInvalid, load
-from evenkeel.config.schema import MaCrossConfig, PythonConfig, SomeStrategyConfig
+from evenkeel.config.schema import BreakoutConfig, MaCrossConfig, PythonConfig, RsiConfig, SomeStrategyConfig
 
-KINDS: Final[Mapping[str, type[SomeStrategyConfig]]] = {"ma_cross": MaCrossConfig, "python": PythonConfig}
+KINDS: Final[Mapping[str, type[SomeStrategyConfig]]] = {
+    "ma_cross": MaCrossConfig,
+    "rsi": RsiConfig,
+    "breakout": BreakoutConfig,
+    "python": PythonConfig,
+}
 Value = int | float | str | bool
 
 

@@ -25,7 +25,7 @@ from evenkeel.config.chains import ProfitBookingConfig
 from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.limits import PROFILES, Profile
 from evenkeel.config.locate import KeyPath, NotToml, parse, paths
-from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig
+from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig, RsiConfig
 
 FILE_BYTES_MAX: Final = 256 * 1024
 DEFAULT_PROFILE: Final[Profile] = "personal"
@@ -359,6 +359,8 @@ def _orders(config: Config) -> Iterator[tuple[str, msgspec.Struct, KeyPath, tupl
     for name, strategy in config.strategy.items():
         if isinstance(strategy, MaCrossConfig):
             yield "lt", strategy, ("strategy", name), ("fast", "slow")
+        if isinstance(strategy, RsiConfig):
+            yield "lt", strategy, ("strategy", name), ("low", "high")
     for name, symbol in config.symbols.items():
         yield "le", symbol, ("symbols", name), ("volume_min_lots", "volume_max_lots")
 

@@ -23,6 +23,7 @@ from evenkeel.config.units import (
     Pips,
     Points,
     Ratio,
+    RsiLevel,
     Seconds,
     Slots,
     Table,
@@ -150,6 +151,16 @@ class MaCrossConfig(StrategyConfig, frozen=True, tag="ma_cross", tag_field="kind
     slow: Annotated[int, Meta(ge=2, le=10_000)] = 20
 
 
+class RsiConfig(StrategyConfig, frozen=True, tag="rsi", tag_field="kind"):
+    period: Annotated[int, Meta(ge=2, le=200)] = 14
+    low: RsiLevel = 30.0
+    high: RsiLevel = 70.0
+
+
+class BreakoutConfig(StrategyConfig, frozen=True, tag="breakout", tag_field="kind"):
+    lookback: Annotated[int, Meta(ge=1, le=1000)] = 20
+
+
 class PythonConfig(StrategyConfig, frozen=True, tag="python", tag_field="kind"):
     """A strategy of the user's own: the dotted name of its class, which is called with the symbol's terms and `parameters`."""
 
@@ -157,7 +168,7 @@ class PythonConfig(StrategyConfig, frozen=True, tag="python", tag_field="kind"):
     parameters: dict[str, int | float | str | bool] = msgspec.field(default_factory=dict)
 
 
-SomeStrategyConfig = MaCrossConfig | PythonConfig
+SomeStrategyConfig = MaCrossConfig | RsiConfig | BreakoutConfig | PythonConfig
 
 
 class SymbolConfig(Table, frozen=True):

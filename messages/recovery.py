@@ -32,13 +32,6 @@ class ChainState(StrEnum):
     COMPLETED = "completed"
 
 
-class ChainKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A chain and whose it is: nobody reads or ends a chain of another plugin (a strategy's name)."""
-
-    plugin: str
-    chain_id: str
-
-
 class ChainStepped(Message, frozen=True):
     """A chain of `owner` ("recovery", "profit_booking") went from one state to another, and why. Nothing answers it.
 

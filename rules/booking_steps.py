@@ -36,18 +36,15 @@ from evenkeel.rules.bookings import (
     spread_timer,
     stepped,
     stop_money_cents,
-    trend_in,
     try_timer,
 )
 from evenkeel.rules.chain_protection import is_protected
 from evenkeel.rules.exits import sign
-from evenkeel.rules.indicators.trend import is_aligned
+from evenkeel.rules.indicators.trend import is_aligned, trend_in
 from evenkeel.rules.profit_booking import (
     HELD,
     LIVE,
-    TRIES_MAX,
     Meaning,
-    back_off_ms,
     ended_trade,
     filled,
     given_up,
@@ -63,6 +60,7 @@ from evenkeel.rules.profit_booking import (
 )
 from evenkeel.rules.symbols import profit_rule
 from evenkeel.rules.texts import money_text, price_text
+from evenkeel.rules.tries import TRIES_MAX, back_off_ms
 
 TURN_MS: Final = 1000
 """Until an order that had to wait its turn is asked for again, or one that was requoted counts as refused."""
@@ -237,7 +235,7 @@ def _lost(
 def crossed(around: Around, booking: Booking, order: PyramidOrder, quote: Quote) -> list[Message]:
     """Price is at the level of a recovery. What else must hold and does not is waited for: a bar, or a narrower spread."""
     pyramid, market = booking.pyramid, around.market
-    if not is_aligned(pyramid.direction, trend_in(market)) or market.spread_median_points == 0:
+    if not is_aligned(pyramid.direction, trend_in(market.window)) or market.spread_median_points == 0:
         booking.steps[order.number] = Step.BAR
         return []
     multiple, spread = around.config.recovery.sl_hunt.spread_multiple_max, quote.ask_points - quote.bid_points
@@ -309,7 +307,7 @@ def advance(around: Around, booking: Booking) -> list[Message]:
         return []
     if found.state is not None:
         return end_chain(booking, found.state, found.reason)
-    if not is_aligned(pyramid.direction, trend_in(around.market)):
+    if not is_aligned(pyramid.direction, trend_in(around.market.window)):
         return end_chain(booking, PyramidState.STOPPED, "the trend does not lead on")
     booking.pyramid = next_level(config, pyramid, booking.last_ticket)
     for order in booking.pyramid.orders:

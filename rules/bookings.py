@@ -15,18 +15,16 @@ from evenkeel.messages.entry import Lineage, OrderKind, ReentryRaised, SignalRai
 from evenkeel.messages.market import Quote, SymbolSpec, Watch
 from evenkeel.messages.profit_booking import Pyramid, PyramidOrder
 from evenkeel.messages.recovery import ChainEnded, ChainStepped
-from evenkeel.messages.system import Message, SetTimer
+from evenkeel.messages.system import Message
 from evenkeel.rules.booking_level import hunt_stop_points
+from evenkeel.rules.chain_writes import Writing, next_write
 from evenkeel.rules.fixed_stop import fixed_stop_cents, fixed_stop_points
-from evenkeel.rules.indicators.trend import Trend, trend_of, trend_score
 from evenkeel.rules.indicators.window import Window
-from evenkeel.rules.profit_booking import HELD, LIVE, back_off_ms, is_hunt, order_numbered, public_status
+from evenkeel.rules.profit_booking import HELD, LIVE, is_hunt, order_numbered, public_status
 
 NAME: Final = "profit_booking"
 TIMEFRAME: Final = "M15"
 """Of the bars that tell the trend (trading_rules 1.5.6)."""
-WRITES_MAX: Final = 3
-"""So often a pyramid is given to a store that does not take it, until something changes again."""
 
 
 class Step(StrEnum):
@@ -67,8 +65,7 @@ class Booking(msgspec.Struct):
     """A pyramid on its way. `lineage` is its first order's, `last_ticket` the trade that ended last.
 
     By order number: `steps`, `watches` (the one that is armed for it), `quotes` (at which it is to be asked for; none: at the
-    next). `armed` counts the watches. `asked` is what was given to the store last, `saved_version` what it has; while
-    `is_writing` it is not asked again.
+    next). `armed` counts the watches.
     """
 
     pyramid: Pyramid
@@ -78,10 +75,7 @@ class Booking(msgspec.Struct):
     watches: dict[int, Watch] = {}
     quotes: dict[int, Quote] = {}
     armed: int = 0
-    asked: Pyramid | None = None
-    saved_version: int = 0
-    is_writing: bool = False
-    writes_failed: int = 0
+    writing: Writing = msgspec.field(default_factory=Writing)
 
 
 class ProfitBookingState(msgspec.Struct):
@@ -128,11 +122,6 @@ def numbered(state: ProfitBookingState, chain_id: str, number: int) -> Found | N
     return None if booking is None or order is None else (booking, order)
 
 
-def trend_in(market: Market) -> Trend | None:
-    """None while too few bars are known."""
-    return trend_of(trend_score(market.window))
-
-
 def recovery_id(pyramid: Pyramid, lost_ticket: int) -> str:
     return f"{pyramid.chain_id}/{lost_ticket}"
 
@@ -163,41 +152,12 @@ def is_drained(booking: Booking) -> bool:
 
 
 def write(booking: Booking, now_utc_ms: int) -> list[Message]:
-    """Give the pyramid to its store, if it is not what the store was given last and no write is on its way."""
-    if booking.is_writing or booking.pyramid == booking.asked:
+    """Give the pyramid to its store, if there is something new to write and no write is on its way."""
+    pyramid = next_write(booking.writing, booking.pyramid, now_utc_ms)
+    if pyramid is None:
         return []
-    version = booking.saved_version + 1
-    booking.pyramid = msgspec.structs.replace(booking.pyramid, version=version, updated_utc_ms=now_utc_ms)
-    booking.asked, booking.is_writing = booking.pyramid, True
-    return [SaveChain(NAME, booking.pyramid.plugin, booking.pyramid)]
-
-
-def written(booking: Booking, version: int) -> bool:
-    """The store has it. Whether that was all there is to write: then what waited for it may go."""
-    if not booking.is_writing or booking.asked is None or version != booking.asked.version:
-        return False
-    booking.is_writing, booking.writes_failed, booking.saved_version = False, 0, version
-    return booking.pyramid == booking.asked
-
-
-def not_written(booking: Booking, version: int, now_utc_ms: int) -> list[Message] | None:
-    """The store does not have it: asked again later, WRITES_MAX times. None: that was no write on its way."""
-    if not booking.is_writing or booking.asked is None or version != booking.asked.version:
-        return None
-    booking.writes_failed += 1
-    if booking.writes_failed > WRITES_MAX:
-        give_up_writing(booking)
-        return []
-    return [SetTimer(NAME, write_timer(booking.pyramid), now_utc_ms + back_off_ms(booking.writes_failed))]
-
-
-def give_up_writing(booking: Booking) -> None:
-    """Until it changes again."""
-    booking.is_writing, booking.writes_failed, booking.asked = False, 0, booking.pyramid
-
-
-def write_again(booking: Booking) -> None:
-    booking.is_writing, booking.asked = False, None
+    booking.pyramid = pyramid
+    return [SaveChain(NAME, pyramid.plugin, pyramid)]
 
 
 def stepped(booking: Booking, before: str, event: str, ticket: int = 0, detail: str = "") -> ChainStepped:

@@ -10,7 +10,6 @@ OF_ORDER_B: Final = "/b"
 OF_HEDGE: Final = "/s"
 _STARTS_RECOVERY: Final = frozenset({OrderKind.TP_TRAIL.value, OrderKind.TP_CONTINUATION.value})
 _RECOVERY: Final = frozenset({OrderKind.SL_RECOVERY.value, OrderKind.PROFIT_RECOVERY.value})
-_OF_A_SIGNAL: Final = frozenset({OrderKind.SINGLE.value, OrderKind.TP_TRAIL.value, OrderKind.PROFIT_TRAIL.value})
 
 
 def orders_of(config: Config, strategy: str) -> Orders:
@@ -56,11 +55,6 @@ def hedge_of(chain_id: str, ticket: int) -> str:
 def budget_chain(chain_id: str) -> str:
     """The chain whose budget pays: the legs of a hedge count in the chain that is hedged."""
     return chain_id.partition(OF_HEDGE)[0]
-
-
-def is_derived(kind: str) -> bool:
-    """Orders of this kind come of an earlier trade's end. Kinds of a later build, unknown here, count as derived."""
-    return kind not in _OF_A_SIGNAL
 
 
 def starts_recovery(kind: str) -> bool:

@@ -17,8 +17,6 @@ from evenkeel.messages.profit_booking import OrderStatus, Pyramid, PyramidOrder,
 from evenkeel.messages.recovery import ChainStatus
 from evenkeel.rules.exits import sign
 
-TRIES_MAX: Final = 3
-"""So often one order is asked for, each time as a new signal."""
 WON: Final = (OrderStatus.BOOKED, OrderStatus.RECOVERED)
 TERMINAL: Final = (*WON, OrderStatus.LOST, OrderStatus.REFUSED)
 HELD: Final = (OrderStatus.OPEN, OrderStatus.RECOVERING)
@@ -222,11 +220,6 @@ def given_up(pyramid: Pyramid, order: PyramidOrder) -> Pyramid:
         return with_order(pyramid, msgspec.structs.replace(order, status=OrderStatus.LOST))
     refused = with_order(pyramid, msgspec.structs.replace(order, status=OrderStatus.REFUSED))
     return msgspec.structs.replace(refused, is_short=True)
-
-
-def back_off_ms(tries: int) -> int:
-    """After the `tries`-th try: 1, 2, 4 s."""
-    return 1000 << (tries - 1)
 
 
 def public_status(state: PyramidState) -> ChainStatus:

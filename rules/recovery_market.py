@@ -9,7 +9,7 @@ from evenkeel.messages.market import BarClosed, Direction, SymbolSpec
 from evenkeel.rules.exits import exactly
 from evenkeel.rules.indicators.atr import Atr, atr_after, atr_millipoints
 from evenkeel.rules.indicators.running_median import RunningMedian, running_median, running_median_after
-from evenkeel.rules.indicators.trend import Trend, is_aligned, trend_of, trend_score
+from evenkeel.rules.indicators.trend import Trend, is_aligned, trend_in
 from evenkeel.rules.indicators.window import Window, window_after
 
 TIMEFRAME: Final = "M15"
@@ -49,11 +49,6 @@ def take_bar(market: Market, bar: BarClosed) -> None:
     market.spread_median_points = bar.spread_median_points
 
 
-def trend_in(market: Market) -> Trend | None:
-    """None while too few bars are known."""
-    return trend_of(trend_score(market.window))
-
-
 def is_against(direction: Direction, trend: Trend | None) -> bool:
     """A clear trend the other way; a neutral or unknown one is against nobody."""
     return trend is (Trend.BEARISH if direction is Direction.BUY else Trend.BULLISH)
@@ -66,7 +61,7 @@ def usual_spread_points(market: Market) -> int:
 
 def stands_against(config: SlHuntConfig, market: Market, direction: Direction, *, is_recovery: bool) -> str | None:
     """What a closed bar may change and is not as it must be; None: nothing. Unknown is never as it must be."""
-    trend = trend_in(market)
+    trend = trend_in(market.window)
     if not is_aligned(direction, trend):
         return f"the trend is {'unknown' if trend is None else trend.value}"
     return _volatility(config, market) if is_recovery else None

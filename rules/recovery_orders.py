@@ -9,7 +9,6 @@ from evenkeel.messages.recovery import ChainState
 from evenkeel.messages.shield import HedgeWanted
 from evenkeel.messages.system import Message
 from evenkeel.rules.booking_steps import SPREAD_LOOK_MS
-from evenkeel.rules.profit_booking import TRIES_MAX, back_off_ms
 from evenkeel.rules.recovery import WAITING, ChainEvent
 from evenkeel.rules.recovery_ends import Around, disarm, finish, forget
 from evenkeel.rules.recovery_levels import Terms, level_stop_points, spread_points, target_points, tight_stop_points
@@ -27,6 +26,7 @@ from evenkeel.rules.recovery_sagas import (
 from evenkeel.rules.recovery_waits import hunt_level, look, missing
 from evenkeel.rules.symbols import points_per_pip
 from evenkeel.rules.texts import levels_text, quote_text
+from evenkeel.rules.tries import TRIES_MAX, back_off_ms
 
 
 def crossed(around: Around, saga: Saga, quote: Quote) -> list[Message]:

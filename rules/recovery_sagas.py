@@ -14,10 +14,9 @@ from evenkeel.messages.entry import Lineage, OrderKind
 from evenkeel.messages.market import Direction, Quote
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.recovery import Chain, ChainEnded, ChainState, ChainStatus, ChainStepped
-from evenkeel.messages.system import Message, SetTimer
-from evenkeel.rules.bookings import WRITES_MAX
+from evenkeel.messages.system import Message
+from evenkeel.rules.chain_writes import Writing, next_write
 from evenkeel.rules.exits import sign
-from evenkeel.rules.profit_booking import back_off_ms
 from evenkeel.rules.recovery import ENDED, NO_CHAIN, ChainEvent, is_allowed, public_status
 from evenkeel.rules.recovery_market import Market
 
@@ -41,8 +40,6 @@ class Saga(msgspec.Struct):
     for it, or were asked to. `ready_utc_ms` is before when it does not look at prices; while `is_armed` the watch of number
     `armed` is. An order is asked for at `quote`, `tries` counts those asked for, `rejects` the broker's refusals of the last;
     `is_asked` while there is no answer, and `is_doubted` when that may have been one.
-
-    `asked` is what was given to the store last, `saved_version` what it has; while `is_writing` it is not asked again.
     """
 
     chain: Chain
@@ -63,10 +60,7 @@ class Saga(msgspec.Struct):
     rejects: int = 0
     is_asked: bool = False
     is_doubted: bool = False
-    asked: Chain | None = None
-    saved_version: int = 0
-    is_writing: bool = False
-    writes_failed: int = 0
+    writing: Writing = msgspec.field(default_factory=Writing)
 
 
 class Trade(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -197,32 +191,9 @@ def urgency(saga: Saga) -> tuple[bool, int, int, int, str]:
 
 
 def write(saga: Saga, now_utc_ms: int) -> list[Message]:
-    """Give the chain to its store, if it is not what the store was given last and no write is on its way."""
-    if saga.is_writing or saga.chain == saga.asked:
+    """Give the chain to its store, if there is something new to write and no write is on its way."""
+    chain = next_write(saga.writing, saga.chain, now_utc_ms)
+    if chain is None:
         return []
-    chain = alter(saga, version=saga.saved_version + 1, updated_utc_ms=now_utc_ms)
-    saga.asked, saga.is_writing = chain, True
+    saga.chain = chain
     return [SaveChain(NAME, chain.plugin, chain)]
-
-
-def written(saga: Saga, version: int) -> bool:
-    """The store has it. Whether that is all there is to write."""
-    if not saga.is_writing or saga.asked is None or version != saga.asked.version:
-        return False
-    saga.is_writing, saga.writes_failed, saga.saved_version = False, 0, version
-    return saga.chain == saga.asked
-
-
-def not_written(saga: Saga, version: int, now_utc_ms: int) -> list[Message] | None:
-    """The store does not have it: asked again later, WRITES_MAX times. None: it is given up until the chain changes again."""
-    if not saga.is_writing or saga.asked is None or version != saga.asked.version:
-        return []
-    saga.writes_failed += 1
-    if saga.writes_failed > WRITES_MAX:
-        saga.is_writing, saga.writes_failed, saga.asked = False, 0, saga.chain
-        return None
-    return [SetTimer(NAME, timer("write", saga.chain), now_utc_ms + back_off_ms(saga.writes_failed))]
-
-
-def write_again(saga: Saga) -> None:
-    saga.is_writing, saga.asked = False, None

@@ -24,8 +24,9 @@ from evenkeel.messages.system import CancelTimer, Message, SetTimer
 from evenkeel.rules.exits import exit_price, exit_side, sign
 from evenkeel.rules.indicators.atr import Atr, atr_after, atr_millipoints
 from evenkeel.rules.indicators.swings import is_beyond_swing, range_against_points
-from evenkeel.rules.indicators.trend import Trend, is_aligned, trend_of, trend_score
+from evenkeel.rules.indicators.trend import Trend, is_aligned, trend_in
 from evenkeel.rules.indicators.window import Window, window_after
+from evenkeel.rules.lineage import signal_of
 from evenkeel.rules.sizing import PPM, ppm_of
 
 NAME: Final = "shield"
@@ -42,7 +43,8 @@ _GAP: Final = "gap"
 
 class Exposure(msgspec.Struct, array_like=True):
     """A trade of ours. `entry_points` and `risk_points` are those of its opening (a risk of 0: it had no stop, so bars alone
-    can tell); `stop_points` is where its stop is now. `armed` counts the armings of its levels."""
+    can tell; order B's is that of the order A beside it); `stop_points` is where its stop is now. `armed` counts the armings
+    of its levels."""
 
     ticket: int
     symbol: str
@@ -53,6 +55,7 @@ class Exposure(msgspec.Struct, array_like=True):
     stop_points: int
     armed: int = 0
     closed_utc_ms: int | None = None
+    chain_id: str = ""
 
 
 class Market(msgspec.Struct, array_like=True):
@@ -114,18 +117,30 @@ def opened(config: ShieldConfig, blocks: Blocks, position: PositionOpened, now_u
             return []
         block.tickets.append(position.ticket)
         return [ReducePosition(position.ticket, position.symbol, 0, ExitReason.SHIELD), _look_at(block, now_utc_ms)]
-    risk_points = abs(position.entry_points - position.stop_points) if position.stop_points else 0
     exposure = Exposure(
         position.ticket,
         position.symbol,
         position.spec_id,
         position.direction,
         position.entry_points,
-        risk_points,
+        _risk_points(blocks, position),
         position.stop_points,
+        chain_id=position.lineage.chain_id,
     )
     blocks.exposures[position.ticket] = exposure
     return _arm(config, exposure)
+
+
+def _risk_points(blocks: Blocks, position: PositionOpened) -> int:
+    """Order B's stop is a sum of money and measures no market: beside an order A it counts as far away as A's, or else the
+    shield would close A before its stop, or forbid its recovery, on moves that A is made for."""
+    if not position.stop_points:
+        return 0
+    chain_id, own_points = position.lineage.chain_id, abs(position.entry_points - position.stop_points)
+    if signal_of(chain_id) == chain_id:
+        return own_points
+    beside = (one.risk_points for one in blocks.exposures.values() if one.chain_id == signal_of(chain_id))
+    return max(own_points, *beside, 0)
 
 
 def priced(config: ShieldConfig, blocks: Blocks, deal: PositionPriced) -> list[Message]:
@@ -205,7 +220,7 @@ def bar_closed(config: ShieldConfig, blocks: Blocks, bar: BarClosed, now_utc_ms:
     market = blocks.markets[bar.symbol] = _market_after(blocks.markets.get(bar.symbol, Market()), bar)
     if bar.late:
         return []
-    trend = trend_of(trend_score(market.window))
+    trend = trend_in(market.window)
     said: list[Message] = []
     for direction in Direction:
         block = blocks.blocks.get(_key(bar.symbol, direction))
@@ -287,7 +302,7 @@ def _raise(
     witnesses = [one for one in blocks.exposures.values() if one.symbol == symbol and one.direction is direction]
     tickets = [one.ticket for one in witnesses if one.closed_utc_ms is None]
     until_utc_ms = now_utc_ms + round(config.block_minutes * 60_000)
-    trend = trend_of(trend_score(blocks.markets.get(symbol, Market()).window))
+    trend = trend_in(blocks.markets.get(symbol, Market()).window)
     block = Block(symbol, direction, until_utc_ms, tickets, turned_away=_leads_away(direction, trend))
     blocks.blocks[key] = block
     raised = ShieldRaised(symbol, direction, *trigger, until_utc_ms, tuple(tickets))

@@ -64,7 +64,7 @@ def spec_for(symbol: str, config: Config, *, digits: int | None = None, spec_id:
     notional and commission upward.
     """
     terms = _terms(symbol, config)
-    digits = _digits(symbol, terms) if digits is None else digits
+    digits = digits_of(symbol, config) if digits is None else digits
     cents = 10**config.account.currency_digits
     lot_cents = _contract_size(symbol, terms) * cents * _account_per_quote(symbol, config)
     step_lots = Fraction(str(terms.volume_step_lots))
@@ -95,6 +95,22 @@ def typical_price(symbol: str, config: Config) -> Fraction | None:
         return Fraction(str(configured))
     pair = _pair(symbol)
     return _USD_WORTH[pair[0]] / _USD_WORTH[pair[1]] if pair else None
+
+
+def digits_of(symbol: str, config: Config) -> int:
+    """Decimals of its prices. Raises UnknownSymbol."""
+    terms = _terms(symbol, config)
+    if terms.digits is not None:
+        return terms.digits
+    match _pair(symbol):
+        case None:
+            raise UnknownSymbol(f"set [symbols.{symbol}] digits: they do not follow from the name")
+        case "XAU", _:
+            return 2
+        case ("XAG", _) | (_, "JPY" | "HUF"):
+            return 3
+        case _:
+            return 5
 
 
 def points_per_pip(spec: SymbolSpec, config: Config) -> int:
@@ -144,20 +160,6 @@ def _terms(symbol: str, config: Config) -> SymbolConfig:
 def _pair(symbol: str) -> tuple[str, str] | None:
     base, quote = symbol[:3], symbol[3:]
     return (base, quote) if base in _USD_WORTH and quote in _USD_WORTH and base != quote else None
-
-
-def _digits(symbol: str, terms: SymbolConfig) -> int:
-    if terms.digits is not None:
-        return terms.digits
-    match _pair(symbol):
-        case None:
-            raise UnknownSymbol(f"set [symbols.{symbol}] digits: they do not follow from the name")
-        case "XAU", _:
-            return 2
-        case ("XAG", _) | (_, "JPY" | "HUF"):
-            return 3
-        case _:
-            return 5
 
 
 def _contract_size(symbol: str, terms: SymbolConfig) -> int:

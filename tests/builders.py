@@ -12,6 +12,7 @@ from evenkeel.adapters.replay.every_tick import EveryTick, RecordedQuote
 from evenkeel.adapters.simulated.faults import FaultScript
 from evenkeel.adapters.simulated.market import SyntheticMarket
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.adapters.world import World
 from evenkeel.config.load import load
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import SymbolSpec
@@ -24,7 +25,7 @@ from evenkeel.runtime.journal import MemoryJournal, Record, decode_record
 from evenkeel.runtime.publisher import NO_ROW, SUPERVISOR, Publisher
 from evenkeel.runtime.shell import ChildSpec, Kind
 from evenkeel.runtime.stepped import SteppedHost
-from evenkeel.supervisor import CODEC, World, children, route_table
+from evenkeel.supervisor import CODEC, children, route_table
 
 MONDAY_UTC_MS = 1_767_571_200_000
 """2026-01-05 00:00 UTC, a Monday."""

@@ -9,7 +9,11 @@ from evenkeel.messages.operator import CloseTicket, KillTrading, PauseTrading, R
 from evenkeel.messages.system import Message
 
 SYMBOLS = ("EURUSD", "GBPUSD")
-CONFIG = config_of(circuit_breaker__sample_s=600.0, attendance__absent_hours_max=0.5)
+CONFIG = config_of(
+    circuit_breaker__sample_s=600.0,
+    circuit_breaker__errors_per_hour=(50.0,),  # a child that dies is an error too; alone it must not reach a level
+    attendance__absent_hours_max=0.5,
+)
 SPECS = specs_of(CONFIG, SYMBOLS)
 MARKET = market_of(CONFIG, SPECS, seed=3, every_ms=30_000)
 DAILY = {symbol: MARKET.daily(symbol) for symbol in SYMBOLS}

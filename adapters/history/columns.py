@@ -4,13 +4,21 @@ import csv
 import operator
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evenkeel.adapters.history.checks import HistoryUnreadable, is_parquet, require_columns, require_row_count, shown
+from evenkeel.adapters.history.checks import (
+    LINE_CHARACTERS_MAX,
+    HistoryUnreadable,
+    is_parquet,
+    require_columns,
+    require_row_count,
+    shown,
+)
 
 ROWS_AT_ONCE: Final = 262_144
 
@@ -24,19 +32,33 @@ def read_rows(path: Path, time_name: str, names: Sequence[str]) -> Iterator[Rows
     return _parquet_rows(path, time_name, names) if is_parquet(path) else _csv_rows(path, time_name, names)
 
 
-def _parquet_rows(path: Path, time_name: str, names: Sequence[str]) -> Iterator[Rows]:
+def parquet_columns(path: Path) -> list[str]:
+    """Their names. Raises HistoryUnreadable."""
+    pl = _polars(path)
     try:
-        import polars as pl
+        return list(pl.scan_parquet(path, glob=False).collect_schema().names())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise HistoryUnreadable(f"{path}: is not a readable parquet file: {shown(str(error))}") from error
+
+
+def _polars(path: Path) -> Any:
+    try:
+        import polars
     except ImportError as error:
         raise HistoryUnreadable(f'{path}: reading parquet needs polars: pip install "evenkeel[data]"') from error
+    return polars
+
+
+def _parquet_rows(path: Path, time_name: str, names: Sequence[str]) -> Iterator[Rows]:
+    pl = _polars(path)
     try:
         file = pl.scan_parquet(path, glob=False)
         schema = file.collect_schema()
         _require_kinds(path, schema, time_name, names)
-        count = file.select(pl.len()).collect().item()
-        require_row_count(path, count)
+        total = file.select(pl.len()).collect().item()
+        require_row_count(path, total)
         wanted = file.select(pl.col(time_name).cast(pl.Int64), pl.col(*names).cast(pl.Float64))
-        for first in range(0, count, ROWS_AT_ONCE):
+        for first in range(0, total, ROWS_AT_ONCE):
             yield _numbers(path, first, wanted.slice(first, ROWS_AT_ONCE).collect(), time_name, names)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise HistoryUnreadable(f"{path}: is not a readable parquet file: {shown(str(error))}") from error
@@ -62,9 +84,20 @@ def _require_kinds(path: Path, schema: Any, time_name: str, names: Sequence[str]
 def _csv_rows(path: Path, time_name: str, names: Sequence[str]) -> Iterator[Rows]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from _parsed(path, csv.reader(file), time_name, names)
+            yield from _parsed(path, csv.reader(_lines(path, file)), time_name, names)
     except (UnicodeDecodeError, csv.Error) as error:
         raise HistoryUnreadable(f"{path}: is neither parquet nor CSV text: {shown(str(error))}") from error
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    """Never more than a line of bounded length is in memory."""
+    for number in count(1):
+        line = file.readline(LINE_CHARACTERS_MAX + 1)
+        if len(line) > LINE_CHARACTERS_MAX:
+            raise HistoryUnreadable(f"{path}: line {number} is longer than {LINE_CHARACTERS_MAX} characters")
+        if not line:
+            return
+        yield line
 
 
 def _parsed(path: Path, lines: Iterator[list[str]], time_name: str, names: Sequence[str]) -> Iterator[Rows]:

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 from typing import Final, assert_never
 
-from evenkeel.config.schema import MaCrossConfig, PythonConfig, SomeStrategyConfig
+from evenkeel.config.schema import BreakoutConfig, MaCrossConfig, PythonConfig, RsiConfig, SomeStrategyConfig
 from evenkeel.messages.market import SymbolSpec
+from evenkeel.rules.breakout import Breakout
 from evenkeel.rules.ma_cross import MaCross
+from evenkeel.rules.rsi import Rsi
+from evenkeel.rules.sizing import ppm_of_pct
 from evenkeel.rules.strategy import BarStrategy, Strategy, TickStrategy
 
 WINDOW_BARS_MAX: Final = 100_000
@@ -25,6 +28,10 @@ def make_strategy(config: SomeStrategyConfig, spec: SymbolSpec) -> Strategy:
     match config:
         case MaCrossConfig():
             return MaCross(config.fast, config.slow)
+        case RsiConfig():
+            return Rsi(config.period, low_ppm=ppm_of_pct(config.low), high_ppm=ppm_of_pct(config.high))
+        case BreakoutConfig():
+            return Breakout(config.lookback)
         case PythonConfig():
             return _made(config, spec)
         case _:

@@ -21,6 +21,7 @@ from evenkeel.adapters.replay.jump import Jump
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.strategy.foreseen import Answers, Foreseen
 from evenkeel.adapters.strategy.making import make_strategy
+from evenkeel.adapters.world import World
 from evenkeel.commands.backtest.plan import Plan
 from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
 from evenkeel.config.load import identity
@@ -33,7 +34,7 @@ from evenkeel.rules.symbols import profit_rule
 from evenkeel.runtime.clock import ManualClock, monotonic_s
 from evenkeel.runtime.journal import DigestJournal
 from evenkeel.runtime.stepped import ChildExhausted, SteppedHost
-from evenkeel.supervisor import World, stepped_run
+from evenkeel.supervisor import stepped_run
 
 NAME: Final = "backtest"
 

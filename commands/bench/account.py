@@ -17,6 +17,7 @@ from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.market_feed_state import QuoteSource
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.adapters.world import World
 from evenkeel.commands.bench.hosts import SENDER, threaded_host
 from evenkeel.config.load import load
 from evenkeel.config.schema import Config
@@ -31,7 +32,7 @@ from evenkeel.runtime.edge import At
 from evenkeel.runtime.publisher import Publisher
 from evenkeel.runtime.shell import ChildSpec, Kind
 from evenkeel.runtime.threaded import ThreadedHost
-from evenkeel.supervisor import CODEC, World, children, route_table
+from evenkeel.supervisor import CODEC, children, route_table
 
 SYMBOLS: Final = tuple(f"S{number:02}" for number in range(20))
 QUOTES_A_BAR: Final = 40

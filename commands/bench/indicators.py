@@ -11,6 +11,7 @@ from evenkeel.rules.bars import PERIOD_MS, Bar
 from evenkeel.rules.indicators.adx import Adx, adx_after, adx_ppm
 from evenkeel.rules.indicators.atr import Atr, atr_after, atr_millipoints
 from evenkeel.rules.indicators.pearson import Pair, pair_after, pair_ppm
+from evenkeel.rules.indicators.rsi import Rsi, rsi_after, rsi_ppm
 from evenkeel.rules.indicators.running_median import RunningMedian, running_median, running_median_after
 from evenkeel.rules.indicators.swings import is_beyond_swing, range_against_points
 from evenkeel.rules.indicators.trend import trend_score
@@ -28,6 +29,7 @@ def bar_costs(seconds: float) -> Iterator[Figure]:
     kernels: dict[str, Callable[[list[Bar]], None]] = {
         "atr": _atr,
         "adx": _adx,
+        "rsi": _rsi,
         "trend": _trend,
         "swings": _swings,
         "pair": _pair,
@@ -60,6 +62,13 @@ def _adx(bars: list[Bar]) -> None:
     for bar in bars:
         adx = adx_after(adx, PERIOD, high_points=bar.high_points, low_points=bar.low_points, close_points=bar.close_points)
         adx_ppm(adx, PERIOD)
+
+
+def _rsi(bars: list[Bar]) -> None:
+    rsi = Rsi()
+    for bar in bars:
+        rsi = rsi_after(rsi, PERIOD, bar.close_points)
+        rsi_ppm(rsi, PERIOD)
 
 
 def _trend(bars: list[Bar]) -> None:

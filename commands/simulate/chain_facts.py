@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from evenkeel.config.schema import Config
+from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderRejected
 from evenkeel.messages.entry import Lineage, OpenPosition, OrderDenied, OrderKind
 from evenkeel.messages.market import Direction
 from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened
@@ -74,7 +75,9 @@ class ChainsAndShields:
                 if not facts.r_cents:
                     facts.first_steps, facts.r_cents = message.volume_steps, message.reserved_cents
                     facts.r_point_steps = (message.stop_distance_points + message.deviation_points) * message.volume_steps
-            case OrderDenied(lineage=lineage) if lineage.chain_id in self.chains:
+            case OrderDenied(lineage=lineage) | OrderRejected(lineage=lineage) | OrderOutcomeResolved(lineage=lineage) if (
+                lineage.chain_id in self.chains
+            ):
                 self.chains[lineage.chain_id].at_stop.pop(message.proposal_id, None)
             case PositionOpened(lineage=lineage) if _is_of_chain(lineage):
                 self._opened(message)
@@ -88,6 +91,7 @@ class ChainsAndShields:
     def _opened(self, opened: PositionOpened) -> None:
         lineage = opened.lineage
         facts = self.chains.setdefault(lineage.chain_id, ChainFacts())
+        facts.at_stop[lineage.proposal_id] = abs(opened.entry_points - opened.stop_points) * opened.volume_steps
         if lineage.order_kind in (OrderKind.SL_RECOVERY, OrderKind.PROFIT_RECOVERY):
             facts.recoveries[opened.ticket] = lineage.parent_ticket
 

@@ -29,7 +29,8 @@ IN_FLIGHT: Final = (Outcome.UNKNOWN, Outcome.PENDING)
 
 
 class Asked(NamedTuple):
-    """An open intent as the journal has it."""
+    """An open intent as the journal has it. `is_agreed`: the broker's readings matched when it was decided; one decided
+    then is not called back when another one beside it makes them differ."""
 
     intent_id: int
     magic: int
@@ -37,6 +38,7 @@ class Asked(NamedTuple):
     request: OpenRequest
     proposal_id: str
     asked_utc_ms: int
+    is_agreed: bool
 
 
 class Chronicle:
@@ -73,7 +75,8 @@ class Chronicle:
                 self.ordered_at[message.proposal_id] = self.chains.at
             case CallTerminal(request=OpenRequest() as request):
                 proposal_id = self.proposal_of(request)
-                asked = Asked(message.intent_id, message.magic, message.epoch, request, proposal_id, at_utc_ms)
+                told = message.intent_id, message.magic, message.epoch, request
+                asked = Asked(*told, proposal_id, at_utc_ms, self.is_agreed)
                 self.asked[message.magic] = self.open_intents[message.intent_id] = asked
             case CallTerminal(request=CloseRequest(ticket=ticket)):
                 self.closes[ticket] = at_utc_ms

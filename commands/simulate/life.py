@@ -12,6 +12,7 @@ from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink, LinkDown, ReplyLost
 from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.adapters.wall_clock import WallClock
+from evenkeel.adapters.world import World
 from evenkeel.commands.simulate.market import Row
 from evenkeel.commands.simulate.store import TearingStore
 from evenkeel.commands.simulate.troubles import HostDied, Troubles
@@ -23,7 +24,7 @@ from evenkeel.runtime.fold import ledgers_of
 from evenkeel.runtime.publisher import SUPERVISOR, Delivery, Publisher
 from evenkeel.runtime.shell import ChildSpec, Kind
 from evenkeel.runtime.stepped import SteppedHost
-from evenkeel.supervisor import CODEC, World, children, route_table, standstill_hold_ms
+from evenkeel.supervisor import CODEC, children, route_table, standstill_hold_ms
 
 FEED: Final = "market_feed"
 TERMINAL: Final = "terminal"

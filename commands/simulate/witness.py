@@ -181,7 +181,7 @@ class Witness:
         now, limits, chronicle = self._troubles.now_utc_ms, self._config.limits, self.chronicle
         self.see("I23", epoch >= self.kill_epoch, f"sent under epoch {epoch}, the kill is {self.kill_epoch}")
         self.see("I24", chronicle.mode is Mode.RUN, f"intent {asked.intent_id} was sent in {chronicle.mode.value}")
-        self.see("I17", chronicle.is_agreed, f"intent {asked.intent_id} was sent while the broker did not agree")
+        self.see("I17", asked.is_agreed, f"intent {asked.intent_id} was decided while the broker did not agree")
         if limits.intent_expiry_s != "off":
             age_ms = now - asked.asked_utc_ms
             self.see("I6", age_ms <= limits.intent_expiry_s * 1000, f"intent {asked.intent_id} was sent after {age_ms} ms")
@@ -330,7 +330,7 @@ class Witness:
             self.counts["positions"] += not self._steps_in[ticket]
             self._steps_in[ticket] += deal.volume_steps
             if is_ours(deal.magic, self.chronicle.installation):
-                self._filled_utc_ms.setdefault(ticket, self._troubles.now_utc_ms)
+                self._filled_utc_ms.setdefault(ticket, deal.time_utc_ms)
             if deal.magic:
                 tickets = self._opened.setdefault(deal.magic, set())
                 tickets.add(ticket)

@@ -18,6 +18,7 @@ from evenkeel.adapters.gate import DurableGate, Gate
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
+from evenkeel.adapters.world import World
 from evenkeel.commands.simulate.control import NaiveGateway, OpenGate, OpenHostGate
 from evenkeel.commands.simulate.faults import FAULTS, Rates, Way
 from evenkeel.commands.simulate.life import FEED, Around, Died, Fuse, InProcessLink, Life, WorldClock
@@ -36,7 +37,7 @@ from evenkeel.messages.system import Message, RunStarted
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.runtime.publisher import Delivery
 from evenkeel.runtime.shell import ChildSpec
-from evenkeel.supervisor import World, guard_names
+from evenkeel.supervisor import guard_names
 
 AFTER_CRASH_MS: Final = HOUR_MS
 """Of a world that is made for one crash: what that breaks shows by then."""

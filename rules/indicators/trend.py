@@ -45,6 +45,11 @@ def trend_of(score: int | None) -> Trend | None:
     return Trend.BEARISH if score <= -TREND_SCORE_MIN else Trend.NEUTRAL
 
 
+def trend_in(window: Window) -> Trend | None:
+    """None while too few bars are known."""
+    return trend_of(trend_score(window))
+
+
 def is_aligned(direction: Direction, trend: Trend | None) -> bool:
     """Whether the trend is known and leads the way of a position; a neutral one leads nowhere."""
     match direction:

@@ -5,6 +5,7 @@ from builders import MONDAY_UTC_MS, config_of, specs_of, terminal_of, world_of
 
 from evenkeel.adapters.market_feed import MarketFeed
 from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.adapters.world import market_feed
 from evenkeel.messages.market import (
     ArmWatches,
     BarClosed,
@@ -26,7 +27,6 @@ from evenkeel.messages.system import Message
 from evenkeel.runtime.actor import restore, snapshot_of
 from evenkeel.runtime.clock import ManualClock
 from evenkeel.runtime.edge import At
-from evenkeel.supervisor import market_feed
 
 OWNER = "position/EURUSD"
 MINUTE_MS = 60_000

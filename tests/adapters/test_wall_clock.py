@@ -10,10 +10,11 @@ from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.wall_clock import WallClock
+from evenkeel.adapters.world import World
 from evenkeel.messages.operator import HoldEnded, HoldPlaced, TradingRearmed
 from evenkeel.messages.system import Message
 from evenkeel.runtime.clock import ManualClock, SteadyClock
-from evenkeel.supervisor import World, children, guard_names, route_table
+from evenkeel.supervisor import children, guard_names, route_table
 
 START_UTC_MS = 1_767_571_200_000
 HOUR_MS = 3_600_000

@@ -31,6 +31,7 @@ FIGURES = [
     *(
         "indicators.atr",
         "indicators.adx",
+        "indicators.rsi",
         "indicators.trend",
         "indicators.swings",
         "indicators.pair",

@@ -107,9 +107,15 @@ def test_a_byte_order_mark_and_the_line_ends_of_windows_are_read(tmp_path: Path)
         ("strategy.ma = { kind = 'ma_cross', symbols = 7 }", "strategy.ma.symbols: 7 is not a list"),
         ("strategy.ma = { kind = 'ma_cross', symbols = ['EURUSD', 7] }", "strategy.ma.symbols: item 2: 7 is not text"),
         ("trading_calendar.day_boundary = 17:00:00", "trading_calendar.day_boundary: 17:00:00 is not text like"),
-        ("strategy.x = {fast = 3}", "strategy.x: kind is missing or unknown; it is 'ma_cross' or 'python'"),
+        (
+            "strategy.x = {fast = 3}",
+            "strategy.x: kind is missing or unknown; it is 'ma_cross' or 'rsi' or 'breakout' or 'python'",
+        ),
         ("strategy.x = {kind = 'python', object = 'no dots'}", "strategy.x.object: 'no dots' is not text like"),
-        ("strategy.x = {kind = 'other'}", "strategy.x: kind is missing or unknown; it is 'ma_cross' or 'python'"),
+        (
+            "strategy.x = {kind = 'other'}",
+            "strategy.x: kind is missing or unknown; it is 'ma_cross' or 'rsi' or 'breakout' or 'python'",
+        ),
         ("strategy.'a b' = {kind = 'ma_cross'}", "strategy.'a b': 'a b' is not text like"),
         ("symbols = 'EURUSD'", "symbols: 'EURUSD' is not a table"),
         ("accont.name = 'x'", "accont: is unknown; did you mean 'account'?"),
@@ -132,9 +138,10 @@ def test_what_is_not_a_finite_number_is_refused(complaints: Complaints, number: 
 def test_every_key_of_the_schema_can_be_complained_about() -> None:
     everything = tomllib.loads(re.sub(r"(?m)^#(?=[a-z\[])", "", packaged("default.toml").read_text("utf-8")))
     leaves = [path for path in paths(everything) if path[-1] != "kind" and not isinstance(_at(everything, path), dict)]
+    kinds = {f"strategy.{name}.kind": table["kind"] for name, table in everything["strategy"].items()}
     for path in leaves:
         with pytest.raises(ConfigInvalid) as caught:
-            load(None, overrides={"strategy.trend.kind": "ma_cross", ".".join(path): math.nan})
+            load(None, overrides={**kinds, ".".join(path): math.nan})
         assert [problem.key for problem in caught.value.problems] == [".".join(path)]
 
 
@@ -165,6 +172,7 @@ def test_a_symbol_may_be_called_what_it_likes(write: Write) -> None:
     [
         ("[strategy.x]\nkind = 'ma_cross'\nfast = 20\n", "3: strategy.x.fast: 20 is not < slow, which is 20"),
         ("[strategy.x]\nkind = 'python'\n", "2: strategy.x.object: is missing: the dotted name of a class"),
+        ("[strategy.x]\nkind = 'rsi'\nlow = 80\n", "3: strategy.x.low: 80 is not < high, which is 70"),
         ("[strategy.x]\nkind = 'ma_cross'\nslow = 5\n", "3: strategy.x.fast: 10 is not < slow, which is 5"),
         ("profile = 'plain'\n\n[entry]\n", "1: entry.volume_lots: nothing decides the volume"),
         ("[limits]\nrisk_per_trade_pct = 'off'\n", "2: entry.volume_lots: nothing decides the volume"),

@@ -43,7 +43,11 @@ def test_the_limits_that_default_toml_keeps_in_comments_are_those_of_personal() 
 
 def test_the_examples_that_default_toml_keeps_in_comments_are_valid() -> None:
     config = msgspec.convert(WITH_COMMENTED, schema.Config)
-    assert config.strategy == {"trend": schema.MaCrossConfig()}
+    assert config.strategy == {
+        "trend": schema.MaCrossConfig(),
+        "bounce": schema.RsiConfig(),
+        "break": schema.BreakoutConfig(),
+    }
     assert list(config.symbols) == ["EURUSD"]
 
 

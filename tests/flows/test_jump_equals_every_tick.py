@@ -6,22 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from both_ways import both, said
 from builders import shared_data
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from evenkeel.commands.backtest.plan import Input, plan_of, recorded
-from evenkeel.commands.backtest.replay import Replayed, prepared, replayed
 from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.load import packaged
 from evenkeel.messages.circuit_breaker import BreakerChanged
-from evenkeel.messages.codec import decode
 from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
 from evenkeel.messages.operator import HoldPlaced, ModeChanged
 from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened, StopTightened
 from evenkeel.messages.risk_limit import LimitReached
 from evenkeel.messages.shield import ShieldLowered, ShieldRaised
-from evenkeel.runtime.journal import MemoryJournal, decode_record
 
 MONDAY_UTC_MS = 1_767_571_200_000
 QUICK = "ma_cross:fast=2,slow=5"
@@ -58,33 +55,6 @@ def csv_of(rows: Sequence[Row], path: Path, digits: int = 5) -> Path:
     return path
 
 
-def both(files: Sequence[tuple[str, Path]], strategy: str, config: Path | None, **flags: Any) -> tuple[Replayed, list[bytes]]:
-    """What a jump finds and writes, after it was compared with what every tick does. `files` are (symbol, path)."""
-    for _, path in files:
-        if not path.exists():
-            pytest.skip(f"no recorded market data beside the project: {path.name}")
-    plan = plan_of(config_path=config, symbols=[symbol for symbol, _ in files], strategy=strategy, **flags)
-    inputs = [Input("bars" if path.name.startswith("bars") else "ticks", path) for _, path in files]
-    found: list[Replayed] = []
-    journals: list[MemoryJournal] = []
-    for every_tick in (False, True):
-        journal = MemoryJournal()
-        journals.append(journal)
-        found.append(replayed(prepared(plan, recorded(plan, inputs)), every_tick=every_tick, journal=journal))
-    jumped, slow = found
-    told = zip(journals[0].bodies, journals[1].bodies, strict=False)
-    different = next((index for index, (one, other) in enumerate(told) if one != other), None)
-    assert different is None, "\n".join(told_of(journal.bodies[different]) for journal in journals)
-    assert len(journals[0].bodies) == len(journals[1].bodies)
-    assert (jumped.heard, jumped.bars, jumped.journal_sha256) == (slow.heard, slow.bars, slow.journal_sha256)
-    return jumped, journals[0].bodies
-
-
-def told_of(body: bytes) -> str:
-    record = decode_record(body)
-    return f"{record}: {decode(bytes(record.body))}"
-
-
 def config_of(folder: Path, profile: str, more: str = "") -> Path:
     """`profile` with room to trade all day, and terms for what no terminal tells here."""
     terms = "\n".join(
@@ -99,11 +69,6 @@ def config_of(folder: Path, profile: str, more: str = "") -> Path:
         f"[exit]\ntime_stop_minutes = 30\n{terms}\n{more}"
     )
     return path
-
-
-def said(bodies: Sequence[bytes], kind: type) -> list[Any]:
-    messages = (decode(bytes(decode_record(body).body)) for body in bodies)
-    return [message for message in messages if isinstance(message, kind)]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -14,6 +14,7 @@ from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.lmdb_journal import read_folder, verify
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.adapters.world import World
 from evenkeel.commands import exit_codes
 from evenkeel.commands.live import with_real_waits
 from evenkeel.config.schema import Config
@@ -26,7 +27,7 @@ from evenkeel.runtime.fold import ledgers_from
 from evenkeel.runtime.publisher import Publisher
 from evenkeel.runtime.routes import RouteTable
 from evenkeel.runtime.shell import Kind, Shell
-from evenkeel.supervisor import CODEC, World, children
+from evenkeel.supervisor import CODEC, children
 
 KILLS = int(os.environ.get("EVENKEEL_RUN_KILLS", "3"))
 

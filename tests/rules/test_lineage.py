@@ -3,27 +3,27 @@ import pytest
 from builders import config_of
 
 from evenkeel.messages.entry import Lineage, OrderKind
-from evenkeel.rules.lineage import has_chains, is_derived, is_fresh, is_recovery, plugins, starts_recovery
+from evenkeel.rules.lineage import has_chains, is_fresh, is_recovery, plugins, starts_recovery
 
 SIGNAL = Lineage("signal", "ma_cross")
 
 
 @pytest.mark.parametrize(
-    ("kind", "derived", "starts", "recovers"),
+    ("kind", "starts", "recovers"),
     [
-        (OrderKind.SINGLE, False, False, False),
-        (OrderKind.TP_TRAIL, False, True, False),
-        (OrderKind.PROFIT_TRAIL, False, False, False),
-        (OrderKind.TP_CONTINUATION, True, True, False),
-        (OrderKind.SL_RECOVERY, True, False, True),
-        (OrderKind.EXIT_CONTINUATION, True, False, False),
-        (OrderKind.PROFIT_RECOVERY, True, False, True),
-        (OrderKind.SHIELD_A, True, False, False),
-        (OrderKind.SHIELD_B, True, False, False),
+        (OrderKind.SINGLE, False, False),
+        (OrderKind.TP_TRAIL, True, False),
+        (OrderKind.PROFIT_TRAIL, False, False),
+        (OrderKind.TP_CONTINUATION, True, False),
+        (OrderKind.SL_RECOVERY, False, True),
+        (OrderKind.EXIT_CONTINUATION, False, False),
+        (OrderKind.PROFIT_RECOVERY, False, True),
+        (OrderKind.SHIELD_A, False, False),
+        (OrderKind.SHIELD_B, False, False),
     ],
 )
-def test_each_kind_of_order_says_where_it_comes_from_and_what_may_follow(kind, derived, starts, recovers):
-    assert (is_derived(kind), starts_recovery(kind), is_recovery(kind)) == (derived, starts, recovers)
+def test_each_kind_of_order_says_what_may_follow(kind, starts, recovers):
+    assert (starts_recovery(kind), is_recovery(kind)) == (starts, recovers)
 
 
 def test_no_kind_is_left_out():

@@ -9,7 +9,6 @@ from evenkeel.messages.position import ExitReason
 from evenkeel.messages.profit_booking import OrderStatus, Pyramid, PyramidOrder, PyramidState
 from evenkeel.rules.profit_booking import (
     Meaning,
-    back_off_ms,
     given_up,
     is_pyramid,
     may_hunt,
@@ -20,6 +19,7 @@ from evenkeel.rules.profit_booking import (
     with_money,
     with_orders,
 )
+from evenkeel.rules.tries import back_off_ms
 
 B, R, L, X, OPEN, W, P = (
     OrderStatus.BOOKED,

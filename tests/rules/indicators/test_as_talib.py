@@ -18,6 +18,7 @@ from evenkeel.messages.market import Direction
 from evenkeel.rules.indicators.adx import Adx, adx_after, adx_ppm, minus_di_ppm, plus_di_ppm
 from evenkeel.rules.indicators.atr import Atr, atr_after, atr_millipoints
 from evenkeel.rules.indicators.pearson import PAIR_MOVES, Pair, pair_after, pair_ppm
+from evenkeel.rules.indicators.rsi import Rsi, rsi_after, rsi_ppm
 from evenkeel.rules.indicators.swings import (
     SWING_BARS,
     is_beyond_swing,
@@ -138,6 +139,16 @@ def test_the_average_directional_index_from_its_first_reading_on(bars: Columns, 
 def test_the_directional_shares_from_their_first_reading_on(bars: Columns, adxs: list[Adx], reading: Any, talibs: Any) -> None:
     theirs = talibs(bars.high, bars.low, bars.close, PERIOD) * 10_000
     assert_same([reading(adx, PERIOD) for adx in adxs], theirs, off=MILLIONTHS_OFF)
+
+
+def test_the_relative_strength_from_its_first_reading_on(bars: Columns) -> None:
+    rsi, found = Rsi(), []
+    for _, _, _, close in bars.rows():
+        rsi = rsi_after(rsi, PERIOD, close)
+        found.append(rsi_ppm(rsi, PERIOD))
+    theirs = talib.RSI(bars.close, PERIOD) * 10_000
+    assert_same(found, theirs, off=MILLIONTHS_OFF)
+    assert np.nanmax(theirs) - np.nanmin(theirs) > 500_000
 
 
 def test_the_trend_score_is_what_averages_and_extremes_say(bars: Columns, windows: list[Window]) -> None:

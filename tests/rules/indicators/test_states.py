@@ -10,6 +10,7 @@ import pytest
 from evenkeel.rules.indicators.adx import Adx, adx_after
 from evenkeel.rules.indicators.atr import Atr, atr_after
 from evenkeel.rules.indicators.pearson import Pair, pair_after
+from evenkeel.rules.indicators.rsi import Rsi, rsi_after
 from evenkeel.rules.indicators.running_median import RunningMedian, running_median_after
 from evenkeel.rules.indicators.window import Window, window_after
 
@@ -19,6 +20,7 @@ Step = Callable[[Any, int, int, int, int, int], Any]
 KERNELS: dict[str, tuple[Any, Step]] = {
     "atr": (Atr(), lambda s, _, o, h, low, c: atr_after(s, 14, high_points=h, low_points=low, close_points=c)),
     "adx": (Adx(), lambda s, _, o, h, low, c: adx_after(s, 14, high_points=h, low_points=low, close_points=c)),
+    "rsi": (Rsi(), lambda s, _, o, h, low, c: rsi_after(s, 14, c)),
     "window": (
         Window(),
         lambda s, _, o, h, low, c: window_after(s, open_points=o, high_points=h, low_points=low, close_points=c),
