@@ -149,11 +149,8 @@ def fold(state: ViewState, message: Heard) -> None:
         case ChildServing(child, incarnation):
             if incarnation > 1:
                 state.restarts[child] = state.restarts.get(child, 0) + 1
-        case TradingDayStarted(day):
-            state.trading_day, state.today, state.chains.today = day, Today(), RecoveriesToday()
-            state.counts, state.marks = day_counted(state.counts, "off"), at_day_start(state.marks)
-            if message.started_utc_ms >= state.week_ends_utc_ms:
-                state.marks, state.week_ends_utc_ms = at_week_start(state.marks), message.week_ends_utc_ms
+        case TradingDayStarted():
+            _day_began(state, message)
         case SymbolSpecified(spec):
             state.specs[spec.symbol] = spec
         case QuotesStale(symbol) | QuotesResumed(symbol):
@@ -184,17 +181,9 @@ def fold(state: ViewState, message: Heard) -> None:
             state.marks = shifted(state.marks, capital_cents_of(cash))
         case FlattenProgressed() | ScopeFlattened():
             _flattening(state, message)
-        case (
-            ChainStepped()
-            | ChainEnded()
-            | ChainNotSaved()
-            | HedgeEnded()
-            | ReserveRecovery()
-            | RecoveryRefused()
-            | FreeRecovery()
-        ):
+        case ChainStepped() | ChainEnded() | ChainNotSaved() | ReserveRecovery() | RecoveryRefused() | FreeRecovery():
             chains_heard(state.chains, state.guards, message)
-        case ShieldRaised() | ShieldClosing() | ShieldLowered() | BreakerChanged():
+        case HedgeEnded() | ShieldRaised() | ShieldClosing() | ShieldLowered() | BreakerChanged():
             chains_heard(state.chains, state.guards, message)
         case PositionUnprotected() | PositionProtected() | SymbolTakenOver() | SymbolGivenBack() | StopsRefused():
             _protection(state, message)
@@ -206,6 +195,13 @@ def fold(state: ViewState, message: Heard) -> None:
             pass  # what lasts of them is a hold, or a disagreement with the broker
         case _:
             assert_never(message)
+
+
+def _day_began(state: ViewState, began: TradingDayStarted) -> None:
+    state.trading_day, state.today, state.chains.today = began.day, Today(), RecoveriesToday()
+    state.counts, state.marks = day_counted(state.counts, "off"), at_day_start(state.marks)
+    if began.started_utc_ms >= state.week_ends_utc_ms:
+        state.marks, state.week_ends_utc_ms = at_week_start(state.marks), began.week_ends_utc_ms
 
 
 def _guarded(

@@ -104,16 +104,15 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
             yield _knob(config, "limits", "confidence_min", PPM, up_to=0)
         case DenialReason.POSITIONS:
             yield _knob(config, "limits", "positions_max", 1, up_to=COUNT_MAX)
-        case DenialReason.TRADES_PER_DAY:
-            yield _wait(moment)
-            yield _knob(config, "limits", "trades_per_day", 1, up_to=COUNT_MAX)
-        case DenialReason.TRADES_PER_HOUR:
-            yield _wait(moment)
-            yield _knob(config, "limits", "trades_per_hour", 1, up_to=COUNT_MAX)
         case DenialReason.DUPLICATE if refusal.unit == "ms":
             yield _wait(moment)
             yield _knob(config, "recovery", "duplicate_minutes", 100, up_to=0)
-        case DenialReason.RECOVERY_ATTEMPTS | DenialReason.RECOVERY_LOSSES:
+        case (
+            DenialReason.TRADES_PER_DAY
+            | DenialReason.TRADES_PER_HOUR
+            | DenialReason.RECOVERY_ATTEMPTS
+            | DenialReason.RECOVERY_LOSSES
+        ):
             yield _wait(moment)
             yield _knob(config, "limits", refusal.reason.value, 1, up_to=COUNT_MAX)
         case DenialReason.PROFIT_PROTECTION:
@@ -146,18 +145,23 @@ def levers_for(moment: Moment, refusal: Refusal, account: AccountRead | None) ->
             yield _equity(moment, account)
         case DenialReason.VOLUME_BELOW_MINIMUM:
             yield _equity(moment, account)
-            for name in ("risk_per_trade_pct", "open_risk_pct", "loss_at_catastrophe_stop_pct", "correlated_risk_pct"):
-                yield _knob(config, "limits", name, 100, up_to=100)
-            for name in ("order_notional_max", "symbol_notional_max", "total_notional_max"):
-                yield _knob(config, "limits", name, 100, up_to=1000)
-            yield _down_to_a_step(_knob(config, "limits", "free_margin_after_pct", 100, up_to=0))
-            yield _knob(config, "limits", "volume_lots_max", 100, up_to=10_000)
-            yield _knob(config, "entry", "volume_lots", 100, up_to=10_000)
-            yield _stop(config)
+            yield from _volume_knobs(config)
         case DenialReason.CATASTROPHE_STOP_NEAR:
             yield _stop(config)
         case _:
             return
+
+
+def _volume_knobs(config: Config) -> Iterator[Lever]:
+    """Each budget that a volume is solved from, and the volume itself."""
+    for name in ("risk_per_trade_pct", "open_risk_pct", "loss_at_catastrophe_stop_pct", "correlated_risk_pct"):
+        yield _knob(config, "limits", name, 100, up_to=100)
+    for name in ("order_notional_max", "symbol_notional_max", "total_notional_max"):
+        yield _knob(config, "limits", name, 100, up_to=1000)
+    yield _down_to_a_step(_knob(config, "limits", "free_margin_after_pct", 100, up_to=0))
+    yield _knob(config, "limits", "volume_lots_max", 100, up_to=10_000)
+    yield _knob(config, "entry", "volume_lots", 100, up_to=10_000)
+    yield _stop(config)
 
 
 def _knob(config: Config, table: str, name: str, scale: int, *, up_to: int) -> Lever:
