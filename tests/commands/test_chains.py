@@ -29,6 +29,7 @@ HUNT = chain(state=ChainState.RECOVERY_MODE, trades=2, lost_cents=2_050, until_u
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
     monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
+    monkeypatch.delenv("COLUMNS", raising=False)
     folder = StateFolder(tmp_path, "simulated")
     folder.create()
     return folder

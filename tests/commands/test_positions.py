@@ -34,6 +34,7 @@ HEARD = (
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
     monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
+    monkeypatch.delenv("COLUMNS", raising=False)
     folder = StateFolder(tmp_path, "simulated")
     folder.create()
     return folder
