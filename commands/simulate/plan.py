@@ -72,10 +72,9 @@ def config_for(plan: Plan) -> Config:
 
 
 def _chains(plan: Plan) -> tuple[str, dict[str, object]]:
-    """What a signal opens there, and what becomes of it: half of the worlds have chains, with waits that a day can
-    hold. The control has none: what most bots are has no chains to lose."""
+    """What a signal opens there, and what becomes of it: half of the worlds have chains, with waits that a day can hold."""
     random = Random(f"{plan.seed}-chains")
-    orders = "single" if plan.is_control else random.choice(["single", "single", "trend", "dual"])
+    orders = random.choice(["single", "single", "trend", "dual"])
     return orders, {} if orders == "single" else {
         "recovery.wait_s": random.choice([5.0, 60.0]),
         "recovery.trailing_start_ratio": random.choice(["off", 0.5]),
