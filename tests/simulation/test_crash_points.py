@@ -1,4 +1,5 @@
-"""The supervisor dies at each commit and at each call to the broker of one canonical day: one crash a world.
+"""The supervisor dies at each commit and at each call to the broker of one canonical day with orders A and B and shields: one crash a
+world.
 
 The suite takes every `EVERY`-th point; `EVENKEEL_CRASH_POINTS=all` takes all of them.
 """
@@ -12,8 +13,8 @@ import pytest
 from evenkeel.commands.simulate.plan import Outcome, Plan
 from evenkeel.commands.simulate.world import lived
 
-CANONICAL = Plan(1, 24.0, ("EURUSD",), 600_000, fault_factor=0.0)
-EVERY = 1 if os.environ.get("EVENKEEL_CRASH_POINTS") == "all" else 40
+CANONICAL = Plan(8, 24.0, ("EURUSD",), 600_000, fault_factor=0.0)
+EVERY = 1 if os.environ.get("EVENKEEL_CRASH_POINTS") == "all" else 60
 JOBS = 2
 
 
