@@ -135,7 +135,7 @@ def test_the_account_is_free_after_its_owner_was_killed(tmp_path: Path, owner: s
 def test_the_account_is_free_after_the_block(tmp_path: Path) -> None:
     for _ in range(2):
         with AccountLock(tmp_path / "lock"):
-            pass
+            assert (tmp_path / "lock").read_bytes() == str(os.getpid()).encode()
 
 
 def test_patience_with_a_held_lock_ends(tmp_path: Path, owner: subprocess.Popen[bytes]) -> None:

@@ -73,7 +73,7 @@ def test_what_load_refuses_of_a_key_the_schema_refuses(validator: Draft7Validato
 def test_what_load_takes_the_schema_takes(validator: Draft7Validator, text: str) -> None:
     table = tomllib.loads(text)
     load(None, overrides=table)
-    validator.validate(table)
+    assert list(validator.iter_errors(table)) == []
 
 
 def test_an_editor_shows_the_words_of_default_toml() -> None:

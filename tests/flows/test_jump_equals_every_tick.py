@@ -304,7 +304,8 @@ def test_every_real_file(tmp_path: Path, symbol: str, name: str, flags: dict[str
     config = tmp_path / "plain.toml"
     silver = "[symbols.XAGUSD]\ncontract_size = 5000\n"
     config.write_text(packaged("plain.toml").read_text() + silver)
-    both([(symbol, shared_data(name))], "ma_cross:fast=10,slow=20", config, **flags)
+    _, written = both([(symbol, shared_data(name))], "ma_cross:fast=10,slow=20", config, **flags)
+    assert len(written) > 10
 
 
 def test_two_real_files_under_every_limit(tmp_path: Path) -> None:

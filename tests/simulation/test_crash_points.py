@@ -1,7 +1,6 @@
-"""The supervisor dies at each commit and at each call to the broker of one canonical day with orders A and B and shields: one crash a
-world.
+"""The supervisor dies at each commit and at each call to the broker of one canonical day: one crash a world.
 
-The suite takes every `EVERY`-th point; `EVENKEEL_CRASH_POINTS=all` takes all of them.
+The day has orders A and B, and shields. The suite takes every `EVERY`-th point; `EVENKEEL_CRASH_POINTS=all` takes all of them.
 """
 
 import os

@@ -198,7 +198,7 @@ def test_six_digits_and_a_coarse_tick_are_understood() -> None:
 
 
 def test_a_symbol_whose_tick_is_worth_nothing_is_refused() -> None:
-    unexchanged = msgspec.structs.replace(COMMON_SYMBOLS["EURUSD"], name="EURXXX", currency_profit="XXX")
+    unexchanged = msgspec.structs.replace(COMMON_SYMBOLS["EURUSD"], name="EURXTS", currency_profit="XTS")
     with pytest.raises(Untranslatable, match="nothing can be sized"):
         spec_of(info_of(AccountTerms(), unexchanged))
 
