@@ -13,7 +13,7 @@ from evenkeel.commands.simulate.summary import Summary, summary_of, told
 from evenkeel.commands.simulate.world import lived
 
 SEEDS = 64
-HOURS = float(os.environ.get("EVENKEEL_WORLD_HOURS", "4"))
+HOURS = float(os.environ.get("EVENKEEL_WORLD_HOURS", "6"))
 JOBS = 2
 FAILED_ONCE = [Plan(1033, 24.0)]
 """Worlds that showed a fault, by their seeds."""
