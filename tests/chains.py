@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from evenkeel.messages.market import Direction
+from evenkeel.messages.market import Direction, SymbolSpec
+from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed
 from evenkeel.messages.profit_booking import OrderStatus, Pyramid, PyramidOrder, PyramidState
 from evenkeel.messages.recovery import Chain, ChainState
 
@@ -61,3 +62,26 @@ def pyramid(chain_id: str = "EURUSD-a-1/b", plugin: str = "alpha", **told: Any) 
 def next_of(row: Any, **told: Any) -> Any:
     """Its next version."""
     return msgspec.structs.replace(row, version=row.version + 1, updated_utc_ms=row.updated_utc_ms + 1000, **told)
+
+
+def closed_by_app(
+    spec: SymbolSpec, ticket: int, *, at: int, net_cents: int, reason: ExitReason, utc_ms: int, **told: Any
+) -> PositionClosed:
+    """The deals of a trade say that it is gone; all of its money came with its price."""
+    parts = {
+        "direction": Direction.BUY,
+        "volume_steps": 1,
+        "entry_points": at,
+        "first_stop_points": 0,
+        "target_points": 0,
+        "opened_utc_ms": 0,
+        "by": ClosedBy.APP,
+        "profit_cents": net_cents,
+        "commission_cents": 0,
+        "swap_cents": 0,
+        "reserved_cents": 0,
+        "trading_day": "2026-01-05",
+    }
+    where: Any = {"ticket": ticket, "symbol": spec.symbol, "spec_id": spec.spec_id, "close_points": at}
+    how: Any = {"closed_utc_ms": utc_ms, "reason": reason, "net_cents": net_cents}
+    return PositionClosed(**(parts | where | how | told))

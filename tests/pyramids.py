@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from builders import config_of
+from chains import closed_by_app
 from orders import SPEC
 
 from evenkeel.actors.profit_booking import ProfitBooking
@@ -24,7 +25,7 @@ from evenkeel.messages.market import (
     SymbolSpecified,
     Watch,
 )
-from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened, ReducePosition
+from evenkeel.messages.position import ExitReason, PositionOpened, ReducePosition
 from evenkeel.messages.profit_booking import Pyramid, PyramidOrder
 from evenkeel.messages.recovery import ChainEnded, ChainStepped, FreeRecovery, ReserveRecovery
 from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
@@ -172,26 +173,16 @@ class Desk:
         order = next(order for order in self.all_orders() if order.ticket == ticket)
         usual = {ExitReason.BOOKED: 700, ExitReason.STOP: -10 * order.stop_distance_points}.get(reason, -100)
         net_cents = usual if net_cents is None else net_cents
-        closed = PositionClosed(
-            ticket=ticket,
-            symbol=self.spec.symbol,
-            spec_id=self.spec.spec_id,
+        closed = closed_by_app(
+            self.spec,
+            ticket,
+            at=self.bid,
+            net_cents=net_cents,
+            reason=reason,
+            utc_ms=self.now_utc_ms,
             direction=self.direction,
             volume_steps=order.volume_steps,
             entry_points=order.entry_points,
-            close_points=self.bid,
-            first_stop_points=0,
-            target_points=0,
-            opened_utc_ms=0,
-            closed_utc_ms=self.now_utc_ms,
-            reason=reason,
-            by=ClosedBy.APP,
-            profit_cents=net_cents,
-            commission_cents=0,
-            swap_cents=0,
-            net_cents=net_cents,
-            reserved_cents=0,
-            trading_day="2026-01-05",
             lineage=Lineage("signal", "trend", CHAIN),
         )
         self.tell(closed)

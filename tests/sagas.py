@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from builders import MONDAY_UTC_MS, config_of
+from chains import closed_by_app
 
 from evenkeel.actors.recovery import Heard, Recovery
 from evenkeel.config.schema import Config
@@ -20,7 +21,7 @@ from evenkeel.messages.market import (
     SymbolSpecified,
     Watch,
 )
-from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
+from evenkeel.messages.position import ExitReason, PositionOpened
 from evenkeel.messages.recovery import Chain, ChainEnded, ChainStepped, ReserveRecovery
 from evenkeel.messages.risk_limit import RecoveryRefused, RecoveryReserved
 from evenkeel.messages.shield import ShieldRaised, ShieldReason
@@ -178,26 +179,17 @@ class Sagas:
         """The broker's deals say that it is gone."""
         saga = next(saga for saga in self.actor.state.sagas.values() if saga.ticket == ticket)
         lineage = msgspec.structs.replace(saga.lineage, order_kind=saga.chain.step)
-        closed = PositionClosed(
-            ticket=ticket,
-            symbol=self.spec.symbol,
-            spec_id=1,
+        closed = closed_by_app(
+            self.spec,
+            ticket,
+            at=at,
+            net_cents=net_cents,
+            reason=reason,
+            utc_ms=self.now_utc_ms,
             direction=self.direction,
             volume_steps=saga.chain.volume_steps,
             entry_points=saga.chain.last_entry_points,
-            close_points=at,
-            first_stop_points=0,
-            target_points=0,
-            opened_utc_ms=0,
-            closed_utc_ms=self.now_utc_ms,
-            reason=reason,
-            by=ClosedBy.APP,
-            profit_cents=net_cents,
-            commission_cents=0,
-            swap_cents=0,
-            net_cents=net_cents,
-            reserved_cents=0,
-            trading_day="2026-01-05",
+            spec_id=1,
             lineage=lineage,
         )
         return self.tell(msgspec.structs.replace(closed, **changed))

@@ -214,8 +214,6 @@ class Life:
         self.desk.wait(60)
         self.desk.quote()
         self._look()
-        assert self.is_ended
-        assert (self.desk.actor.state.bookings, self.desk.watches, self.desk.timers) == ({}, {}, {})
 
 
 SELDOM: Final = (
@@ -249,4 +247,7 @@ EVENTS: Final = some.tuples(some.sampled_from((*SELDOM, *OFTEN, *OFTEN)), some.i
 @settings(max_examples=60)
 @given(events=some.lists(EVENTS, min_size=40, max_size=60))
 def test_whatever_comes_a_pyramid_stays_inside_its_rules(is_partial: bool, events: list[tuple[str, int]]) -> None:
-    Life(CONFIGS[is_partial]).live(events)
+    life = Life(CONFIGS[is_partial])
+    life.live(events)
+    assert life.is_ended
+    assert (life.desk.actor.state.bookings, life.desk.watches, life.desk.timers) == ({}, {}, {})

@@ -1,19 +1,14 @@
 """A live system in this process: what its main loop asks of it is wired to the real parts."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loguru import logger
+from live import live_system, until
 
-from evenkeel.adapters.os import AccountLock
-from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.commands.live import LiveSystem, inside, synthetic_market
-from evenkeel.config.load import load
+from evenkeel.commands.live import LiveSystem
 from evenkeel.messages.operator import KillTrading, Mode, StartTrading
 
-START_UTC_MS = 1_767_600_000_000
 OVERRIDES: dict[str, object] = {
     "profile": "demo",
     "trading.enabled": True,
@@ -28,22 +23,8 @@ OVERRIDES: dict[str, object] = {
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LiveSystem]:
-    folder = StateFolder(tmp_path, "test")
-    folder.create()
-    logger.disable("evenkeel")
-    market = inside(lambda system, made: synthetic_market(system, made, speed=600.0, start_utc_ms=START_UTC_MS, is_live=False))
-    with AccountLock(folder.lock):
-        made = LiveSystem(load(None, overrides=OVERRIDES), folder, market, on_fatal=lambda reason: None)
-        made.boot()
+    with live_system(tmp_path, OVERRIDES, speed=600.0) as made:
         yield made
-        made.stop("the test")
-    logger.enable("evenkeel")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Real time, for real threads; the test's own time-out ends the waiting."""
-    while not condition():
-        time.sleep(0.01)
 
 
 def test_leases_protection_and_flattening_are_read_from_what_runs(system: LiveSystem) -> None:

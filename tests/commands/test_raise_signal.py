@@ -5,21 +5,17 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loguru import logger
+from live import live_system, until
 
-from evenkeel.adapters.os import AccountLock
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import close_all, exit_codes, raise_signal
-from evenkeel.commands.live import LiveSystem, inside, synthetic_market
-from evenkeel.config.load import load
+from evenkeel.commands.live import LiveSystem
 
-START_UTC_MS = 1_767_600_000_000
 OVERRIDES: dict[str, object] = {
     "profile": "demo",
     "trading.enabled": True,
@@ -35,17 +31,8 @@ OVERRIDES: dict[str, object] = {
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSystem]:
     """Trading is on, and nobody but a person raises signals."""
-    root: Path = tmp_path_factory.mktemp("state")
-    folder = StateFolder(root, "simulated")
-    folder.create()
-    logger.disable("evenkeel")
-    market = inside(lambda system, made: synthetic_market(system, made, speed=60.0, start_utc_ms=START_UTC_MS, is_live=False))
-    with AccountLock(folder.lock):
-        made = LiveSystem(load(None, overrides=OVERRIDES), folder, market, on_fatal=lambda reason: None)
-        made.boot()
+    with live_system(tmp_path_factory.mktemp("state"), OVERRIDES, speed=60.0) as made:
         yield made
-        made.stop("the test")
-    logger.enable("evenkeel")
 
 
 @pytest.fixture
@@ -59,11 +46,6 @@ def person(system: LiveSystem) -> Callable[..., tuple[int, Any]]:
         return done.returncode, json.loads(done.stdout)
 
     return says
-
-
-def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        time.sleep(0.01)
 
 
 def test_a_signal_passes_every_gate_and_is_closed_by_close_all(system: LiveSystem, person: Any) -> None:

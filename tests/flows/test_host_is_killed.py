@@ -9,7 +9,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from builders import STARTED, config_of
+from live import until
 
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.os import kill_process, process_lives
@@ -76,8 +76,8 @@ class House:
         self.links = HostLink(connect, 10.0), HostLink(connect, 10.0)
         self.broker = HostedBroker(*self.links, beat=self.beat)
         self.keeper.start()
-        spec = self.until(lambda: self.broker.symbol("EURUSD"))
-        self.until(lambda: self.broker.quote("EURUSD"))
+        spec = until(lambda: self.broker.symbol("EURUSD"))
+        until(lambda: self.broker.quote("EURUSD"))
         off = {"exit.time_stop_minutes": "off", "limits.day_loss_pct": "off", "strategy": {}}
         config = config_of(circuit_breaker__enabled=False, **off)
         world = World(config, {"EURUSD": spec}, self.broker, self.clock, QuoteBoard(), self.gate, self.broker.ticks, lambda: 0)
@@ -90,19 +90,12 @@ class House:
         answered = broker.answered_intent_id if broker else 0
         return verbs.Beat(self.gate.mode, 0, answered, tuple(sorted(self.gate.unresolved)))
 
-    @staticmethod
-    def until(look):  # type: ignore[no-untyped-def]
-        """Real time, for real processes; the test's own time-out ends the waiting."""
-        while (found := look()) is None or found is False:
-            time.sleep(0.02)
-        return found
-
     def wait(self, seconds: float) -> None:
         self.clock.advance_to(self.clock.now_utc_ms())
         self.host.advance_to(self.clock.now_utc_ms() + round(seconds * 1000), inclusive=True)
 
     def signal(self, direction: Direction) -> None:
-        quote = self.until(lambda: self.broker.quote("EURUSD"))
+        quote = until(lambda: self.broker.quote("EURUSD"))
         self.host.say("person", [SignalRaised("EURUSD", self.spec.spec_id, direction, quote, 0, 10, Lineage("person", ""))])
 
     def said(self, *kinds):  # type: ignore[no-untyped-def]
@@ -129,7 +122,7 @@ class House:
             self.wait(6)
             return not self.book.opens and not self.book.closes and not self.book.positions and self.is_agreed
 
-        self.until(settled)
+        until(settled)
 
     def end(self) -> None:
         for link in self.links:
@@ -153,20 +146,20 @@ def test_a_host_killed_in_the_middle_of_an_order_leaves_no_duplicate_and_no_ques
         pid = house.keeper.pid
         assert pid is not None
         blow = threading.Timer(draw.uniform(0.0, 1.6 * LATENCY_MS / 1000), kill_process, [pid])
-        quote = house.until(lambda: house.broker.quote("EURUSD"))
+        quote = until(lambda: house.broker.quote("EURUSD"))
         direction = Direction.BUY if number % 2 else Direction.SELL
         signal = SignalRaised("EURUSD", house.spec.spec_id, direction, quote, 0, 10, Lineage("person", ""))
         blow.start()
         house.host.say("person", [signal])
         blow.join()
-        house.until(lambda dead=pid: house.keeper.pid != dead and house.broker.positions() is not None)
+        until(lambda dead=pid: house.keeper.pid != dead and house.broker.positions() is not None)
         house.settle()
 
     opens = [call for call in house.said(CallTerminal) if isinstance(call.request, OpenRequest)]
     assert len(opens) == KILLS
     numbers = {call.intent_id for call in opens}
     outcomes = Counter(answer.outcome for answer in house.said(TerminalAnswered) if answer.intent_id in numbers)
-    deals = house.until(lambda: house.broker.deals(0))
+    deals = until(lambda: house.broker.deals(0))
     entries = Counter(deal.magic for deal in deals if deal.entry is DealEntry.IN)
     assert max(entries.values(), default=0) <= 1
     assert set(entries) <= {call.magic for call in opens}
@@ -212,12 +205,12 @@ def test_run_starts_a_host_replaces_a_dead_one_and_a_kill_is_confirmed_by_both(
     with subprocess.Popen([*evenkeel, "run", "--config", str(tmp_path / "run.toml")], stderr=subprocess.PIPE, text=True) as run:
         try:
             assert run.stderr is not None
-            until(run.stderr, "the broker agrees")
+            read_to(run.stderr, "the broker agrees")
             first = host_pid()
             assert asked("terminal", "--account", "test").returncode == 4  # one owner
             kill_process(first)
-            until(run.stderr, "a new one starts")
-            House.until(lambda: endpoint.exists() and host_pid() != first)
+            read_to(run.stderr, "a new one starts")
+            until(lambda: endpoint.exists() and host_pid() != first)
             killed = asked("kill", "--account", "test", "--json")
             assert killed.returncode == 0
             assert msgspec.json.decode(killed.stdout)["confirmed_by"] == ["supervisor", "terminal host"]
@@ -229,7 +222,7 @@ def test_run_starts_a_host_replaces_a_dead_one_and_a_kill_is_confirmed_by_both(
             run.kill()
 
 
-def until(lines, words: str) -> None:  # type: ignore[no-untyped-def]
+def read_to(lines, words: str) -> None:  # type: ignore[no-untyped-def]
     heard = []
     for line in lines:
         heard.append(line)

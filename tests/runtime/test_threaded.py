@@ -90,6 +90,7 @@ def test_an_edge_looks_at_the_world_while_messages_keep_coming(threaded: Boot) -
     system.ask("e", *range(100))
     system.until(lambda: {1001, 1002} <= {seen.number for seen in system.said(Seen)})
     system.until_counted("e", *range(100))
+    assert [number for number in system.counted("e") if number < 100] == [*range(100)]
 
 
 def test_a_full_box_harms_no_sender_and_nothing_is_lost(threaded: Boot, holds: MakeHolds) -> None:
@@ -220,6 +221,7 @@ def test_an_edge_whose_interval_cannot_be_read_is_replaced(threaded: Boot) -> No
     system = threaded(edge("e", make=lambda: Moody("e")))
     system.ask("e", 1)
     system.until(lambda: ChildServing("e", 2) in system.said(ChildServing))
+    assert system.fatal == []
 
 
 def test_the_supervisor_itself_failing_ends_the_process(threaded: Boot) -> None:
