@@ -102,9 +102,8 @@ def _live(lookout: Lookout, arguments: argparse.Namespace) -> int:
 def _watch(lookout: Lookout, keyboard: Keyboard, screen: "Screen", every_s: float) -> None:
     """Until q is pressed. A new size of the terminal is drawn at once, with what was seen last."""
     while True:
-        sight = lookout.look()
+        sight, size, due_s = lookout.look(), screen.size, monotonic_s() + every_s
         screen.show(sight)
-        size, due_s = screen.size, monotonic_s() + every_s
         while (left_s := due_s - monotonic_s()) > 0:
             if keyboard.pressed(min(left_s, RESIZED_WITHIN_S)).lower().startswith("q"):
                 return
