@@ -29,6 +29,8 @@ COMMANDS: Final = (
     Command("watchdog", "watchdog", "start the supervisor, watch over it, and hold the account when it is gone"),
     Command("terminal", "terminal", "start the process that owns the terminal, or list what the simulated one can play"),
     Command("doctor", "doctor", "what is missing for a terminal, and what it says of itself"),
+    Command("service", "service", "write a systemd unit or a Windows task that starts the watchdog, or remove it"),
+    Command("promote", "promote", "the checklist before a real account is traded, and your word for it"),
     Command("status", "status", "how the supervisor is doing"),
     Command("top", "top", "the account at a glance, again and again, until q; also while the supervisor hangs"),
     Command("positions", "positions", "what is open"),
