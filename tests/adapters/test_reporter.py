@@ -129,7 +129,7 @@ def test_each_look_is_written_down_with_the_prices_of_the_moment() -> None:
 def test_what_a_person_asked_for_is_in_the_view_before_the_next_look() -> None:
     desk = Desk()
     desk.hear(ModeChanged(Mode.FREEZE, epoch=0, by="anna", reason="asked for"))
-    assert desk.written[-1].mode.mode == "freeze"
+    assert desk.written[-1].mode is Mode.FREEZE
 
 
 def test_the_children_are_shown_as_they_are_now() -> None:
