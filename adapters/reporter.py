@@ -25,6 +25,7 @@ from evenkeel.messages.broker_gateway import (
 from evenkeel.messages.chain_store import ChainNotSaved
 from evenkeel.messages.circuit_breaker import BreakerChanged, BreakerLevel
 from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.health import HealthAlarmed
 from evenkeel.messages.market import FeedGap, Quote, QuotesStale
 from evenkeel.messages.operator import (
     FlattenProgressed,
@@ -199,6 +200,8 @@ def _level(message: Heard) -> str:
             | MoneyDisagreed()
         ):
             return "ERROR"
+        case HealthAlarmed():
+            return "ERROR" if message.severity == 1 else "WARNING"
         case StorageStrained():
             return "ERROR" if message.stops_entries else "WARNING"
         case ChildDown() | LettersDead() | HoldPlaced() | BrokerDisagreed() | OrderRejected() | CloseFailed():
