@@ -29,7 +29,7 @@ from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.journal import JournalError
 
 WORDS: Final = "trade real money"
-HEADER: Final = ("", "item", "what was found", "what to do")
+HEADER: Final = ("holds", "item", "what was found", "what to do")
 EXPLANATION: Final = """\
 Items marked NO must hold; those marked no may be accepted by name, with --accept NAME, by who answers for it. The account that
 was tried may have another name than the real one: --proof NAME. Strategies and limits must be the same there; terminal, folders
@@ -129,7 +129,7 @@ def _lines(report: PromoteReport) -> list[str]:
 
 def _mark(item: Item, accepted: tuple[str, ...]) -> str:
     if item.holds:
-        return "ok"
+        return "yes"
     return "NO" if item.must else "accepted" if item.name in accepted else "no"
 
 

@@ -26,8 +26,8 @@ SECRET: Final = "EVENKEEL_SECRET_"
 OF_A_FILE: Final = "_FILE"
 EXPLANATION: Final = """\
 --systemd writes a unit for your own user manager (~/.config/systemd/user), --task-scheduler a task that begins when you log on
-to Windows; a terminal with a window needs that. No secret is written: of a variable EVENKEEL_SECRET_... its name alone, unless it
-names a file (EVENKEEL_SECRET_..._FILE). --print shows the text and writes nothing.
+to Windows; a terminal with a window needs that. No secret is written: of a variable EVENKEEL_SECRET_... its name alone,
+unless it names a file (EVENKEEL_SECRET_..._FILE). --print shows the text and writes nothing.
 """
 
 

@@ -1,20 +1,13 @@
 import argparse
-import fcntl
 import json
-import os
-import pty
-import select
 import signal
-import struct
-import subprocess
-import sys
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from rich.console import Console
+from terminals import Terminal
 
 from evenkeel.adapters.control_channel import ControlServer, Refused
 from evenkeel.adapters.state_folder import StateFolder
@@ -51,6 +44,8 @@ TRADING: tuple[Heard, ...] = (
     SOLD,
 )
 CHILDREN = [(f"position/SYMBOL{at}", at != 7, 1) for at in range(12)]
+GIVEN_BACK = "\x1b[?1049l\x1b[?25h"
+"""The screen from before, and the cursor."""
 SIZES = [(40, 12), (60, 20), (80, 24), (120, 30), (200, 60)]
 
 
@@ -151,53 +146,19 @@ def test_of_an_account_that_never_ran_it_says_that_nothing_is_known(
     assert "nothing is known of this account" in capsys.readouterr().out
 
 
-class Terminal:
-    """`evenkeel top` on a terminal of its own."""
-
-    def __init__(self, columns: int, rows: int) -> None:
-        self.master, self.slave = pty.openpty()
-        self.resize(columns, rows)
-        self.before = termios.tcgetattr(self.slave)
-        command = [sys.executable, "-m", "evenkeel.cli", "top", "--every", "60"]
-        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-        self.process = subprocess.Popen(
-            command, stdin=self.slave, stdout=self.slave, stderr=self.slave, env=environment | {"TERM": "xterm-256color"}
-        )
-        self.shown = ""
-
-    def resize(self, columns: int, rows: int) -> None:
-        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def wait_for(self, text: str) -> str:
-        """Everything since the last call."""
-        while text not in self.shown:
-            assert select.select([self.master], [], [], 30)[0], f"never shown: {text!r} in {self.shown!r}"
-            self.shown += os.read(self.master, 65_536).decode("utf-8", "replace")
-        shown, self.shown = self.shown, ""
-        return shown
-
-    def end(self) -> tuple[int, bool]:
-        """Its exit status, and whether it left the terminal as it was."""
-        with self.process:
-            status = self.process.wait(30)
-        left = self.wait_for("\x1b[?1049l")
-        is_as_it_was = termios.tcgetattr(self.slave) == self.before and "\x1b[?25h" in left
-        os.close(self.master)
-        os.close(self.slave)
-        return status, is_as_it_was
-
-
 def test_q_ends_it_a_resize_is_drawn_at_once_and_the_terminal_is_as_before(supervisor: None) -> None:
-    terminal = Terminal(100, 30)
+    terminal = Terminal("top", "--every", "60")
     terminal.wait_for("to target")
     terminal.resize(40, 12)
     terminal.wait_for("tgt")
-    os.write(terminal.master, b"q")
+    terminal.type("q")
+    terminal.wait_for(GIVEN_BACK)
     assert terminal.end() == (exit_codes.OK, True)
 
 
 def test_ctrl_c_ends_it_with_130_and_the_terminal_is_as_before(supervisor: None) -> None:
-    terminal = Terminal(80, 24)
+    terminal = Terminal("top", "--every", "60", columns=80, rows=24)
     terminal.wait_for("children")
     terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for(GIVEN_BACK)
     assert terminal.end() == (exit_codes.INTERRUPTED, True)
