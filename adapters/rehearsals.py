@@ -17,7 +17,8 @@ PROMOTED: Final = "promoted"
 
 
 def note(folder: Path, name: str, rehearsed: Rehearsed) -> None:
-    """Raises StateError or OSError."""
+    """Raises StateError or OSError. The account's folder is made where it is not there yet."""
+    private_folder(folder.parent)
     write_durably(_file(private_folder(folder), name), msgspec.json.encode(rehearsed))
 
 

@@ -103,7 +103,11 @@ def _install(arguments: argparse.Namespace, folder: StateFolder, path: Path) -> 
             steps = [f"setx {STATE} {state}", *steps]
     if not arguments.only_print:
         _refuse_foreign(path)
-        path.parent.mkdir(parents=True, exist_ok=True) if arguments.systemd else private_folder(path.parent)
+        if arguments.systemd:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            private_folder(folder.folder)
+            private_folder(path.parent)
         write_durably(path, content)
     return ServiceReport("install", folder.account, str(path), not arguments.only_print, text, tuple(steps))
 

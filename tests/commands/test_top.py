@@ -44,8 +44,8 @@ TRADING: tuple[Heard, ...] = (
     SOLD,
 )
 CHILDREN = [(f"position/SYMBOL{at}", at != 7, 1) for at in range(12)]
-GIVEN_BACK = "\x1b[?1049l\x1b[?25h"
-"""The screen from before, and the cursor."""
+GIVEN_BACK = "\x1b[?25h\x1b[?1049l"
+"""The cursor, and the screen from before."""
 SIZES = [(40, 12), (60, 20), (80, 24), (120, 30), (200, 60)]
 
 
