@@ -76,10 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _note(folder: StateFolder, config: Config, symbol: str, measured: Sequence[Measured]) -> None:
     """For `evenkeel promote`."""
     odd = sum(one.differs for one in measured)
-    where = f"login {config.terminal.login}" if config.terminal.kind == "mt5" else "the simulated terminal"
+    login = config.terminal.login if config.terminal.kind == "mt5" else None
+    where = "the simulated terminal" if login is None else f"login {login}"
     words = f"{symbol} on {where}, {len(measured)} measured, {odd} differ"
     try:
-        note(folder.rehearsals, MEASURED, Rehearsed(SystemClock().now_utc_ms(), words, odd))
+        note(folder.rehearsals, MEASURED, Rehearsed(SystemClock().now_utc_ms(), words, odd, login))
     except (StateError, OSError) as error:
         print(f"doctor: what was measured cannot be noted: {error}", file=sys.stderr)
 

@@ -46,11 +46,13 @@ LIMITS_THAT_BOUND: Final = (
 
 
 class Rehearsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that a person tried and that went well, with words on what it showed. `odd` counts what was not as expected."""
+    """Something that a person tried and that went well, with words on what it showed. `odd` counts what was not as expected,
+    `login` is the broker's account it was tried on; None where it needs none, or was the simulated one."""
 
     done_utc_ms: int
     words: str
     odd: int = 0
+    login: int | None = None
 
 
 class Around(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,6 +253,7 @@ def _rehearsed(past: Past, around: Around, now_utc_ms: int) -> list[Item]:
     drill, measured = around.drill, around.measured
     is_recent = drill is not None and now_utc_ms - drill.done_utc_ms <= DRILL_DAYS_MAX * DAY_MS
     was_killed = 0 < past.killed_seq < past.rearmed_seq
+    is_measured = measured is not None and measured.login is not None
     odd = "not known" if measured is None else f"{measured.odd} of the broker's ways differ from what is assumed"
     return [
         Item(
@@ -259,7 +262,7 @@ def _rehearsed(past: Past, around: Around, now_utc_ms: int) -> list[Item]:
             "evenkeel kill, look, then evenkeel rearm, on the account that is tried",
         ),
         Item("drill", True, is_recent, _told(drill), f"evenkeel drill; it counts for {DRILL_DAYS_MAX} days"),
-        Item("measured", True, measured is not None, _told(measured), "evenkeel doctor --measure SYMBOL, on a demo account"),
+        Item("measured", True, is_measured, _told(measured), "evenkeel doctor --measure SYMBOL, on a demo account"),
         Item("assumptions", False, measured is not None and not measured.odd, odd, "read what evenkeel doctor --measure found"),
     ]
 

@@ -62,7 +62,7 @@ def demo_week(folder: Path) -> None:
     journal.close(clean=True)
     assert main(["backup", "--account", "demo"]) == exit_codes.OK
     note(at.rehearsals, DRILL, Rehearsed(now_s * 1000, "went well"))
-    note(at.rehearsals, MEASURED, Rehearsed(now_s * 1000, "EURUSD"))
+    note(at.rehearsals, MEASURED, Rehearsed(now_s * 1000, "EURUSD", login=5))
 
 
 def words(folder: Path, *more: str) -> list[str]:

@@ -28,7 +28,7 @@ DEMO = Config("personal", PERSONAL, terminal=TerminalConfig("mt5", login=5, serv
 REAL = msgspec.structs.replace(DEMO, terminal=TerminalConfig("mt5", login=7, server="Real"))
 AROUND = Around(
     drill=Rehearsed(NOW, "x"),
-    measured=Rehearsed(NOW, "x"),
+    measured=Rehearsed(NOW, "x", login=5),
     backup_utc_ms=NOW,
     backup_is_elsewhere=True,
     watched_by="systemd",
@@ -153,7 +153,8 @@ def test_a_journal_that_was_written_on_another_account_is_not_gone_on_with() -> 
     [
         ({"drill": Rehearsed(NOW - 8 * DAY_MS, "x")}, "drill"),
         ({"backup_utc_ms": NOW - 25 * 3_600_000}, "backup"),
-        ({"measured": Rehearsed(NOW, "x", odd=2)}, "assumptions"),
+        ({"measured": Rehearsed(NOW, "x", odd=2, login=5)}, "assumptions"),
+        ({"measured": Rehearsed(NOW, "the simulated terminal")}, "measured"),
     ],
 )
 def test_what_is_too_old_or_odd_does_not_count(around: dict[str, Any], name: str) -> None:
