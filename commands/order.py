@@ -102,6 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
         _show_with_what_is_open(arguments, folder, outcome, before)
     else:
         show(outcome, as_json=arguments.json)
+        if arguments.command in _LADDER and outcome.end in ("unknown", "not_running"):
+            print(f"{arguments.command}: what stops new risk also without a supervisor: evenkeel kill", file=sys.stderr)
     return status
 
 

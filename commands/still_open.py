@@ -69,7 +69,7 @@ def still_open(
     lines += [f"{len(view.foreign)} not ours stay as they are"] if view.foreign else []
     if not is_heard:
         lines.append(
-            f"so it was {duration_text(max(0, age_ms))} ago; until a supervisor runs only stops at the broker close it"
+            f"so it was {duration_text(max(0, age_ms))} ago; until a supervisor serves only stops at the broker close it"
         )
     elif held:
         lines.append(GOES_ON["flatten" if is_flattening else command])

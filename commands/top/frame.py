@@ -277,7 +277,8 @@ def _children(view: View, columns: int) -> Band:
     cells = [_child(child) for child in view.children]
     width = max(cell.cell_len for cell in cells) + len(GAP)
     across = max(1, (columns + len(GAP)) // width)
-    lines = [Text.assemble(*(_padded(cell, width) for cell in cells[at : at + across])) for at in range(0, len(cells), across)]
+    rows = [cells[at : at + across] for at in range(0, len(cells), across)]
+    lines = [Text.assemble(*(_padded(cell, width) for cell in row[:-1]), row[-1]) for row in rows]
     return _listed(4, 0, "children", lines, title)
 
 

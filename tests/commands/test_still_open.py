@@ -128,7 +128,14 @@ def test_a_kill_without_a_supervisor_tells_what_was_last_known(folder: StateFold
     assert main(["kill"]) == exit_codes.NOT_RUNNING
     told = capsys.readouterr().out
     assert "still open 1001 EURUSD" in told
-    assert "until a supervisor runs only stops at the broker close it" in told
+    assert "until a supervisor serves only stops at the broker close it" in told
+
+
+def test_a_rung_that_nobody_carries_out_names_the_one_that_needs_nobody(
+    folder: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["freeze"]) == exit_codes.NOT_RUNNING
+    assert "without a supervisor: evenkeel kill" in capsys.readouterr().err
 
 
 def test_without_a_view_a_kill_says_that_it_knows_nothing(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
