@@ -182,6 +182,10 @@ def contradictions(config: Config) -> Iterator[Finding]:
     if no_zone := _wrong_zone(config.trading_calendar.zone):
         yield Finding((("trading_calendar", "zone"),), no_zone)
     yield from _wrong_pyramid(config.profit_booking)
+    for name in config.webhooks.strategies:
+        if name not in config.strategy:
+            text = f"{name!r} is no strategy here{_did_you_mean(name, config.strategy)}"
+            yield Finding((("webhooks", "strategies"),), text)
     for name, strategy in config.strategy.items():
         if isinstance(strategy, PythonConfig) and not strategy.object:
             yield Finding((("strategy", name, "object"), ("strategy", name, "kind")), "is missing: the dotted name of a class")
