@@ -73,12 +73,12 @@ def secret(name: str, environment: Mapping[str, str] = os.environ) -> Secret:
     assert _NAME.fullmatch(name), f"{name!r} is checked where it is configured"
     variable = f"{PREFIX}{name.upper()}"
     if path := environment.get(variable + FILE_SUFFIX):
-        return _in_file(Path(path), variable + FILE_SUFFIX)
+        return secret_in(Path(path), variable + FILE_SUFFIX)
     if text := environment.get(variable):
         return _usable(text, variable)
     credential = Path(environment[_CREDENTIALS], name) if environment.get(_CREDENTIALS) else None
     if credential is not None and credential.is_file():
-        return _in_file(credential, "systemd's credential", is_guarded=True)
+        return secret_in(credential, "systemd's credential", is_guarded=True)
     found, keyring = _in_keyring(name)
     if found is not None:
         return found
@@ -88,8 +88,11 @@ def secret(name: str, environment: Mapping[str, str] = os.environ) -> Secret:
     )
 
 
-def _in_file(path: Path, source: str, *, is_guarded: bool = False) -> Secret:
-    """`is_guarded`: systemd shows others nothing of the folder, whatever the file's mode says."""
+def secret_in(path: Path, source: str, *, is_guarded: bool = False) -> Secret:
+    """The secret that a file holds; raises SecretUnusable. `source` is what leads to the file, in a person's words.
+
+    `is_guarded`: nobody else comes to the file, whatever its mode says; so systemd keeps its credentials.
+    """
     try:
         data = private_file(path, SECRET_BYTES_MAX + 1, may_be_shared=is_guarded)
     except FileNotPrivate as error:
