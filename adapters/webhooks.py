@@ -53,6 +53,12 @@ _STATUS: Final[dict[End, int]] = {
     "unknown": 504,
 }
 
+_OF_OURS: Final[dict[End, str]] = {
+    "not_running": "nothing was done: send it again",
+    "unknown": "nobody knows yet: send it again, it is raised once",
+}
+"""Why is for our log: a sender is told no file and no process of this machine."""
+
 
 class WebhookSignal(OutsideSignal, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The body of a request."""
@@ -118,12 +124,12 @@ def application(door: Door, intake: Intake) -> Starlette:
     return app
 
 
-def server(app: Starlette) -> Server:
+def server(app: Starlette, *, connection_s: float = CONNECTION_S) -> Server:
     """Speaks plain HTTP/1.1 and logs nothing of its own; `run(sockets=[...])` serves until a signal ends it."""
     return Server(
         Config(
             app,
-            http=_BriefConnection,
+            http=_brief_connection(connection_s),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -138,21 +144,24 @@ def server(app: Starlette) -> Server:
     )
 
 
-class _BriefConnection(H11Protocol):
+def _brief_connection(seconds: float) -> type[H11Protocol]:
     """uvicorn bounds neither how long a request may take to come nor how many connections wait for one."""
 
-    _end: asyncio.TimerHandle | None = None
+    class BriefConnection(H11Protocol):
+        _end: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
-            transport.abort()
-        self._end = self.loop.call_later(CONNECTION_S, transport.abort)
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > CONNECTIONS_MAX:
+                transport.abort()
+            self._end = self.loop.call_later(seconds, transport.abort)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._end is not None:
-            self._end.cancel()
-        super().connection_lost(exc)
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self._end is not None:
+                self._end.cancel()
+            super().connection_lost(exc)
+
+    return BriefConnection
 
 
 class _Listener:
@@ -185,9 +194,11 @@ class _Listener:
             answer = await run_in_threadpool(self._intake.take, signal, self._door.terms)
         except IdsUnusable as error:
             answer = Answer("not_running", f"nothing was done: {error}")
-        reply = Reply(answer.end, answer.detail, signal.id, answer.is_repeat)
-        again = " (again)" if reply.repeated else ""
-        logger.info("webhook {!r}: {} {}: {}{}: {}", reply.id, signal.direction, signal.symbol, reply.end, again, reply.detail)
+        again = " (again)" if answer.is_repeat else ""
+        logger.info(
+            "webhook {!r}: {} {}: {}{}: {}", signal.id, signal.direction, signal.symbol, answer.end, again, answer.detail
+        )
+        reply = Reply(answer.end, _OF_OURS.get(answer.end, answer.detail), signal.id, answer.is_repeat)
         status = _STATUS[answer.end]
         return _response(200 if reply.repeated and status == 202 else status, reply)
 
