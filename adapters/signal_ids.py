@@ -20,6 +20,7 @@ import msgspec
 
 from evenkeel.adapters.lmdb_env import FileCutShort, environment
 
+FILE_NAME: Final = "signals.lmdb"
 KEPT_MS: Final = 24 * 3_600_000
 """Longer than any signal may be old (`webhooks.age_s_max`), also after that was made longer."""
 IDS_MAX: Final = 100_000

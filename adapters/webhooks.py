@@ -11,9 +11,8 @@ browser would add (Origin, Sec-Fetch-*) is refused, and so is a Host that is not
 
 import asyncio
 import collections
-import json
 from collections.abc import Callable, Collection
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from loguru import logger
@@ -30,7 +29,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from evenkeel.adapters.secrets import SECRET_BYTES_MAX, Secret
 from evenkeel.adapters.signal_ids import IdsUnusable
 from evenkeel.adapters.signal_intake import Answer, End, Intake
-from evenkeel.rules.outside_signals import OutsideSignal, Terms
+from evenkeel.rules.outside_signals import NoSignal, OutsideSignal, Terms, signal_in
 from evenkeel.runtime.clock import monotonic_s
 
 PATH: Final = "/signal"
@@ -227,9 +226,8 @@ class _Listener:
         """Raises Rejected. Behind it the token is nowhere: a sender may have put it where something else belongs."""
         token = self._door.token.reveal()
         try:
-            signal = msgspec.json.decode(body, type=WebhookSignal)
-            json.loads(body, object_pairs_hook=_without_twins)
-        except (ValueError, RecursionError) as error:
+            signal = signal_in(body, WebhookSignal)
+        except NoSignal as error:
             raise Rejected(400, f"no signal: {error}".replace(token, "***")) from None
         if any(token in text for text in (signal.id, signal.symbol, signal.strategy)):
             raise Rejected(400, "the token stands where something else belongs")
@@ -250,13 +248,6 @@ async def _body(request: Request) -> bytes:
     if len(length) > 12 or int(length) > BODY_BYTES_MAX:
         raise Rejected(413, f"more than {BODY_BYTES_MAX} bytes")
     return await request.body()
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
 
 
 def _response(status: int, reply: Reply) -> Response:

@@ -20,7 +20,6 @@ from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
 
 TOKEN_FILE: Final = "token"
-IDS_FILE: Final = "signals.lmdb"
 TOKEN_BYTES: Final = 32
 TOKEN_CHARACTERS_MIN: Final = 24
 _THIS_MACHINE: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -89,7 +88,7 @@ def _serve(config: Config, folder: StateFolder, listen: tuple[str, int], *, as_j
     except ModuleNotFoundError as error:
         raise _Unusable(f'{error.name} is not installed: pip install "evenkeel[webhooks]"') from None
     from evenkeel.adapters import logs
-    from evenkeel.adapters.signal_ids import IdsUnusable, SignalIds
+    from evenkeel.adapters.signal_ids import FILE_NAME, IdsUnusable, SignalIds
     from evenkeel.adapters.signal_intake import Intake, supervisor_at
     from evenkeel.rules.outside_signals import Terms
     from evenkeel.runtime.clock import SystemClock
@@ -100,7 +99,7 @@ def _serve(config: Config, folder: StateFolder, listen: tuple[str, int], *, as_j
     )
     with _listener(listen) as listener:
         try:
-            ids = SignalIds(folder.signals / IDS_FILE)
+            ids = SignalIds(folder.signals / FILE_NAME)
         except IdsUnusable as error:
             raise _Unusable(str(error)) from error
         logs.set_up(folder.webhooks)

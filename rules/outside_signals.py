@@ -6,8 +6,9 @@ within that minute its id is known already.
 
 import datetime
 import hashlib
+import json
 from collections.abc import Collection, Mapping
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +19,10 @@ AHEAD_MS_MAX: Final = 5_000
 """A sender's clock may be so far before ours."""
 SignalId = Annotated[str, Meta(pattern=r"\A[ -~]{1,96}\Z")]
 Positions = Literal["", "long", "short", "flat"]
+
+
+class NoSignal(Exception):
+    """What was sent says no signal; one line that may repeat a word of it."""
 
 
 class OutsideSignal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,6 +51,9 @@ class OutsideSignal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
+Signal = TypeVar("Signal", bound=OutsideSignal)
+
+
 class Terms(NamedTuple):
     """What may be raised. `symbols` None: by our own names; `strategies` None: those that the supervisor knows."""
 
@@ -69,6 +77,16 @@ class NotWanted(NamedTuple):
     text: str
 
 
+def signal_in(text: bytes, kind: type[Signal]) -> Signal:
+    """The one that a JSON object holds. Raises NoSignal."""
+    try:
+        signal = msgspec.json.decode(text, type=kind)
+        json.loads(text, object_pairs_hook=_without_twins)  # msgspec takes the last of two keys alike
+    except (ValueError, RecursionError) as error:
+        raise NoSignal("".join(letter if letter.isprintable() else "?" for letter in str(error))) from None
+    return signal
+
+
 def wanted(signal: OutsideSignal, terms: Terms, now_utc_ms: int) -> Wanted | NotWanted:
     """What may be raised of it now, or why nothing may."""
     age_ms = now_utc_ms - signal.sent_utc_ms
@@ -87,3 +105,10 @@ def wanted(signal: OutsideSignal, terms: Terms, now_utc_ms: int) -> Wanted | Not
     if symbol is None:
         return NotWanted("refused", f"{signal.symbol} stands for no symbol here")
     return Wanted(symbol, min(signal.confidence, terms.confidence_max))
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return found

@@ -236,7 +236,7 @@ def test_a_body_of_unknown_length_is_refused(site: Site) -> None:
     "fields, status, end",
     [
         ({"time": ago(61)}, 422, "refused"),
-        ({"time": ago(-60)}, 422, "refused"),
+        ({"time": ago(-86_400)}, 422, "refused"),
         ({"symbol": "FX:GBPUSD"}, 422, "refused"),
         ({"strategy": "other"}, 422, "refused"),
         ({"strategy": ""}, 422, "refused"),

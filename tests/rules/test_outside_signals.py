@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from evenkeel.rules.outside_signals import NotWanted, OutsideSignal, Terms, Wanted, wanted
+from evenkeel.rules.outside_signals import NoSignal, NotWanted, OutsideSignal, Terms, Wanted, signal_in, wanted
 
 SENT = datetime.datetime(2026, 11, 20, 9, 30, tzinfo=datetime.UTC)
 SENT_UTC_MS = round(SENT.timestamp() * 1000)
@@ -81,15 +81,27 @@ def test_without_a_list_symbols_and_strategies_are_as_named() -> None:
     ],
 )
 def test_what_a_signal_may_not_say_is_refused_at_the_door(field: str, value: object) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(msgspec.json.encode(LINE | {field: value}), type=OutsideSignal)
+    with pytest.raises(NoSignal):
+        signal_in(msgspec.json.encode(LINE | {field: value}), OutsideSignal)
 
 
 @pytest.mark.parametrize("field", ["id", "time", "symbol", "direction"])
 def test_what_a_signal_must_say_is_asked_for(field: str) -> None:
     line = {key: value for key, value in LINE.items() if key != field}
-    with pytest.raises(msgspec.ValidationError, match=f"missing required field `{field}`"):
-        msgspec.json.decode(msgspec.json.encode(line), type=OutsideSignal)
+    with pytest.raises(NoSignal, match=f"missing required field `{field}`"):
+        signal_in(msgspec.json.encode(line), OutsideSignal)
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b"[]", b"[" * 100_000, b'{"a\\u001b[2J\\n": 1}'])
+def test_what_is_no_signal_is_told_in_one_line(text: bytes) -> None:
+    with pytest.raises(NoSignal) as told:
+        signal_in(text, OutsideSignal)
+    assert str(told.value).isprintable()
+
+
+def test_a_key_that_stands_there_twice_is_refused() -> None:
+    with pytest.raises(NoSignal, match="a key stands there twice"):
+        signal_in(msgspec.json.encode(LINE)[:-1] + b', "direction": "sell"}', OutsideSignal)
 
 
 def test_the_digest_is_of_everything_that_is_said() -> None:
