@@ -247,7 +247,12 @@ async def _body(request: Request) -> bytes:
         raise Rejected(411, "how long is it? Content-Length is missing")
     if len(length) > 12 or int(length) > BODY_BYTES_MAX:
         raise Rejected(413, f"more than {BODY_BYTES_MAX} bytes")
-    return await request.body()
+    body = b""
+    async for part in request.stream():  # chunks may bring more than the header says
+        body += part
+        if len(body) > BODY_BYTES_MAX:
+            raise Rejected(413, f"more than {BODY_BYTES_MAX} bytes")
+    return body
 
 
 def _response(status: int, reply: Reply) -> Response:

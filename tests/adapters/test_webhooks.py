@@ -232,6 +232,34 @@ def test_a_body_of_unknown_length_is_refused(site: Site) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 411 ")
 
 
+def test_chunks_that_bring_more_than_their_header_says_are_refused(site: Site) -> None:
+    head = "POST /signal HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with site.connection() as connection:
+        connection.sendall(head.encode() + f"{BODY_BYTES_MAX + 1:x}\r\n".encode() + b" " * (BODY_BYTES_MAX + 1) + b"\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\0" * 1000,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x80" * 500,
+        b"POST /signal HTTP/9.9\r\n\r\n",
+        b"POST /signal HTTP/1.1\r\nHost: a\r\nHost: 127.0.0.1\r\n\r\n",
+        b"POST /signal HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        b"POST /signal HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 40_000 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_cut_off_and_the_next_one_served(site: Site, raw: bytes) -> None:
+    with site.connection() as connection:
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionError):
+            answer = connection.recv(100)
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+    assert site.signal().status == 202
+
+
 @pytest.mark.parametrize(
     "fields, status, end",
     [

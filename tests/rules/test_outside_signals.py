@@ -1,8 +1,11 @@
+import contextlib
 import datetime
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evenkeel.rules.outside_signals import NoSignal, NotWanted, OutsideSignal, Terms, Wanted, signal_in, wanted
 
@@ -97,6 +100,13 @@ def test_what_is_no_signal_is_told_in_one_line(text: bytes) -> None:
     with pytest.raises(NoSignal) as told:
         signal_in(text, OutsideSignal)
     assert str(told.value).isprintable()
+
+
+@settings(max_examples=50)
+@given(st.binary(max_size=60) | st.dictionaries(st.sampled_from([*LINE, "x"]), st.text(max_size=9)).map(msgspec.json.encode))
+def test_any_bytes_are_a_signal_or_are_told_why_not(text: bytes) -> None:
+    with contextlib.suppress(NoSignal):
+        assert signal_in(text, OutsideSignal).id
 
 
 def test_a_key_that_stands_there_twice_is_refused() -> None:
