@@ -124,7 +124,7 @@ def _token(config: Config, folder: StateFolder) -> Secret:
         if not path.exists():
             write_durably(path, randomness.token_urlsafe(TOKEN_BYTES).encode() + b"\n")
             print(f"webhooks: a token was made; whoever sends signals needs it: cat {path}", file=sys.stderr)
-        found = secret_in(path, "the token")
+        found = secret_in(path, "the file")
     if len(found.reveal()) < TOKEN_CHARACTERS_MIN:
         raise SecretUnusable(f"{found.source}: a token has at least {TOKEN_CHARACTERS_MIN} letters")
     return found
@@ -153,7 +153,7 @@ def _tell(config: Config, host: str, port: int, path: str, token: Secret, *, as_
     if as_json:
         print(msgspec.json.encode(Listening(url, config.account.name, token.source)).decode(), flush=True)
     else:
-        print(f"listening at {url} for {config.account.name}; the token: {token.source}", flush=True)
+        print(f"listening at {url} for {config.account.name}; its token is in {token.source}", flush=True)
 
 
 def _shown(host: str, port: int) -> str:
