@@ -1,6 +1,7 @@
 """The ids of signals from outside, on disk: what was raised once is never raised again, whatever dies in between.
 
     signals.lmdb    ids      id -> Kept, in msgpack
+                    begun -> how many ids were ever begun
                     times    when it came (big endian), id -> nothing: the order in which they are forgotten
 
 Several processes may use the file. One process opens it once: LMDB breaks when a process opens a file twice.
@@ -27,6 +28,7 @@ IDS_MAX: Final = 100_000
 MAP_BYTES: Final = 128 << 20
 FORGOTTEN_AT_ONCE: Final = 100
 _TIME: Final = struct.Struct(">Q")
+_BEGUN: Final = b"begun"
 End = Literal["pending", "raised", "accepted", "refused"]
 
 
@@ -35,12 +37,13 @@ class IdsUnusable(Exception):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """`pending`: it was remembered, and nobody knows whether the supervisor was asked."""
+    """`pending`: it was remembered, and nobody knows whether the supervisor was asked. `number` counts the ids begun."""
 
     digest: str
     end: End = "pending"
     detail: str = ""
     since_utc_ms: int = 0
+    number: int = 0
 
 
 _decoder: msgspec.msgpack.Decoder[Kept] = msgspec.msgpack.Decoder(Kept)
@@ -71,7 +74,9 @@ class SignalIds:
                 return found
             if txn.stat(self._ids)["entries"] >= self._ids_max:
                 raise IdsUnusable(f"{self._path.name} holds {self._ids_max} ids of the last day: no more are taken")
-            self._put(txn, key, Kept(digest, since_utc_ms=now_utc_ms))
+            number = int(txn.get(_BEGUN, b"0")) + 1
+            txn.put(_BEGUN, str(number).encode())
+            self._put(txn, key, Kept(digest, since_utc_ms=now_utc_ms, number=number))
         return None
 
     def settle(self, signal_id: str, kept: Kept) -> None:
@@ -79,7 +84,14 @@ class SignalIds:
         key = signal_id.encode()
         with self._transaction(write=True) as txn:
             found = self._found(txn, key)
-            self._put(txn, key, kept if found is None else msgspec.structs.replace(kept, since_utc_ms=found.since_utc_ms))
+            if found is not None:
+                kept = msgspec.structs.replace(kept, since_utc_ms=found.since_utc_ms, number=found.number)
+            self._put(txn, key, kept)
+
+    def begun_since(self, kept: Kept) -> int:
+        """How many ids were begun after this one."""
+        with self._transaction(write=False) as txn:
+            return int(txn.get(_BEGUN, b"0")) - kept.number
 
     def forget(self, signal_id: str) -> None:
         """Nobody was asked: the same signal may come again."""

@@ -28,6 +28,9 @@ from evenkeel.adapters.signal_ids import IdsUnusable, Kept, SignalIds
 from evenkeel.rules.outside_signals import NotWanted, OutsideSignal, Terms, Wanted, wanted
 
 WAIT_MS: Final = 1_500
+ASKED_AGAIN_WITHIN: Final = 100
+"""Signals. The supervisor knows what became of its last 1,024 commands, those of persons among them; of one that is further
+back it could not tell whether it was carried out."""
 ANSWER_S: Final = 2.5
 """TradingView waits three seconds for an answer."""
 Source = Literal["file", "webhook"]
@@ -73,6 +76,8 @@ class Intake:
             kept = self._ids.begin(signal.id, signal.digest, self._now_utc_ms())
             if kept is not None and (kept.end != "pending" or kept.digest != signal.digest):
                 return _repeated(kept, signal.digest)  # another process was faster
+            if kept is not None and self._ids.begun_since(kept) > ASKED_AGAIN_WITHIN:
+                return Answer("unknown", "it was begun before, and too long ago to ask what became of it")
             answer = self._asked(signal, found)
             self._keep(signal, answer, is_new=kept is None)
             return answer

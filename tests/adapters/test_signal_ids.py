@@ -20,13 +20,23 @@ def ids(tmp_path: Path) -> Iterator[SignalIds]:
 def test_an_id_is_new_once(ids: SignalIds) -> None:
     assert ids.kept("a") is None
     assert ids.begin("a", "digest", NOW_UTC_MS) is None
-    assert ids.begin("a", "another", NOW_UTC_MS + 1) == Kept("digest", "pending", since_utc_ms=NOW_UTC_MS)
+    assert ids.begin("a", "another", NOW_UTC_MS + 1) == Kept("digest", "pending", since_utc_ms=NOW_UTC_MS, number=1)
 
 
 def test_what_became_of_an_id_is_kept_with_when_it_came(ids: SignalIds) -> None:
     ids.begin("a", "digest", NOW_UTC_MS)
     ids.settle("a", Kept("digest", "raised", "at 1.1", NOW_UTC_MS + 900))
-    assert ids.kept("a") == Kept("digest", "raised", "at 1.1", NOW_UTC_MS)
+    assert ids.kept("a") == Kept("digest", "raised", "at 1.1", NOW_UTC_MS, number=1)
+
+
+def test_ids_are_counted_also_those_that_were_forgotten(ids: SignalIds) -> None:
+    ids.begin("a", "digest", NOW_UTC_MS)
+    ids.begin("b", "digest", NOW_UTC_MS)
+    ids.forget("b")
+    ids.begin("b", "digest", NOW_UTC_MS)
+    first = ids.kept("a")
+    assert first is not None
+    assert ids.begun_since(first) == 2
 
 
 def test_an_id_that_was_forgotten_is_new_again(ids: SignalIds) -> None:
@@ -58,7 +68,7 @@ def test_an_id_outlives_the_process_that_is_killed_after_it_began_it(tmp_path: P
     )
     assert subprocess.run([sys.executable, "-c", program, path], check=False).returncode == -9
     ids = SignalIds(path)
-    assert ids.begin("a", "digest", NOW_UTC_MS) == Kept("digest", since_utc_ms=NOW_UTC_MS)
+    assert ids.begin("a", "digest", NOW_UTC_MS) == Kept("digest", since_utc_ms=NOW_UTC_MS, number=1)
     ids.close()
 
 

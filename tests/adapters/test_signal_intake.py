@@ -10,7 +10,7 @@ import pytest
 from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters.control_channel import Accepted, ControlReply, Done, NoAnswer, NotRunning, Refused
 from evenkeel.adapters.signal_ids import SignalIds
-from evenkeel.adapters.signal_intake import Answer, Intake
+from evenkeel.adapters.signal_intake import ASKED_AGAIN_WITHIN, Answer, Intake
 from evenkeel.rules.outside_signals import OutsideSignal, Terms
 
 SENT = datetime.datetime(2026, 11, 20, 9, 30, tzinfo=datetime.UTC)
@@ -141,6 +141,17 @@ def test_a_death_between_remembering_and_asking_neither_loses_nor_doubles_a_sign
     assert desk.take() == Answer("raised", "raised at bid 1.1")
     assert len(set(desk.asked)) == 1
     assert desk.take().is_repeat
+
+
+def test_what_the_supervisor_may_have_forgotten_is_not_asked_for_again(desk: Desk) -> None:
+    before = desk.reply
+    desk.answers_with(NoAnswer("silent", sent=True))
+    desk.take()
+    desk.reply = before
+    for number in range(ASKED_AGAIN_WITHIN + 1):
+        desk.ids.begin(f"b-{number}", "digest", desk.now_utc_ms)
+    assert desk.take().end == "unknown"
+    assert len(desk.asked) == 1
 
 
 def test_what_was_begun_is_not_asked_for_when_it_has_become_old(desk: Desk) -> None:
