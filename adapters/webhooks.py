@@ -53,7 +53,7 @@ _STATUS: Final[dict[End, int]] = {
 }
 
 _OF_OURS: Final[dict[End, str]] = {
-    "not_running": "nothing was done: send it again",
+    "not_running": "nothing was done this time: send it again",
     "unknown": "nobody knows yet: send it again, it is raised once",
 }
 """Why is for our log: a sender is told no file and no process of this machine."""
@@ -128,6 +128,7 @@ def server(app: ASGIApp, *, connection_s: float = CONNECTION_S) -> Server:
     return Server(
         Config(
             app,
+            loop="asyncio",
             http=_brief_connection(connection_s),
             ws="none",
             lifespan="off",

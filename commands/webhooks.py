@@ -86,7 +86,8 @@ def _serve(config: Config, folder: StateFolder, listen: tuple[str, int], *, as_j
     try:
         from evenkeel.adapters import webhooks
     except ModuleNotFoundError as error:
-        raise _Unusable(f'{error.name} is not installed: pip install "evenkeel[webhooks]"') from None
+        missing = (error.name or "").partition(".")[0]
+        raise _Unusable(f'{missing} is not installed: pip install "evenkeel[webhooks]"') from None
     from evenkeel.adapters import logs
     from evenkeel.adapters.signal_ids import FILE_NAME, IdsUnusable, SignalIds
     from evenkeel.adapters.signal_intake import Intake, supervisor_at

@@ -286,7 +286,7 @@ def test_an_id_that_was_another_signals_is_a_conflict(site: Site) -> None:
 def test_without_a_supervisor_nothing_is_done_and_the_same_signal_may_come_again(site: Site) -> None:
     sent = ago(0)
     site.listening.control.stop()
-    assert site.signal(time=sent) == Heard(503, "not_running", "nothing was done: send it again", False)
+    assert site.signal(time=sent) == Heard(503, "not_running", "nothing was done this time: send it again", False)
     site.listening.start_supervisor()
     assert site.signal(time=sent).status == 202
     assert len(site.raised) == 1

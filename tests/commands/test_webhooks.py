@@ -194,6 +194,14 @@ def test_a_port_that_is_taken_is_named(here: pytest.MonkeyPatch, capsys: pytest.
     assert f"webhooks: cannot listen at {place}: " in capsys.readouterr().err
 
 
+def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['starlette'] = None; from evenkeel.cli import main; sys.exit(main(['webhooks']))"
+    environment = os.environ | {"EVENKEEL_STATE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (exit_codes.FAILED, "")
+    assert done.stderr == 'webhooks: starlette is not installed: pip install "evenkeel[webhooks]"\n'
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no modes there")
 def test_a_token_that_others_may_read_is_not_used(
     tmp_path: Path, here: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
