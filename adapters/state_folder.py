@@ -54,6 +54,8 @@ class StateFolder:
         self.terminal = self.folder / "terminal"
         self.terminal_kill = self.terminal / "kill"
         self.watchdog = self.folder / "watchdog"
+        self.signals = self.folder / "signals"
+        self.webhooks = self.folder / "webhooks"
         self.lock = self.folder / "lock"
         self.kill_epoch = self.folder / "kill-epoch"
         self.installation = self.folder / "installation"

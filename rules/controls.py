@@ -94,7 +94,7 @@ CONTROLS: Final = (
     ),
     Control(
         *(8, "duplicates", "one order for one reason, one open question a slot", "built"),
-        settings=("recovery.duplicate_minutes", "limits.per_symbol_slots"),
+        settings=("recovery.duplicate_minutes", "limits.per_symbol_slots", "webhooks.age_s_max"),
         denials=(_D.DUPLICATE, _D.SLOT_LOCKED, _D.REPEATED, _D.SLOT_TAKEN),
     ),
     Control(9, "expiry", "an order that waited is void", "built", ("limits.intent_expiry_s",), (_D.EXPIRED,)),
@@ -117,7 +117,7 @@ CONTROLS: Final = (
         "allow-list",
         "configured symbols alone",
         "partly",
-        ("strategy",),
+        ("strategy", "webhooks.symbols", "webhooks.strategies"),
         lacks="symbols are listed by strategy; directions cannot be",
     ),
     # aggregate
