@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import pykka
 import pytest
+from loguru import logger
 from runtime_builders import WAIT_S, Counted, Holds, Lookout, Raises, Seen, Tally, Threaded, actor, edge
 
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead
+from evenkeel.runtime.edge import IN_HAND
 from evenkeel.runtime.threaded import BootFailed
 
 Boot = Callable[..., Threaded]
@@ -232,3 +234,29 @@ def test_the_supervisor_itself_failing_ends_the_process(threaded: Boot) -> None:
     system = threaded(actor("a", Raises(Unspeakable(), at=1)))
     system.ask("a", 1)
     assert "supervision has ended" in system.until_fatal()
+
+
+def test_whoever_logs_can_say_which_record_that_follows_from(threaded: Boot) -> None:
+    in_hand: list[tuple[str, int, int]] = []
+    system = threaded(
+        actor("a", lambda number: in_hand.append(("a", IN_HAND.seq, IN_HAND.cause_seq))),
+        edge("listener", lambda number: in_hand.append(("listener", IN_HAND.seq, IN_HAND.cause_seq))),
+    )
+    system.ask("a", 1)
+    system.until_counted("listener", 1)
+    asked, counted = (record for record in system.journal.records() if "a" in (*record.receivers, record.sender))
+    assert in_hand == [("a", asked.seq, 0), ("listener", counted.seq, asked.seq)]
+    assert (IN_HAND.seq, IN_HAND.cause_seq) == (0, 0)
+
+
+def test_the_end_of_a_child_is_logged_with_the_record_that_it_had_in_hand_and_without_what_is_hidden(threaded: Boot) -> None:
+    told: list[dict[str, int]] = []
+    logger.enable("evenkeel")
+    handler = logger.add(lambda message: told.append(message.record["extra"]), level="ERROR", format="{message}")
+    system = threaded(actor("a", Raises(ValueError("canary"), at=1)), shown=lambda text: text.replace("canary", "***"))
+    system.ask("a", 1)
+    system.until_counted("a", 1)
+    logger.remove(handler)
+    (asked,) = (record for record in system.journal.records() if "a" in record.receivers)
+    assert [(bound["seq"], bound["cause"]) for bound in told] == [(asked.seq, 0)]
+    assert [down.error for down in system.said(ChildDown)] == ["ValueError: ***"]
