@@ -131,7 +131,7 @@ class Output:
             file = self.shelf.file_for(day, len(body))
             if self.lost:
                 gap = Line(t=line.t, level="WARNING", text=f"lines lost before this one: {self.lost}", name=__name__)
-                _write(file, b"\n" + self._body_of(gap))  # the last line that was tried may have been written in part
+                _write(file, self._body_of(gap))
                 self.lost = 0
             _write(file, body)
         except OSError:
@@ -188,4 +188,14 @@ def _write(file: BinaryIO, body: bytes) -> None:
 
 def _opened(path: Path) -> BinaryIO:
     """For appending, mode 0600, unbuffered: what was logged survives the death of the process."""
+    _end_torn_line(path)
     return open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))
+
+
+def _end_torn_line(path: Path) -> None:
+    """The last line may have been written in part, by this process or by one that died: the next one begins a new row."""
+    with contextlib.suppress(FileNotFoundError), open(path, "r+b", buffering=0) as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                _write(file, b"\n")
