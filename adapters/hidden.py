@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-SHORTEST: Final = 6
+from evenkeel.config.environment import PREFIX
+
+SHORTEST: Final = 8
 """Shorter ones hide nothing, and would be found in the middle of other words."""
 SHOWN: Final = "***"
 _NAME: Final = re.compile(
@@ -21,10 +23,10 @@ class Hidden:
     """What is hidden in this process; grows by `hide`."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """`X_FILE` is the name of a file, no secret."""
+        """`X_FILE` is the name of a file, no secret, and a setting of the configuration never is one."""
         self._secrets: tuple[str, ...] = ()
         for name, value in environment.items():
-            if _NAME.search(name) and not name.upper().endswith("_FILE"):
+            if _NAME.search(name) and not name.upper().endswith("_FILE") and not name.startswith(PREFIX):
                 self.hide(value)
 
     def hide(self, secret: str) -> None:

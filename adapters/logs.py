@@ -30,18 +30,16 @@ CHARACTERS_MAX: Final = 4_000
 """Of the words of a line, and of an error's own."""
 
 
-def set_up(
-    folder: Path | None, *, console_level: str = "INFO", no_color: bool = False, hidden: Hidden = HIDDEN
-) -> "LogFiles | None":
+def set_up(folder: Path | None, *, console_level: str = "INFO", hidden: Hidden = HIDDEN) -> "LogFiles | None":
     """Send what loguru is told to stderr and, unless `folder` is None, to files in it. Replaces what was set up before.
 
-    Only one process may write into a folder: two would rotate each other's files. `hidden` are the secrets that may turn
-    up. Colours only on a terminal, and not with `no_color` or NO_COLOR. Raises FolderNotPrivate or
-    OSError for the folder; later no failure of a log reaches whoever logs, be it the first line.
+    Only one process may write into a folder: two would rotate each other's files. `hidden` are the secrets that may turn up.
+    Colours only on a terminal, and not with NO_COLOR. Raises FolderNotPrivate or OSError for the folder; later no failure of a
+    log reaches whoever logs, be it the first line.
     """
     files = None if folder is None else LogFiles(outputs(private_folder(folder)), hidden)
     logger.remove()
-    is_colored = not no_color and not os.environ.get("NO_COLOR") and sys.stderr.isatty()
+    is_colored = not os.environ.get("NO_COLOR") and sys.stderr.isatty()
 
     def console_format(record: "Record") -> str:
         return _console_format(record, hidden)

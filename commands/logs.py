@@ -59,7 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbol", help="what is about this symbol alone")
     parser.add_argument("--since", type=since_utc_ms, metavar="TIME", help=f"since then: {SINCE_HELP}")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
-    parser.add_argument("--no-color", action="store_true", help="no colours, also on a terminal")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_codes.FAILED
     files = files_for(folder, trades=arguments.trades, level=arguments.level)
     wanted = Wanted(arguments.level, symbol=arguments.symbol, since_utc_ms=arguments.since)
-    shown = _as_json if arguments.json else Screen(is_colored=_may_color(arguments.no_color)).text
+    shown = _as_json if arguments.json else Screen(is_colored=not os.environ.get("NO_COLOR") and sys.stdout.isatty()).text
     most = arguments.lines if arguments.lines is not None or arguments.since is not None else LINES_SHOWN
     try:
         lines, place = last_lines(files, most, wanted)
@@ -171,10 +170,6 @@ def _as_json(line: Line) -> str:
 
 def _of_text(row: bytes) -> Line | None:
     return line_of_text(row.decode(errors="replace").rstrip("\n"))
-
-
-def _may_color(no_color: bool) -> bool:
-    return not no_color and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
 
 
 def _utc_ms(line: Line) -> float:

@@ -1,6 +1,7 @@
 import pytest
 
-from evenkeel.adapters.hidden import SHOWN, Hidden
+from evenkeel.adapters.hidden import HIDDEN, SHOWN, Hidden
+from evenkeel.adapters.secrets import Secret
 
 
 @pytest.mark.parametrize(
@@ -11,6 +12,7 @@ from evenkeel.adapters.hidden import SHOWN, Hidden
         ("broker_password", True),
         ("SOME_API_KEY", True),
         ("EVENKEEL_SECRET_TELEGRAM_FILE", False),
+        ("EVENKEEL_SET__webhooks__token", False),
         ("HOME", False),
         ("KEYBOARD", False),
     ],
@@ -25,6 +27,11 @@ def test_a_short_value_hides_nothing() -> None:
 
 
 def test_of_two_secrets_of_which_one_holds_the_other_nothing_is_left() -> None:
-    hidden = Hidden({"A_TOKEN": "abcdef"})
-    hidden.hide("abcdef-ghijkl")
-    assert hidden.shown("abcdef-ghijkl abcdef") == f"{SHOWN} {SHOWN}"
+    hidden = Hidden({"A_TOKEN": "abcdefgh"})
+    hidden.hide("abcdefgh-ijkl")
+    assert hidden.shown("abcdefgh-ijkl abcdefgh") == f"{SHOWN} {SHOWN}"
+
+
+def test_a_secret_that_is_in_use_is_hidden() -> None:
+    Secret("hunter2-of-this-test", "a place")
+    assert HIDDEN.shown("refused: hunter2-of-this-test") == f"refused: {SHOWN}"

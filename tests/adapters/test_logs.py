@@ -92,17 +92,17 @@ def test_a_second_set_up_replaces_the_first(folder: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "stream, no_color, variable, colored",
-    [(Terminal, False, "", True), (Terminal, True, "", False), (Terminal, False, "1", False), (StringIO, False, "", False)],
-    ids=["a terminal", "the flag", "NO_COLOR", "a pipe"],
+    "stream, variable, colored",
+    [(Terminal, "", True), (Terminal, "1", False), (StringIO, "", False)],
+    ids=["a terminal", "NO_COLOR", "a pipe"],
 )
 def test_colours_are_for_terminals(
-    monkeypatch: pytest.MonkeyPatch, stream: type[StringIO], no_color: bool, variable: str, colored: bool
+    monkeypatch: pytest.MonkeyPatch, stream: type[StringIO], variable: str, colored: bool
 ) -> None:
     shown = stream()
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("NO_COLOR", variable)
-    set_up(None, no_color=no_color)
+    set_up(None)
     logger.error("red")
     assert ("\x1b[" in shown.getvalue()) is colored
 
