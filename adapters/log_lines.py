@@ -99,7 +99,7 @@ def line_of_text(row: str) -> Line | None:
 
 def printable(text: str) -> str:
     """What came from outside may hold characters that move a terminal's cursor."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return text if text.isprintable() else "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _plain(text: str) -> str:

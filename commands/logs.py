@@ -24,6 +24,8 @@ from evenkeel.commands import exit_codes
 from evenkeel.commands.flags import SINCE_HELP, count, since_utc_ms
 from evenkeel.commands.tables import columns
 
+PROCESSES: Final = {"run": "logs", "terminal": "terminal", "watchdog": "watchdog"}
+"""Each process of an account has a log of its own, in this folder of the account's."""
 LINES_SHOWN: Final = 50
 FOLLOW_EVERY_S: Final = 0.2
 INDENT: Final = "    "
@@ -48,6 +50,7 @@ class Place(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
+    parser.add_argument("--of", choices=PROCESSES, default="run", help="whose log (default: %(default)s)")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with the lines to come, until Ctrl-C")
     parser.add_argument("-n", "--lines", type=count, help=f"how many lines (default: {LINES_SHOWN}; with --since all)")
     level = parser.add_mutually_exclusive_group()
@@ -64,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0, 1 where there is no log, 130 when a person ends -f."""
     try:
-        folder = StateFolder(state_root(), arguments.account).logs
+        folder = StateFolder(state_root(), arguments.account).folder / PROCESSES[arguments.of]
     except StateError as error:
         print(f"logs: {error}", file=sys.stderr)
         return exit_codes.USAGE

@@ -191,6 +191,14 @@ def test_text_from_outside_does_not_move_the_cursor(folder: Path, capsys: pytest
     assert capsys.readouterr().out.rstrip("\n").endswith("comment ?[2J forged  - -")
 
 
+def test_each_process_has_a_log_of_its_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, line("of the supervisor"))
+    write(folder.parent / "terminal", line("of the terminal host"))
+    shown("--of", "terminal", "--json")
+    assert json.loads(capsys.readouterr().out)["text"] == "of the terminal host"
+    assert shown("--of", "watchdog") == exit_codes.FAILED
+
+
 def test_without_a_log_it_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown() == exit_codes.FAILED
     assert "no log" in capsys.readouterr().err
@@ -265,5 +273,9 @@ def test_following_shows_what_comes_and_ends_on_ctrl_c(folder: Path) -> None:
         assert process.stdout.readline().rstrip("\n").endswith("last  - -")
         write(folder, line("new"))
         assert process.stdout.readline().rstrip("\n").endswith("new  - -")
+        write(folder, line("before"))
+        rotate(folder)
+        write(folder, line("after"), line("torn")[:20])
+        assert [process.stdout.readline().split()[-3] for _ in range(2)] == ["before", "after"]
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == exit_codes.INTERRUPTED
