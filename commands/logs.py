@@ -28,6 +28,8 @@ PROCESSES: Final = {"run": "logs", "terminal": "terminal", "watchdog": "watchdog
 """Each process of an account has a log of its own, in this folder of the account's."""
 LINES_SHOWN: Final = 50
 FOLLOW_EVERY_S: Final = 0.2
+VERSION: Final = 1
+"""Of the objects that --json prints."""
 INDENT: Final = "    "
 COLOURS: Final = {"WARNING": "33", "ERROR": "31", "CRITICAL": "1;31", "SUCCESS": "32", "DEBUG": "2", "TRACE": "2"}
 """Of the word of a level, as numbers of the terminal (ECMA-48, SGR)."""
@@ -168,7 +170,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _as_json(line: Line) -> str:
-    return json_of(line).decode()
+    return f'{{"v":{VERSION},{json_of(line).decode()[1:]}'
 
 
 def _of_text(row: bytes) -> Line | None:

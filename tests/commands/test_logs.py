@@ -97,7 +97,9 @@ def test_a_flag_leaves_the_rest_out(
 ) -> None:
     write(folder, *FOUR)
     assert shown("--json", *words) == exit_codes.OK
-    assert [json.loads(row) for row in capsys.readouterr().out.splitlines()] == [json.loads(FOUR[row]) for row in shown_rows]
+    assert [json.loads(row) for row in capsys.readouterr().out.splitlines()] == [
+        {"v": 1} | json.loads(FOUR[row]) for row in shown_rows
+    ]
 
 
 def text(words: str, day: str, level: str = "INFO", **more: str) -> bytes:
@@ -113,6 +115,7 @@ def test_trades_are_those_of_the_days_that_are_kept(folder: Path, capsys: pytest
     assert [row.split()[3:5] for row in capsys.readouterr().out.splitlines()] == [["opened", str(day)] for day in range(1, 31)]
     shown("--trades", "--json", "-n", "1", "--symbol", "EURUSD")
     assert json.loads(capsys.readouterr().out) == {
+        "v": 1,
         "t": "2026-01-30T00:00:01.250Z",
         "level": "INFO",
         "text": "opened 30",
@@ -176,7 +179,7 @@ def test_since_shows_more_than_the_usual_number_of_lines(folder: Path, capsys: p
 def test_json_gives_the_lines_themselves(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, line("one", seq=3))
     shown("--json")
-    assert json.loads(capsys.readouterr().out) == json.loads(line("one", seq=3))
+    assert json.loads(capsys.readouterr().out) == {"v": 1} | json.loads(line("one", seq=3))
 
 
 def test_a_torn_line_is_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
