@@ -17,7 +17,7 @@ from loguru import logger
 
 from evenkeel.adapters.hidden import HIDDEN, Hidden
 from evenkeel.adapters.log_files import Output, outputs
-from evenkeel.adapters.log_lines import Line, record_of
+from evenkeel.adapters.log_lines import Line, printable, record_of
 from evenkeel.adapters.os import private_folder
 from evenkeel.runtime.edge import IN_HAND
 
@@ -28,6 +28,8 @@ PLACES_KEPT: Final = 50
 """Of a traceback, the innermost."""
 CHARACTERS_MAX: Final = 4_000
 """Of the words of a line, and of an error's own."""
+_CONSOLE: Final = "on_the_console"
+"""Bound to a record: what the console says after the message."""
 
 
 def set_up(folder: Path | None, *, console_level: str = "INFO", hidden: Hidden = HIDDEN) -> "LogFiles | None":
@@ -45,7 +47,7 @@ def set_up(folder: Path | None, *, console_level: str = "INFO", hidden: Hidden =
         return _console_format(record, hidden)
 
     def finish(record: "Record") -> None:
-        record["message"] = hidden.shown(record["message"])[:CHARACTERS_MAX]
+        record["message"] = _on_one_line(hidden.shown(record["message"])[:CHARACTERS_MAX])
         record["extra"].setdefault("seq", IN_HAND.seq)
         record["extra"].setdefault("cause", IN_HAND.cause_seq)
 
@@ -96,7 +98,7 @@ class LogFiles:
 
 
 def line_of(record: "Record", hidden: Hidden) -> Line:
-    extra = dict(record["extra"])
+    extra = {name: value for name, value in record["extra"].items() if name != _CONSOLE}
     error = record["exception"]
     return Line(
         t=record["time"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -133,16 +135,19 @@ def _tell(words: str) -> None:
 
 
 def _console_format(record: "Record", hidden: Hidden) -> str:
-    """The template of one short line; of an error only its own words: the places are in the file."""
+    """The template of one short line; of an error only its own words: the places are in the file.
+
+    What is not the template's own is a field of it: in the template loguru would look for fields and colours.
+    """
     error = record["exception"]
-    words = f" ({_verbatim(_named(error.value, hidden))})" if error is not None and error.value is not None else ""
+    words = "" if error is None or error.value is None else f" ({_on_one_line(_named(error.value, hidden))})"
     seq, cause = record["extra"].get("seq") or None, record["extra"].get("cause") or None
-    told = f"  {_verbatim(record_of(seq, cause))}" if seq or cause else ""
-    return "{time:HH:mm:ss!UTC} <level>{level: <8}</level> {message}" + words + told + "\n"
+    record["extra"][_CONSOLE] = words + (f"  {record_of(seq, cause)}" if seq or cause else "")
+    return f"{{time:HH:mm:ss!UTC}} <level>{{level: <8}}</level> {{message}}{{extra[{_CONSOLE}]}}\n"
 
 
-def _verbatim(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}").replace("<", r"\<").replace("\n", " ")
+def _on_one_line(text: str) -> str:
+    return printable(text.replace("\n", " "))
 
 
 def _no_text(record: "Record") -> str:

@@ -140,9 +140,17 @@ def test_an_error_is_traced_with_what_caused_it(folder: Path) -> None:
 
 def test_the_console_tells_an_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     set_up(None)
-    logger.opt(exception=ValueError("{x} <red>\nnext")).error("a child is down")
+    logger.bind(seq=7, cause=5).opt(exception=ValueError("{x} <red> a < b\nnext")).error("a child is down")
     (shown,) = capsys.readouterr().err.splitlines()
-    assert shown.endswith("a child is down (ValueError: {x} <red> next)")
+    assert shown.endswith("a child is down (ValueError: {x} <red> a < b next)  #7 <5")
+
+
+def test_words_from_outside_do_not_move_the_cursor(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(folder)
+    logger.opt(exception=ValueError("\x1b[1m")).error("comment \x1b[2J\nforged")
+    assert lines_of(folder)[0]["text"] == "comment ?[2J forged"
+    (shown,) = capsys.readouterr().err.splitlines()
+    assert shown.endswith("comment ?[2J forged (ValueError: ?[1m)")
 
 
 def test_what_json_has_no_words_for_stands_as_its_repr(folder: Path) -> None:
