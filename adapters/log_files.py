@@ -125,16 +125,17 @@ class Output:
         self._body_of = body_of
 
     def put(self, line: Line) -> None:
-        """Write it; before the first one after a gap, how many are missing. Raises OSError, then it is lost."""
-        body, day = self._body_of(line), datetime.date.fromisoformat(line.t[:10])
+        """Write it; before the first one after a gap, how many are missing, as grave as that one. It is lost when this raises
+        OSError, or ValueError for words that no file can hold."""
         try:
+            body, day = self._body_of(line), datetime.date.fromisoformat(line.t[:10])
             file = self.shelf.file_for(day, len(body))
             if self.lost:
-                gap = Line(t=line.t, level="WARNING", text=f"lines lost before this one: {self.lost}", name=__name__)
+                gap = Line(t=line.t, level=line.level, text=f"lines lost before this one: {self.lost}", name=__name__)
                 _write(file, self._body_of(gap))
                 self.lost = 0
             _write(file, body)
-        except OSError:
+        except (OSError, ValueError):
             self.lost += 1
             self.shelf.close()  # the next one finds the file as it is then: removed, moved, or with room around it
             raise

@@ -124,7 +124,7 @@ def _plain(value: object, hidden: Hidden) -> str | int | float | None:
 def _said(words: Callable[[], str], hidden: Hidden) -> str:
     """What somebody else's object says of itself; when that fails loguru would print all that was bound to the record."""
     try:
-        return hidden.shown(words())[:CHARACTERS_MAX]
+        return hidden.shown(words())[:CHARACTERS_MAX].encode(errors="backslashreplace").decode()
     except Exception as error:  # noqa: BLE001  anything may happen in it, and nothing of it may reach whoever logs
         return f"<it cannot be said: {type(error).__name__}>"
 

@@ -147,10 +147,10 @@ def test_the_console_tells_an_error_in_one_line(capsys: pytest.CaptureFixture[st
 
 def test_words_from_outside_do_not_move_the_cursor(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     set_up(folder)
-    logger.opt(exception=ValueError("\x1b[1m")).error("comment \x1b[2J\nforged")
+    logger.opt(exception=ValueError("\x1b[1m\ud800")).error("comment \x1b[2J\nforged")
     assert lines_of(folder)[0]["text"] == "comment ?[2J forged"
     (shown,) = capsys.readouterr().err.splitlines()
-    assert shown.endswith("comment ?[2J forged (ValueError: ?[1m)")
+    assert shown.endswith("comment ?[2J forged (ValueError: ?[1m\\ud800)")
 
 
 def test_what_json_has_no_words_for_stands_as_its_repr(folder: Path) -> None:
