@@ -1,4 +1,4 @@
-"""Secrets are planted wherever one may turn up; then every byte that a run has left is read.
+"""Secrets are planted wherever one may turn up; then every byte that a run has left is read (invariant I37).
 
 Real processes: a supervisor, its terminal host, and a strategy of the user's own that fails with a token in its words.
 """
@@ -28,14 +28,15 @@ from evenkeel.messages.codec import decode
 
 ENVIRONMENT, LOCAL, OFFERED, CONFIGURED = "canary-3f1a77c0", "canary-90bd21ee", "c0ffee" * 10 + "7c1f", "canary-55aa01d2"
 """In the environment and in what others say; in a variable of failing code; as a token that is none; in a configuration."""
-CONFIG = """
+CONFIG = f"""
+# password: {CONFIGURED}
 profile = "demo"
 [account]
 name = "test"
 [trading]
 enabled = true
 [terminal]
-account_file = "{account}"
+account_file = "{{account}}"
 [broker_gateway]
 reconcile_s = 0.2
 reading_gap_s = 0.1
@@ -99,6 +100,8 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
         refused.write_text(config.read_text() + f'[strategy.leaky.parameters]\npassword = "{CONFIGURED}"\n')
         checked = evenkeel(folder, "config", "check", "--config", str(refused))
         assert checked.returncode == exit_codes.CONFIG_INVALID
+        status = evenkeel(folder, "status", "--account", "test", "--json")
+        assert "***" in status.stdout
         assert evenkeel(folder, "stop", "--account", "test").returncode == 0
         assert process.wait(30) == 0
     finally:
@@ -106,7 +109,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
         process.wait()
     return Left(
         folder,
-        (home / "told").read_text() + checked.stdout + checked.stderr,
+        (home / "told").read_text() + checked.stdout + checked.stderr + status.stdout + status.stderr,
         {ENVIRONMENT: None, LOCAL: None, OFFERED: None, CONFIGURED: None} | tokens,
     )
 
