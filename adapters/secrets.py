@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
+from evenkeel.adapters.hidden import HIDDEN
 from evenkeel.adapters.os import FileNotPrivate, private_file
 
 PREFIX: Final = "EVENKEEL_SECRET_"
@@ -47,6 +48,7 @@ class Secret:
     __slots__ = ("_text", "source")
 
     def __init__(self, text: str, source: str) -> None:
+        HIDDEN.hide(text)
         self._text = text
         self.source = source
         """Where it was found, in a person's words."""

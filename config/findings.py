@@ -18,6 +18,7 @@ from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig, RsiConfi
 from evenkeel.config.units import NAMES_SECRET
 
 _SECRET: Final = re.compile(r"(password|passwd|passphrase|token|secret|apikey|(^|[_-])key)$", re.IGNORECASE)
+SECRET_TEXT: Final = "looks like a secret: a configuration holds names of secrets, never secrets"
 _SIGNS: Final = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}  # by the name that msgspec and operator share
 
 
@@ -75,7 +76,7 @@ def _unknown(key: str, value: object, known: Iterable[str], at: KeyPath) -> Iter
     unknown = [(key,), *((key, *path) for path in paths(value))]
     secrets = [path for path in unknown if _SECRET.search(path[-1])]
     for path in secrets:
-        yield Finding(((*at, *path),), "looks like a secret: a configuration holds names of secrets, never secrets")
+        yield Finding(((*at, *path),), SECRET_TEXT)
     if (key,) not in secrets:
         yield Finding(((*at, key),), f"is unknown{_did_you_mean(key, known)}")
 
@@ -88,6 +89,8 @@ def _wrong_entries(kind: Any, value: object, at: KeyPath) -> Iterator[Finding]:
     for name, entry in value.items():
         if text := _wrong_value(name_kind, name):
             yield Finding(((*at, name),), text)
+        if isinstance(entry, str) and _SECRET.search(name):
+            yield Finding(((*at, name),), SECRET_TEXT)
         yield from wrong(entry_kind, entry, (*at, name))
 
 
