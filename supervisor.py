@@ -30,6 +30,7 @@ from evenkeel.messages import (
     chain_store,
     circuit_breaker,
     entry,
+    health,
     market,
     operator,
     position,
@@ -224,6 +225,9 @@ ROUTES: Final[Routes] = {
     storage.StorageStrained: ["reporter?"],
     storage.StorageEased: ["reporter?"],
     storage.BackupTaken: ["reporter?"],
+    # its own health
+    health.HealthAlarmed: ["reporter?", "notifier?"],
+    health.HealthEased: ["reporter?", "notifier?"],
 }
 
 

@@ -26,6 +26,7 @@ from evenkeel.messages.broker_gateway import (
 from evenkeel.messages.chain_store import ChainNotSaved
 from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.health import HealthAlarmed, HealthEased
 from evenkeel.messages.market import FeedGap, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import (
     ACCOUNT,
@@ -83,6 +84,7 @@ OfProtection = PositionUnprotected | PositionProtected | SymbolTakenOver | Symbo
 OfFlattening = FlattenProgressed | ScopeFlattened
 OfOthers = ForeignPositionSeen | ForeignPositionGone | ForeignOrderSeen | ForeignOrderGone | WitnessesDisagree | LevelsMoved
 OfStorage = StorageStrained | StorageEased | BackupTaken
+OfHealth = HealthAlarmed | HealthEased
 OfMoney = CashMoved | MoneyDisagreed | MoneyAgreed
 OfTerminal = TerminalUnreadable | TerminalReadable
 Heard = (
@@ -95,6 +97,7 @@ Heard = (
     | OfFlattening
     | OfOthers
     | OfStorage
+    | OfHealth
     | OfMoney
     | OfTerminal
     | OfRisk
@@ -112,7 +115,7 @@ class Held(msgspec.Struct):
 
 class ViewState(msgspec.Struct):
     """Positions by ticket, orders of unknown outcome by proposal, restarts by child, `unprotected` by ticket, `flattening` by
-    scope, `taken_over` in the order in which it happened.
+    scope, `taken_over` in the order in which it happened, `alarms` that last by check and scope.
 
     `started_utc_ms` and `events` are the reporter's to set: a fold knows neither times nor words.
     """
@@ -139,6 +142,7 @@ class ViewState(msgspec.Struct):
     unprotected: dict[int, PositionUnprotected] = {}
     taken_over: list[str] = []
     chains: ChainsSeen = msgspec.field(default_factory=ChainsSeen)
+    alarms: dict[str, HealthAlarmed] = {}
 
 
 def fold(state: ViewState, message: Heard) -> None:
@@ -189,6 +193,10 @@ def fold(state: ViewState, message: Heard) -> None:
             _protection(state, message)
         case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap() | LimitReached():
             pass  # events, nothing that lasts
+        case HealthAlarmed():
+            state.alarms[f"{message.check} {message.scope}"] = message
+        case HealthEased():
+            state.alarms.pop(f"{message.check} {message.scope}", None)
         case StorageStrained() | StorageEased() | BackupTaken():
             pass  # what lasts of them is a hold
         case WitnessesDisagree() | LevelsMoved() | MoneyDisagreed() | MoneyAgreed() | TerminalUnreadable() | TerminalReadable():

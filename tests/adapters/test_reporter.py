@@ -28,8 +28,9 @@ from evenkeel.messages.broker_gateway import (
     WitnessesDisagree,
 )
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied, OrderKind
+from evenkeel.messages.health import HealthAlarmed, HealthEased
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec, SymbolSpecified
-from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, ScopeFlattened
+from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, Mode, ModeChanged, ScopeFlattened
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.protection import Gap, PositionProtected, PositionUnprotected, StopsRefused, SymbolTakenOver
 from evenkeel.messages.risk_limit import LimitReached
@@ -121,9 +122,15 @@ def test_each_look_is_written_down_with_the_prices_of_the_moment() -> None:
     desk.look(now_utc_ms=21)
     desk.board.put("EURUSD", 30, 109_950, 109_960, 0)
     desk.look(now_utc_ms=31)
-    assert [(view.now_utc_ms, view.positions[0].r) for view in desk.written] == [(21, 0.5), (31, -0.5)]
+    assert [(view.now_utc_ms, view.positions[0].r) for view in desk.written[-2:]] == [(21, 0.5), (31, -0.5)]
     assert desk.written[-1] == desk.current()
     assert desk.current().written_utc_ms == 77
+
+
+def test_what_a_person_asked_for_is_in_the_view_before_the_next_look() -> None:
+    desk = Desk()
+    desk.hear(ModeChanged(Mode.FREEZE, epoch=0, by="anna", reason="asked for"))
+    assert desk.written[-1].mode is Mode.FREEZE
 
 
 def test_the_children_are_shown_as_they_are_now() -> None:
@@ -192,6 +199,9 @@ def refused(
         (OrderOutcomeUnknown("EURUSD-1", "EURUSD", Direction.BUY, 3, "the reply was lost", LINEAGE), "ERROR"),
         (PositionUnprotected(1001, "EURUSD", 1, Gap.NO_BROKER_STOP, 0, 109_900), "ERROR"),
         (SymbolTakenOver("EURUSD", "its actor crashed 2 times"), "ERROR"),
+        (HealthAlarmed("position_not_evaluated", 1, "not for 12.0 s", "1001"), "ERROR"),
+        (HealthAlarmed("quotes_stale", 2, "no quote for 6.0 s", "EURUSD"), "WARNING"),
+        (HealthEased("quotes_stale", "EURUSD"), "INFO"),
         (FlattenProgressed("account", (1001,), ()), "WARNING"),
         (ScopeFlattened("account", ()), "INFO"),
     ],
@@ -214,6 +224,11 @@ def test_trouble_is_louder_than_everyday_life(log: list[LogLine], message: Messa
             "stops of position 1001 in EURUSD are not set: rejected: 10016 invalid stops",
         ),
         (FlattenProgressed("account", (1001, 1002), (7,)), "flattening account: still open: 1001 1002; not ours, stays: 7"),
+        (
+            HealthAlarmed("position_not_evaluated", 1, "nobody looked at it for 12.0 s", "1001"),
+            "alarm: position not evaluated of 1001: nobody looked at it for 12.0 s",
+        ),
+        (HealthEased("drawdown"), "drawdown: well again"),
         (FlattenProgressed("EURUSD", (), ()), "flattening EURUSD: nothing of ours is seen open"),
         (ScopeFlattened("account", ()), "account is flat: the broker has shown nothing of ours, twice"),
     ],
