@@ -12,15 +12,19 @@ from evenkeel.commands.recorded_runs import NotRecorded, RecordedRun, runs_of
 from evenkeel.commands.report.findings import Findings
 from evenkeel.commands.why.records import Said, said_of
 from evenkeel.messages.broker_gateway import AccountRead, OrderRejected
-from evenkeel.messages.entry import OrderDenied
-from evenkeel.messages.market import BarClosed, SymbolSpec, SymbolSpecified
-from evenkeel.messages.position import PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.messages.entry import OpenPosition, OrderDenied
+from evenkeel.messages.market import BarClosed, Quote, SymbolSpec, SymbolSpecified
+from evenkeel.messages.position import ClosePosition, PositionClosed, PositionOpened, PositionPriced, PositionReduced
 from evenkeel.rules.bar_columns import Bars
 from evenkeel.rules.bars import PERIOD_MS
 from evenkeel.rules.equity_curve import Samples, curve_of
+from evenkeel.rules.execution_costs import cost_sums
 from evenkeel.rules.run_statistics import statistics_of
 
-TRADES = (PositionOpened, PositionPriced, PositionReduced, PositionClosed, OrderDenied, OrderRejected)
+TRADES = (
+    *(OpenPosition, PositionOpened, PositionPriced, PositionReduced, ClosePosition, PositionClosed),
+    *(OrderDenied, OrderRejected),
+)
 
 
 class Heard:
@@ -29,6 +33,8 @@ class Heard:
     def __init__(self) -> None:
         self.trades = HeardTrades()
         self.specs: dict[str, SymbolSpec] = {}
+        self._specs_by_id: dict[tuple[str, int], SymbolSpec] = {}
+        self._asked: dict[str, Quote] = {}
         self.readings: list[tuple[int, AccountRead]] = []
         self.bars: dict[tuple[str, str], list[BarClosed]] = {}
         self._listener = TradeListener(self.trades)
@@ -36,13 +42,23 @@ class Heard:
     def hear(self, said: Said) -> None:
         match said.message:
             case SymbolSpecified(spec):
-                self.specs[spec.symbol] = spec
+                self.specs[spec.symbol] = self._specs_by_id[spec.symbol, spec.spec_id] = spec
+            case OpenPosition(proposal_id, quote=quote):
+                self._asked[proposal_id] = quote
+            case ClosePosition(ticket, remaining_steps=0, quote=Quote() as quote):
+                self.trades.exits.setdefault(ticket, quote)  # an ask after a failed one was decided on the first quote
             case AccountRead() as reading:
                 self.readings.append((said.record.time_utc_ms, reading))
             case BarClosed() as bar:
                 self.bars.setdefault((bar.symbol, bar.timeframe), []).append(bar)
             case message:
+                if isinstance(message, PositionOpened) and (asked := self._asked.pop(message.lineage.proposal_id, None)):
+                    self.trades.entries[message.ticket] = asked
                 self._listener.remember(message)
+
+    def spec_of(self, closed: PositionClosed) -> SymbolSpec:
+        """The terms that it was closed in: the worth of a point changes from day to day."""
+        return self._specs_by_id.get((closed.symbol, closed.spec_id), self.specs[closed.symbol])
 
     def samples(self) -> Samples:
         times, equity = ([utc_ms for utc_ms, _ in self.readings], [reading.equity_cents for _, reading in self.readings])
@@ -77,11 +93,12 @@ def _findings(chosen: RecordedRun, heard: Heard) -> Findings:
     trades, specs, samples = heard.trades, heard.specs, heard.samples()
     first, (to_utc_ms, _) = heard.readings[0][1], heard.readings[-1]
     held = held_of(trades)
+    listed = [trade_of(closed, heard.spec_of(closed), trades) for closed in trades.closed]
     curve = curve_of(first.equity_cents, samples, held)
     symbols = dict.fromkeys(one.symbol for one in held)
     return Findings(
         symbol=",".join(symbols) or ",".join(specs),
-        trades=[trade_of(closed, specs[closed.symbol]) for closed in trades.closed],
+        trades=listed,
         open=[open_trade_of(opened, specs[opened.symbol]) for opened in trades.opened.values()],
         days=curve.days,
         refusals=refusals_of(trades),
@@ -99,6 +116,7 @@ def _findings(chosen: RecordedRun, heard: Heard) -> Findings:
             held=[(one.opened_utc_ms, one.closed_utc_ms) for one in held],
             from_utc_ms=chosen.from_utc_ms,
             to_utc_ms=to_utc_ms,
+            costs=cost_sums(trade.costs for trade in listed),
         ),
         **stretches_of(samples, first.equity_cents, heard.prices()),
     )

@@ -104,7 +104,12 @@ def test_the_page_says_every_number_of_the_json_with_its_unit(results: tuple[Pat
     assert sum(int(cells[0]) for name, cells in said.tables["By month of UTC"].items() if name != "Month") == len(
         told["trades"]
     )
-    assert said.tables["From profit to net, over closed trades"]["Net"][0] == numbers["Net"]
+    costs = {name: cells[0] for name, cells in said.tables["From the prices to the net, over closed trades"].items()}
+    assert costs["Net"] == numbers["Net"]
+    spread_cents = sum(cents for trade in told["trades"] for name, cents in trade["costs"].items() if "spread" in name)
+    assert numbers["Spread"] == f"{spread_cents / 100:,.2f} USD"
+    assert costs["Middle to middle"] == f"{(told['statistics']['profit_cents'] - spread_cents) / 100:,.2f} USD"
+    assert costs["Slippage at entries"] == "0.00 USD"
 
 
 def test_the_report_of_a_json_is_the_page_of_its_backtest(
@@ -208,6 +213,9 @@ def test_a_recorded_run_is_reported_from_the_journal(
     said = Parsed((tmp_path / "run.html").read_text())
     assert said.texts["h1"][0].startswith("run 1 on ")
     assert told_now.trades
+    assert 0 < told_now.statistics.costs.fills_known < told_now.statistics.costs.fills, "the broker closed one by itself"
+    assert said.tables["From the prices to the net, over closed trades"]["Middle to middle"][0] == "–"
+    assert said.tables["From the prices to the net, over closed trades"]["Spread at entries"][0].startswith("-")
     assert said.tables["Every statistic with its formula"]["Trades"][0] == str(len(told_now.trades))
 
 
