@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from evenkeel.commands.backtest.report import STRETCHES_MAX, Trade
 from evenkeel.commands.report import charts
+from evenkeel.commands.report.account import account_section
 from evenkeel.commands.report.comparison import comparison, setting_text
 from evenkeel.commands.report.costs import costs_section
 from evenkeel.commands.report.findings import Findings, price_text
@@ -68,6 +69,7 @@ def _sections(findings: Findings, other: Findings | None) -> list[Section]:
         Section("r", "R of the trades", _rs(findings)),
         Section("prices", "Trades on the price", _prices(findings)),
         Section("costs", "Costs", costs_section(findings)),
+        Section("account", "Account, minute by minute", account_section(findings)),
         Section("statistics", "Statistics", _statistics(findings)),
         Section("refusals", "Refused signals", _refusals(findings)),
         Section("trades", "Trades", _trades(findings)),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from evenkeel.adapters.lmdb_files import DayFiles
+from evenkeel.adapters.snapshots import read_snapshots
 from evenkeel.commands.backtest.report import Account, held_of, open_trade_of, refusals_of, stretches_of, trade_of
 from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRun, runs_of
@@ -15,6 +16,7 @@ from evenkeel.messages.broker_gateway import AccountRead, OrderRejected
 from evenkeel.messages.entry import OpenPosition, OrderDenied
 from evenkeel.messages.market import BarClosed, Quote, SymbolSpec, SymbolSpecified
 from evenkeel.messages.position import ClosePosition, PositionClosed, PositionOpened, PositionPriced, PositionReduced
+from evenkeel.rules.account_figures import AccountFigures, account_figures
 from evenkeel.rules.bar_columns import Bars
 from evenkeel.rules.bars import PERIOD_MS
 from evenkeel.rules.equity_curve import Samples, curve_of
@@ -70,8 +72,11 @@ class Heard:
         return {symbol: _columns(self.bars[symbol, shortest[symbol]]) for symbol in self.specs if symbol in shortest}
 
 
-def recorded_findings(folder: Path, number: int | None) -> Findings:
-    """Run `number`, None: the last. Raises NotRecorded, JournalError, or msgspec's for another build's message."""
+def recorded_findings(folder: Path, number: int | None, snapshots: Path | None = None) -> Findings:
+    """Run `number`, None: the last, with the minute `snapshots` of its time, where there are some.
+
+    Raises NotRecorded, JournalError, OSError, or msgspec's for another build's message.
+    """
     with DayFiles(folder) as files:
         runs = runs_of(files).runs
         if not runs:
@@ -79,6 +84,7 @@ def recorded_findings(folder: Path, number: int | None) -> Findings:
         if number is not None and not 1 <= number <= len(runs):
             raise NotRecorded(f"there is no run {number}: the journal holds {len(runs)}")
         chosen = runs[-1 if number is None else number - 1]
+        after = next((run.from_utc_ms for run in runs[chosen.number :]), None)
         heard = Heard()
         for said in said_of(files, (SymbolSpecified,), to_seq=chosen.from_seq):
             heard.hear(said)
@@ -86,10 +92,11 @@ def recorded_findings(folder: Path, number: int | None) -> Findings:
             heard.hear(said)
     if not heard.readings:
         raise NotRecorded(f"run {chosen.number} has no reading of the account")
-    return _findings(chosen, heard)
+    taken = () if snapshots is None else read_snapshots(snapshots, from_utc_ms=chosen.from_utc_ms, to_utc_ms=after)
+    return _findings(chosen, heard, account_figures(taken))
 
 
-def _findings(chosen: RecordedRun, heard: Heard) -> Findings:
+def _findings(chosen: RecordedRun, heard: Heard, of_account: AccountFigures | None) -> Findings:
     trades, specs, samples = heard.trades, heard.specs, heard.samples()
     first, (to_utc_ms, _) = heard.readings[0][1], heard.readings[-1]
     held = held_of(trades)
@@ -118,6 +125,7 @@ def _findings(chosen: RecordedRun, heard: Heard) -> Findings:
             to_utc_ms=to_utc_ms,
             costs=cost_sums(trade.costs for trade in listed),
         ),
+        of_account=of_account,
         **stretches_of(samples, first.equity_cents, heard.prices()),
     )
 

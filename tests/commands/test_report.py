@@ -13,12 +13,15 @@ import pytest
 from kept import configured, keep
 from story import told
 
+from evenkeel.adapters.snapshots import SnapshotFiles
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import backtest, report
 from evenkeel.commands.report.charts import MARKS_MAX, r_bins
 from evenkeel.commands.report.findings import Findings, read
 from evenkeel.commands.report.page import ROWS_MAX, page
 from evenkeel.commands.report.style import POLICY
+from evenkeel.messages.broker_gateway import AccountRead
+from evenkeel.rules.snapshots import Loop, Tally, snapshot_of
 
 MONDAY_UTC_MS = 1_767_571_200_000
 
@@ -217,6 +220,32 @@ def test_a_recorded_run_is_reported_from_the_journal(
     assert said.tables["From the prices to the net, over closed trades"]["Middle to middle"][0] == "–"
     assert said.tables["From the prices to the net, over closed trades"]["Spread at entries"][0].startswith("-")
     assert said.tables["Every statistic with its formula"]["Trades"][0] == str(len(told_now.trades))
+
+
+def test_the_minute_snapshots_of_a_recorded_run_are_in_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
+    folder = StateFolder(tmp_path, "simulated")
+    folder.create()
+    scene = told()
+    keep(folder.journal, configured(scene.records())).close(clean=True)
+    begun_utc_ms = scene.records()[0].time_utc_ms
+    files = SnapshotFiles(folder.snapshots, 30)
+    for minute in range(-60, 61):
+        tally = Tally(account=AccountRead(0, 1_000_000 + minute * 100, 0, "USD", 2, 100), trades=4, won=1)
+        at_utc_ms = begun_utc_ms + minute * 60_000
+        files.put(snapshot_of(tally, Loop(), utc_ms=at_utc_ms, written_utc_ms=0, alarms=0, lost=0))
+    assert report_run("--html", str(tmp_path / "run.html"), "--json") == 0
+    figures = msgspec.json.decode(capsys.readouterr().out, type=Findings).of_account
+    assert figures is not None
+    assert (figures.snapshots, figures.from_utc_ms) == (61, begun_utc_ms), "those before the run are not of it"
+    said = Parsed((tmp_path / "run.html").read_text())
+    shown = said.tables["The account over the snapshots"]
+    assert shown["Capital, mean"][0] == "10,030.00 USD"
+    assert shown["Win rate, lifetime"] == ["25.0%", "won / closed: 1 / 4"]
+    recent = next(table for caption, table in said.tables.items() if caption.startswith("Net of the trades closed since"))
+    assert recent["Last 1 h"][4:] == ["60.00 USD", "0", "61"]
 
 
 @pytest.mark.parametrize(
