@@ -133,8 +133,8 @@ def account_lines(figures: AccountFigures, currency: str, digits: int, width: in
         share = "" if one.net_ratio is None else f" ({one.net_ratio:+.2%})"
         since = "" if one.is_whole else f" (from {utc_text(one.from_utc_ms)})"
         lines.append(
-            f"last {one.window:<4} net {money(one.net_cents)}{share}, equity {money(one.equity_change_cents)}, {one.trades} trades,"
-            f" {one.snapshots} snapshots{since}"
+            f"last {one.window:<4} net {money(one.net_cents)}{share}, equity {money(one.equity_change_cents)},"
+            f" {one.trades} trades, {one.snapshots} snapshots{since}"
         )
     lines.append(f"drawdown  {share_of_ppm(figures.drawdown_ppm)}, at most {share_of_ppm(figures.drawdown_max_ppm)}")
     lines.append(f"decisions {figures.decisions:,}" + ("" if rate is None else f", {rate:.2f} for each 1,000 quotes"))
