@@ -374,6 +374,20 @@ CONTROLS: Final = (
     ),
 )
 
+
+def evidence_of(message: Message) -> tuple[str, ...]:
+    """Messages for which this is the same are evidence of the same controls."""
+    match message:
+        case OrderDenied(reason=reason, detail=detail):
+            return "denied", reason.value, detail if detail.startswith(BOUND_BY) else ""
+        case OpenPosition(bound_by=limit) | LimitReached(limit=limit) | RecoveryRefused(limit=limit):
+            return type(message).__name__, limit
+        case HoldPlaced(who=who, reason=reason) | LowerMode(by=who, reason=reason):
+            return type(message).__name__, who, reason
+        case _:
+            return (type(message).__name__,)
+
+
 EVIDENCE: Final[tuple[type[Message], ...]] = (
     *(OrderDenied, OpenPosition, HoldPlaced, LowerMode, LimitReached, RecoveryRefused),
     *dict.fromkeys(kind for control in CONTROLS for kind in control.kinds),
