@@ -5,8 +5,11 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -40,7 +43,8 @@ class Parsed(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self.open.append(tag)
+        if tag != "meta":  # as a browser writes it, which closes none
+            self.open.append(tag)
         if tag == "tr":
             self._row = []
 
@@ -168,6 +172,11 @@ def test_two_runs_are_told_apart_from_the_first_decision_on(results: tuple[Path,
     said = Parsed(text)
     assert said.tables["Settings that differ"]["slow"] == ["3", "5"]
     assert "They differ from 2026-01-05 " in text
+    listed = re.search(r"The first (\d+) of \1 openings and closes that differ", text)
+    assert listed
+    kinds = {kind: list(map(int, cells)) for kind, cells in said.tables["Differences by kind"].items() if kind != "What"}
+    assert set(kinds) == {"opened", "closed"}
+    assert sum(map(sum, kinds.values())) == int(listed[1])
     assert said.tables["Statistics of both"]["Trades"] == [
         str(len(read(results[0]).trades)),
         str(len(read(results[2]).trades)),
@@ -276,19 +285,59 @@ def test_what_is_wrong_is_one_line(
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the page is not shown in a browser")
-def test_a_browser_shows_the_page_with_its_style_and_complains_of_nothing(
-    results: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the page is not shown in a browser")
+
+
+def shown(page: Path, profile: Path) -> tuple[str, list[str]]:
+    """The document as a browser has it, and what its console said."""
     assert CHROMIUM is not None
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     flags += " --disable-component-update --disable-sync --enable-logging=stderr --dump-dom"
-    shown = subprocess.run(
-        [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", results[1].as_uri()],
+    done = subprocess.run(
+        [CHROMIUM, *flags.split(), f"--user-data-dir={profile}", page.as_uri()],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert "Every statistic with its formula" in shown.stdout
-    assert "Content Security Policy" not in shown.stderr
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line or "Content Security" in line]
+
+
+@needs_chromium
+def test_a_browser_shows_the_page_with_its_style_and_complains_of_nothing(
+    results: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    document, complaints = shown(results[1], tmp_path)
+    assert complaints == []
+    said = Parsed(document)
+    assert {"Equity and drawdown", "Exits by reason", "Costs", "Trades on the price"} <= set(said.texts["h2"])
+    assert said.tables["Every statistic with its formula"]["Net"][0].endswith(" USD")
+    assert sum(tag == "svg" for tag, _ in said.tags) == 4
+    assert sum(tag == "circle" for tag, _ in said.tags) == len(read(results[0]).trades), "a dot for each close"
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Remembers who came."""
+
+    came: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.came.append(self.path)
+        self.send_error(404)
+
+
+@needs_chromium
+def test_what_somebody_smuggles_into_the_page_is_neither_fetched_nor_run(
+    results: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    server = HTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    evil = f'<img src="http://127.0.0.1:{server.server_port}/seen"><script>document.body.id = "ran"</script></body>'
+    tampered = tmp_path / "tampered.html"
+    tampered.write_text(results[1].read_text().replace("</body>", evil))
+    document, complaints = shown(tampered, tmp_path / "profile")
+    server.shutdown()
+    server.server_close()
+    assert Listener.came == []
+    assert '<body id="ran">' not in document
+    assert len(complaints) == 2, "one for the picture, one for the script"
