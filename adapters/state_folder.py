@@ -50,6 +50,7 @@ class StateFolder:
         self.control = self.folder / "control"
         self.endpoint = self.control / ENDPOINT_NAME
         self.logs = self.folder / "logs"
+        self.snapshots = self.folder / "snapshots"
         self.simulated = self.folder / "simulated"
         self.terminal = self.folder / "terminal"
         self.terminal_kill = self.terminal / "kill"

@@ -232,7 +232,7 @@ def test_trouble_is_louder_than_everyday_life(log: list[LogLine], message: Messa
         (FlattenProgressed("account", (1001, 1002), (7,)), "flattening account: still open: 1001 1002; not ours, stays: 7"),
         (
             HealthAlarmed("position_not_evaluated", 1, "nobody looked at it for 12.0 s", "1001"),
-            "alarm: position not evaluated of 1001: nobody looked at it for 12.0 s",
+            "alarm: position not evaluated (1001): nobody looked at it for 12.0 s",
         ),
         (HealthEased("drawdown"), "drawdown: well again"),
         (FlattenProgressed("EURUSD", (), ()), "flattening EURUSD: nothing of ours is seen open"),
