@@ -62,6 +62,7 @@ class StateFolder:
         self.installation = self.folder / "installation"
         self.segment = self.folder / "segment"
         self.backups = self.folder / "backups"
+        self.rehearsals = self.folder / "rehearsals"
         self._restored = self.folder / "restored"
 
     def create(self) -> None:

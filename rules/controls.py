@@ -355,7 +355,11 @@ CONTROLS: Final = (
         lacks="a change starts close only; it is not refused",
     ),
     Control(44, "no reused flags", "an unknown key is refused", "partly", lacks="flags have no owner and no end date"),
-    Control(45, "staged release", "simulated, demo, small, normal", "not built"),
+    Control(
+        *(45, "staged release", "simulated, demo, small, normal", "partly"),
+        settings=("terminal.real_login", "limits.volume_lots_max"),
+        lacks="`evenkeel promote` asks for the days before; that volumes begin small is up to the person, nothing goes back",
+    ),
     Control(
         46,
         "records",

@@ -5,6 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from evenkeel.adapters.rehearsals import MEASURED, noted
+from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.cli import main
 from evenkeel.commands import exit_codes
 
@@ -101,6 +103,9 @@ result_has_deal = false
 history_lag_ms = 1500
 """
     _, _, measured = asked(folder, capsys, account, "--measure", "EURUSD")
+    noted_for_promote = noted(StateFolder(folder / "state", "test").rehearsals, MEASURED)
+    assert noted_for_promote is not None
+    assert (noted_for_promote.odd, noted_for_promote.login) == (len([1 for was, is_ in measured.values() if was != is_]), None)
     assert int(measured.pop("history_lag_ms")[1]) >= 700
     assert {name: found for name, (assumed, found) in measured.items() if assumed != found} == {
         "server_zone": "UTC+3",
