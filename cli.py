@@ -36,6 +36,7 @@ COMMANDS: Final = (
     Command("positions", "positions", "what is open"),
     Command("chains", "chains", "the chains of each strategy, and the word that ends one"),
     Command("signal", "raise_signal", "raise a signal by hand: it passes every gate that a strategy's does"),
+    Command("webhooks", "webhooks", "take signals of other programs over HTTP, such as TradingView's alerts"),
     Command("shields", "shields", "which directions are blocked, and the word that frees one"),
     Command("limits", "limits", "how much room each limit has left, and what follows when it is reached"),
     Command("controls", "controls", "the control checklist: what implements each, and when it last did something"),

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from time import sleep
 from typing import Final
@@ -14,6 +14,7 @@ from evenkeel.adapters.mt5.measure import Measured, NotMeasurable, measure
 from evenkeel.adapters.mt5.module import Expected, NotConnected, Package, PackageMissing, connect, load
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.rehearsals import MEASURED, note
+from evenkeel.adapters.secrets import SecretError, secret
 from evenkeel.adapters.simulated.account_file import AccountFileInvalid
 from evenkeel.adapters.simulated.packs import PackUnknown
 from evenkeel.adapters.simulated.server.book import BookUnreadable
@@ -24,6 +25,7 @@ from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.terminal import TerminalUnnamed, terminal_locks
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
+from evenkeel.config.secret_names import secret_names
 from evenkeel.rules.promotion import Rehearsed
 from evenkeel.rules.symbols import UnknownSymbol
 from evenkeel.runtime.clock import SystemClock, monotonic_s
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     except StateError as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
-    report = Report(False, [])
+    report = Report(False, list(_secrets(config)))
     try:
         _fill(report, arguments, config, folder)
     except NotMeasurable as error:
@@ -142,6 +144,16 @@ def _look(report: Report, arguments: argparse.Namespace, config: Config) -> None
             )
     finally:
         package.shutdown()
+
+
+def _secrets(config: Config) -> Iterator[Finding]:
+    """Each secret that the configuration names. Trading needs none of them."""
+    for path, name in secret_names(config):
+        key = ".".join(path)
+        try:
+            yield Finding(f"secret {name}", "good", f"{key}: {secret(name).source}")
+        except SecretError as error:
+            yield Finding(f"secret {name}", "odd", f"{key}: {error}")
 
 
 def _host(folder: StateFolder) -> Finding | None:

@@ -21,6 +21,7 @@ from loguru import logger
 from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters import logs
 from evenkeel.adapters.build import build_id
+from evenkeel.adapters.hidden import HIDDEN
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.service_manager import ServiceManager
 from evenkeel.adapters.simulated.server.book import BookUnreadable
@@ -96,16 +97,16 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"account {config.account.name}: {error}; {_who_runs(folder)}; end that one first", file=sys.stderr)
         return exit_codes.REFUSED
     except (_InputUnusable, UnknownSymbol, StrategyUnusable) as error:
-        print(error, file=sys.stderr)
+        print(HIDDEN.shown(str(error)), file=sys.stderr)
         return exit_codes.USAGE
     except (_StrategyRefused, StrategyBroken) as error:
-        print(error, file=sys.stderr)
+        print(HIDDEN.shown(str(error)), file=sys.stderr)
         return exit_codes.REFUSED
     except (StateError, BookUnreadable, JournalError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(HIDDEN.shown(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return exit_codes.FAILED
     except (BootFailed, HostDidNotStart, OSError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(HIDDEN.shown(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return exit_codes.RESTART
 
 

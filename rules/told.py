@@ -236,7 +236,7 @@ def _storage_told(message: OfStorage) -> str:
 
 
 def _health_told(message: OfHealth) -> str:
-    of = f" of {message.scope}" if message.scope else ""
+    of = f" ({message.scope})" if message.scope else ""
     what = f"{message.check.replace('_', ' ')}{of}"
     match message:
         case HealthAlarmed():

@@ -20,6 +20,7 @@ from evenkeel.rules.instants import clock_of
 from evenkeel.rules.view import ChildView, LimitView, PositionView, View, decimal_of
 
 POSITION_ROWS: Final = 4
+LIMIT_ROWS: Final = 5
 BANNER_ROWS: Final = 2
 ROWS_BESIDE_EVENTS: Final = 20
 ROWS_FOR_AIR: Final = 28
@@ -138,12 +139,14 @@ def _position(position: PositionView, digits: int) -> Sequence[RenderableType]:
 
 
 def _limits(view: View) -> RenderableType:
+    """Those with the least room left, in their own order: `evenkeel limits` shows all of them."""
+    nearest = sorted(view.limits, key=lambda limit: limit.room_ratio)[:LIMIT_ROWS]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style=TITLE)
     table.add_column("limit")
     table.add_column("room left", width=ROOM_CELLS)
     table.add_column("used", justify="right", no_wrap=True)
     digits = view.account.currency_digits if view.account else 2
-    for limit in view.limits:
+    for limit in (limit for limit in view.limits if limit in nearest):
         bar = ProgressBar(total=1.0, completed=limit.room_ratio, width=ROOM_CELLS, complete_style=room(limit.room_ratio))
         table.add_row(limit.name.removesuffix("_pct").removesuffix("_max").replace("_", " "), bar, _used(limit, digits))
     return table

@@ -38,6 +38,19 @@ def test_a_terminal_that_is_ready_is_fit_to_trade(folder: Path, capsys: pytest.C
     assert "FOK filling" in findings["EURUSD"][1]
 
 
+def test_a_secret_that_the_configuration_names_is_looked_for_and_not_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENKEEL_SET__webhooks__token", "hooks")
+    monkeypatch.setenv("EVENKEEL_SECRET_HOOKS", "canary-6d1f0b2c")
+    assert asked(folder, capsys, "")[1]["secret hooks"] == ("good", "webhooks.token: EVENKEEL_SECRET_HOOKS")
+    monkeypatch.setenv("EVENKEEL_SECRET_HOOKS_FILE", str(folder / "none"))
+    status, findings, _ = asked(folder, capsys, "")
+    assert status == exit_codes.OK, "trading needs no webhook"
+    said = f"webhooks.token: EVENKEEL_SECRET_HOOKS_FILE: {folder / 'none'} cannot be read: No such file or directory"
+    assert findings["secret hooks"] == ("odd", said)
+
+
 @pytest.mark.parametrize(
     "account, name, text",
     [
