@@ -250,7 +250,7 @@ def test_check_finds_daily_bars_behind_hourly_ones(tmp_path: Path, say: Say) -> 
     told = say("data", "check", tmp_path / "a.csv", "--symbol", "EURUSD", "--json")
     assert told.status == 1
     [found] = [one for one in told.object["files"][0]["findings"] if one["flaw"] == "mixed time frames"]
-    assert (found["count"], found["examples"][0]["place"]) == (13, 62), "the line of the first one"
+    assert (found["count"], found["examples"][0]["place"]) == (12, 63), "all but the first, before which is a gap"
 
 
 def test_check_tells_server_time_that_is_called_utc(tmp_path: Path, say: Say) -> None:
