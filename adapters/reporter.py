@@ -29,10 +29,14 @@ from evenkeel.messages.health import HealthAlarmed
 from evenkeel.messages.market import FeedGap, Quote, QuotesStale
 from evenkeel.messages.operator import (
     FlattenProgressed,
+    HoldEnded,
     HoldPlaced,
+    ModeChanged,
 )
 from evenkeel.messages.position import (
     CloseFailed,
+    PositionClosed,
+    PositionOpened,
 )
 from evenkeel.messages.protection import (
     PositionUnprotected,
@@ -66,6 +70,8 @@ EVENT_CHARACTERS_MAX: Final = 200
 """A whole view must fit into one frame of the control channel."""
 _CLOCK: Final = SystemClock()
 What = Literal["status", "positions", "limits"]
+AT_ONCE: Final = (ModeChanged, HoldPlaced, HoldEnded, PositionOpened, PositionClosed)
+"""Whoever asked for one of these looks at the view next."""
 
 
 class ChildStatus(Protocol):
@@ -137,6 +143,8 @@ class Reporter:
             self.state.events[-1] = msgspec.structs.replace(self.state.events[-1], time_utc_ms=at.time_utc_ms)
         symbol = getattr(message, "symbol", "")
         logger.bind(seq=at.seq, kind=type(message).__name__, symbol=symbol).log(_level(message), "{}", text)
+        if isinstance(message, AT_ONCE):
+            self._look(at.time_utc_ms)
         return ()
 
     def resume(self, now_utc_ms: int, /) -> Sequence[Message]:

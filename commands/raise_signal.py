@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
                 show(outcome, as_json=arguments.json)
                 return status
             ends = followed(files, from_seq, outcome.command_id, FOLLOWED_S)
+            known = terms_in(files)
     except (StateError, msgspec.ValidationError) as error:
         print(f"signal: {error}", file=sys.stderr)
         return exit_codes.USAGE
@@ -84,23 +85,23 @@ def run(arguments: argparse.Namespace) -> int:
         done = "asked for; what came of it is not known" if is_asked else "nothing was asked"
         print(f"signal: {done}: the journal cannot be read: {error}", file=sys.stderr)
         return exit_codes.OUTCOME_UNKNOWN if is_asked else exit_codes.FAILED
-    found = outcome_of(outcome.command_id, ends)
+    found = outcome_of(outcome.command_id, ends, known)
     if arguments.json:
         print(msgspec.json.encode(found).decode())
     else:
-        print(f"signal: {found.end}: {found.detail}")
+        print(f"signal: {found.detail}")
     return STATUS[found.end]
 
 
-def outcome_of(command_id: str, ends: list[Said]) -> SignalOutcome:
+def outcome_of(command_id: str, ends: list[Said], known: ViewState) -> SignalOutcome:
     """Of a signal that opens two orders one may be opened and one refused: then it counts as opened."""
     messages = [said.message for said in ends]
     tickets = tuple(message.ticket for message in messages if isinstance(message, PositionOpened))
-    detail = "; ".join(text_of(message, ViewState()) for message in messages)
+    detail = "; ".join(text_of(message, known) for message in messages)
     if tickets:
         return SignalOutcome("signal", command_id, "opened", detail, tickets)
     if not messages or any(isinstance(message, OrderOutcomeUnknown) for message in messages):
-        waits = "nothing is known of an order yet: evenkeel why-not SYMBOL, evenkeel positions"
+        waits = "unknown: nothing is known of an order yet: evenkeel why-not SYMBOL, evenkeel positions"
         return SignalOutcome("signal", command_id, "unknown", detail or waits)
     return SignalOutcome("signal", command_id, "refused", detail)
 
@@ -139,6 +140,14 @@ def _orders_of(records: Iterator[Said], command_id: str) -> tuple[int, list[Said
                 if is_caused or message.proposal_id in proposals:
                     ends.append(said)
     return len(proposals), ends
+
+
+def terms_in(files: DayFiles) -> ViewState:
+    """What numbers are told with: the terms of the symbols, and the account."""
+    known = ViewState()
+    for _ in said_of(files, (), known=known):
+        pass
+    return known
 
 
 def _last_seq(files: DayFiles) -> int:

@@ -58,6 +58,7 @@ def test_a_signal_passes_every_gate_and_is_closed_by_close_all(system: LiveSyste
     status, opened = person("signal", "EURUSD", "buy", "--confidence", "0.9")
     assert (status, opened["v"], opened["end"]) == (exit_codes.OK, 1, "opened")
     (ticket,) = opened["tickets"]
+    assert "lots EURUSD at 1." in opened["detail"]
     (position,) = system.broker.positions() or ()
     assert (position.ticket, position.symbol) == (ticket, "EURUSD")
 
