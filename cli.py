@@ -30,6 +30,7 @@ COMMANDS: Final = (
     Command("terminal", "terminal", "start the process that owns the terminal, or list what the simulated one can play"),
     Command("doctor", "doctor", "what is missing for a terminal, and what it says of itself"),
     Command("status", "status", "how the supervisor is doing"),
+    Command("health", "health", "what is wrong with the run, each check with what it measured"),
     Command("positions", "positions", "what is open"),
     Command("chains", "chains", "the chains of each strategy, and the word that ends one"),
     Command("signal", "raise_signal", "raise a signal by hand: it passes every gate that a strategy's does"),

@@ -28,6 +28,8 @@ class QuoteBoard:
     """Written by the feed alone, read from any thread: a row is replaced as a whole."""
 
     def __init__(self) -> None:
+        self.quotes = self.samples = 0
+        """How many quotes a live feed has looked at, and how many samples it has said, over all of its incarnations."""
         self._newest: dict[str, tuple[int, int, int, int]] = {}
         self._held: dict[str, BoardQuote | None] = {}
         self._followers: dict[str, list[deque[Tick]]] = {}

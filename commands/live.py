@@ -29,6 +29,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.storage import Storage
 from evenkeel.adapters.view import ViewWriter
 from evenkeel.adapters.world import World
+from evenkeel.commands.onlookers import health_rows, onlookers
 from evenkeel.commands.segment import note_journal, run_started
 from evenkeel.config.load import identity
 from evenkeel.config.schema import Config, ProtectionConfig
@@ -73,7 +74,8 @@ class Source(QuoteSource, Protocol):
 
 
 class Outside(NamedTuple):
-    """What a live system stands on: a broker, its terms, a clock and quotes. `config` with what the outside makes of it."""
+    """What a live system stands on: a broker, its terms, a clock and quotes. `config` with what the outside makes of it;
+    `host_ns` is when the process that owns the terminal last answered (monotonic), where there is one."""
 
     config: Config
     specs: Mapping[str, SymbolSpec]
@@ -82,6 +84,7 @@ class Outside(NamedTuple):
     source: Source
     close: Callable[[], None] = lambda: None
     patience_s: float = 0.0
+    host_ns: Callable[[], int | None] | None = None
 
 
 class LiveSystem:
@@ -200,6 +203,7 @@ class LiveSystem:
             more_edges={
                 "reporter": self._reporter,
                 "storage": self._storage,
+                **onlookers(self, self._journal, self._outside.host_ns),
                 "control": lambda: self._control(started_utc_ms, force_tcp),
             },
             on_fatal=self._on_fatal,
@@ -258,6 +262,7 @@ class LiveSystem:
             self.board,
             children=lambda: self.run.host.status(),
             write=self._view.put,
+            health=lambda: health_rows(self),
         )
 
     def _storage(self) -> Storage:

@@ -108,6 +108,13 @@ class _Recoveries(msgspec.Struct):
     losses_cents: int = 0
 
 
+class _Check(msgspec.Struct):
+    check: str
+    scope: str
+    state: str
+    detail: str
+
+
 class Glance(msgspec.Struct):
     """The little of a View that is printed here. Importing the whole would cost a third of the time that `status` has."""
 
@@ -131,6 +138,7 @@ class Glance(msgspec.Struct):
     shields: list[_Shield] = []
     breakers: list[_Breaker] = []
     recoveries: _Recoveries = msgspec.field(default_factory=_Recoveries)
+    health: list[_Check] = []
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -203,6 +211,7 @@ def _lines(glance: Glance) -> list[str]:
     for one in glance.flattening:
         left = f"still open: {' '.join(map(str, one.tickets))}" if one.tickets else "nothing is seen open, not yet twice"
         lines.append(f"flattening {one.scope}, {left}")
+    lines += _health_lines(glance)
     lines += [f"in danger  position {one.ticket} in {one.symbol}: {one.gap.replace('_', ' ')}" for one in glance.unprotected]
     lines += [f"taken over {symbol}: the broker holds its stops until a rearm" for symbol in glance.taken_over]
     lines += _chain_lines(glance)
@@ -211,6 +220,18 @@ def _lines(glance: Glance) -> list[str]:
         lines.append(f"hold       {hold.scope} {until}: {hold.who}: {hold.reason}")
     lines += [f"down       {child.name}" for child in glance.children if not child.serving]
     return [*lines, *(f"no quotes  {symbol}" for symbol in glance.stale)]
+
+
+def _health_lines(glance: Glance) -> list[str]:
+    """What alarms; the rest is in `evenkeel health`."""
+    if not glance.health:
+        return ["health     nobody looks after it"]
+    alarms = [one for one in glance.health if one.state == "alarm"]
+    unknown = sum(one.state == "unknown" for one in glance.health)
+    if not alarms:
+        return ["health     well" + (f", {unknown} checks cannot tell yet" if unknown else "")]
+    of = [f"{one.check.replace('_', ' ')} {one.scope}".strip() for one in alarms]
+    return [f"alarm      {what}: {one.detail}" for what, one in zip(of, alarms, strict=True)]
 
 
 def _chain_lines(glance: Glance) -> list[str]:

@@ -11,9 +11,8 @@ from evenkeel.messages.broker_gateway import AccountRead, CashMoved, OrderReject
 from evenkeel.messages.entry import EntryProposed, OrderDenied, SignalRaised
 from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules.losses import EquityMarks, at_day_start, sampled, shifted
+from evenkeel.rules.losses import EquityMarks, at_day_start, drawdown_ppm, sampled, shifted
 from evenkeel.rules.money import capital_cents_of
-from evenkeel.rules.sizing import PPM
 
 BROKER = "broker"
 """Who refused, where no actor of ours did."""
@@ -128,13 +127,6 @@ def count(tally: Tally, message: Counted) -> None:
             tally.marks = at_day_start(tally.marks)
         case _:
             assert_never(message)
-
-
-def drawdown_ppm(marks: EquityMarks) -> int | None:
-    """How far equity is below its peak, rounded up; None before the first sample, and where the peak is no money."""
-    if marks.equity_cents is None or marks.peak_cents is None or marks.peak_cents <= 0:
-        return None
-    return -((marks.equity_cents - marks.peak_cents) * PPM // marks.peak_cents)
 
 
 def snapshot_of(tally: Tally, loop: Loop, *, utc_ms: int, written_utc_ms: int, alarms: int, lost: int) -> Snapshot:
