@@ -211,7 +211,6 @@ def _lines(glance: Glance) -> list[str]:
     for one in glance.flattening:
         left = f"still open: {' '.join(map(str, one.tickets))}" if one.tickets else "nothing is seen open, not yet twice"
         lines.append(f"flattening {one.scope}, {left}")
-    lines += _health_lines(glance)
     lines += [f"in danger  position {one.ticket} in {one.symbol}: {one.gap.replace('_', ' ')}" for one in glance.unprotected]
     lines += [f"taken over {symbol}: the broker holds its stops until a rearm" for symbol in glance.taken_over]
     lines += _chain_lines(glance)
@@ -219,7 +218,7 @@ def _lines(glance: Glance) -> list[str]:
         until = f"until {utc_text(hold.until_utc_ms)}" if hold.until_utc_ms else "until rearm"
         lines.append(f"hold       {hold.scope} {until}: {hold.who}: {hold.reason}")
     lines += [f"down       {child.name}" for child in glance.children if not child.serving]
-    return [*lines, *(f"no quotes  {symbol}" for symbol in glance.stale)]
+    return [*lines, *(f"no quotes  {symbol}" for symbol in glance.stale), *_health_lines(glance)]
 
 
 def _health_lines(glance: Glance) -> list[str]:
@@ -229,7 +228,7 @@ def _health_lines(glance: Glance) -> list[str]:
     alarms = [one for one in glance.health if one.state == "alarm"]
     unknown = sum(one.state == "unknown" for one in glance.health)
     if not alarms:
-        return ["health     well" + (f", {unknown} checks cannot tell yet" if unknown else "")]
+        return ["health     " + (f"well so far, {unknown} checks cannot tell yet" if unknown else "well")]
     of = [f"{one.check.replace('_', ' ')} {one.scope}".strip() for one in alarms]
     return [f"alarm      {what}: {one.detail}" for what, one in zip(of, alarms, strict=True)]
 

@@ -37,7 +37,7 @@ from evenkeel.rules.view import (
 from evenkeel.rules.view_chains import CHAINS_SHOWN, breaker_views, chain_views, recovery_limits, shield_views
 from evenkeel.rules.view_state import Held, ViewState
 
-CHECKS_SHOWN: Final = 32
+CHECKS_SHOWN: Final = 24
 """A whole view must fit into one frame of the control channel."""
 
 
