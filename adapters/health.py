@@ -79,6 +79,7 @@ class Sources(NamedTuple):
     backup_utc_ms: Callable[[], int | None]
     heard_utc_ms: Callable[[], int | None]
     host_ns: Callable[[], int | None] | None = None
+    lines_lost: Callable[[], int] | None = None
 
 
 class Journal(Protocol):
@@ -218,6 +219,7 @@ class Health:
             backup_age_ms=None if backup_utc_ms is None else max(0, self._utc_ms() - backup_utc_ms),
             journal_failure=sources.journal.failure,
             journal_behind_ms=self._behind_ms(now_ms),
+            lines_lost=None if sources.lines_lost is None else sources.lines_lost(),
             absent_ms=None if heard_utc_ms is None else max(0, now_utc_ms - heard_utc_ms),
         )
 

@@ -48,7 +48,8 @@ class QuoteBoard:
 
     def served(self, symbol: str) -> BoardQuote | None:
         """The newest quote whose crossings are certainly published."""
-        return self._held[symbol] if symbol in self._held else self.get(symbol)
+        newest = self.get(symbol)
+        return self._held.get(symbol, newest)
 
     def hold(self, symbol: str, served: BoardQuote | None) -> None:
         """What the newest quote crossed is not published yet: until `release` only `served` is."""

@@ -29,7 +29,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.storage import Storage
 from evenkeel.adapters.view import ViewWriter
 from evenkeel.adapters.world import World
-from evenkeel.commands.onlookers import health_rows, onlookers
+from evenkeel.commands.onlookers import Log, health_rows, onlookers
 from evenkeel.commands.segment import note_journal, run_started
 from evenkeel.config.load import identity
 from evenkeel.config.schema import Config, ProtectionConfig
@@ -102,6 +102,7 @@ class LiveSystem:
         *,
         force_tcp: bool = False,
         on_fatal: Callable[[str], None],
+        log: Log | None = None,
     ) -> None:
         self.folder = folder
         self.ended = threading.Event()
@@ -118,7 +119,7 @@ class LiveSystem:
             map_size=config.journal.map_mb << 20,
         )
         self._view = ViewWriter(folder.view)
-        self._on_fatal = on_fatal
+        self._on_fatal, self._log = on_fatal, log
         self.board = QuoteBoard()
         self.gate = Gate()
         self.config = config
@@ -203,7 +204,7 @@ class LiveSystem:
             more_edges={
                 "reporter": self._reporter,
                 "storage": self._storage,
-                **onlookers(self, self._journal, self._outside.host_ns),
+                **onlookers(self, self._journal, self._outside.host_ns, self._log),
                 "control": lambda: self._control(started_utc_ms, force_tcp),
             },
             on_fatal=self._on_fatal,

@@ -1,7 +1,7 @@
 """The two parts of a live system that look at all the others: its health, and the snapshots of the account."""
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from evenkeel.adapters.health import Health, Sources
 from evenkeel.adapters.snapshots import SnapshotFiles, Snapshots
@@ -15,11 +15,18 @@ if TYPE_CHECKING:
     from evenkeel.adapters.lmdb_journal import LmdbJournal
     from evenkeel.commands.live import LiveSystem
 
-_CLOCK = SystemClock()
+_CLOCK: Final = SystemClock()
+
+
+class Log(Protocol):
+    """What writes the log. `lost` counts the lines since it could last be written."""
+
+    @property
+    def lost(self) -> int: ...
 
 
 def onlookers(
-    system: "LiveSystem", journal: "LmdbJournal", host_ns: Callable[[], int | None] | None
+    system: "LiveSystem", journal: "LmdbJournal", host_ns: Callable[[], int | None] | None, log: Log | None
 ) -> dict[str, Callable[[], Any]]:
     """What makes each of them, by the child's name. `host_ns`: see Sources."""
     config, started_ns = system.config, _CLOCK.monotonic_ns()
@@ -27,7 +34,7 @@ def onlookers(
         "health": lambda: Health(
             config,
             tuple(system.specs),
-            _sources(system, journal, host_ns),
+            _sources(system, journal)._replace(host_ns=host_ns, lines_lost=None if log is None else lambda: log.lost),
             monotonic_ns=_CLOCK.monotonic_ns,
             started_ns=started_ns,
             utc_ms=_CLOCK.now_utc_ms,
@@ -52,7 +59,7 @@ def health_rows(system: "LiveSystem") -> tuple[CheckView, ...]:
     return () if health is None else health.rows
 
 
-def _sources(system: "LiveSystem", journal: "LmdbJournal", host_ns: Callable[[], int | None] | None) -> Sources:
+def _sources(system: "LiveSystem", journal: "LmdbJournal") -> Sources:
     """What is looked at in another child is one attribute, which that child replaces as a whole."""
     host, plugin_names = system.run.host, plugins(system.config)
 
@@ -79,5 +86,4 @@ def _sources(system: "LiveSystem", journal: "LmdbJournal", host_ns: Callable[[],
         stores=lambda: {name: seen(f"chain_store/{name}", "failure") or "" for name in plugin_names},
         backup_utc_ms=lambda: seen("storage", "newest_backup_utc_ms"),
         heard_utc_ms=lambda: getattr(seen("attendance", "state"), "heard_utc_ms", None),
-        host_ns=host_ns,
     )

@@ -151,6 +151,7 @@ class HealthConfig(Table, frozen=True):
     chain_store: Literal["on", "off"] = "on"
     journal_late_s: Seconds | Off = 5.0
     storage: Literal["on", "off"] = "on"
+    log_lines_lost: Literal["on", "off"] = "on"
     backup_late_hours: Hours | Off = 3.0
     attendance_hours_left: Hours | Off = 2.0
     snapshot_every_s: Annotated[float, Meta(ge=1, le=3600)] | Off = 60.0

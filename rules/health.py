@@ -72,7 +72,8 @@ class Seen(NamedTuple):
     somebody has looked without a break, `started_ms` the age of the process, `down_ms` 0 for a child that serves.
 
     `quotes_due_ms`: see the function. `quote_age_ms` has every symbol that a strategy or a position needs; `limits` what holds
-    entries or made the mode stricter, by name; `stores` what is wrong with each plugin's chain store, "" where nothing is.
+    entries or made the mode stricter, by name; `stores` what is wrong with each plugin's chain store, "" where nothing is;
+    `lines_lost` of the log since it was last written, None where there is none.
     """
 
     awake_ms: int
@@ -94,6 +95,7 @@ class Seen(NamedTuple):
     journal_failure: str | None = None
     journal_behind_ms: int = 0
     absent_ms: int | None = None
+    lines_lost: int | None = None
 
 
 def quotes_due_ms(config: HealthConfig, now_utc_ms: int) -> int | None:
@@ -254,6 +256,14 @@ def storage_ample(config: Config, seen: Seen) -> list[Finding]:
     return found or [Finding(check, Verdict.WELL, "room for the journal is ample")]
 
 
+def log_written(config: Config, seen: Seen) -> list[Finding]:
+    check = "log_lines_lost"
+    if config.health.log_lines_lost == "off" or seen.lines_lost is None:
+        return [_off(check, "no log is written" if config.health.log_lines_lost == "on" else "")]
+    verdict = Verdict.ALARM if seen.lines_lost else Verdict.WELL
+    return [Finding(check, verdict, f"{seen.lines_lost} lines of the log are lost", "", seen.lines_lost, 1, "count")]
+
+
 def backup_taken(config: Config, seen: Seen) -> list[Finding]:
     check, late_hours, every_h = "backup", config.health.backup_late_hours, config.journal.backup_every_h
     if late_hours == "off" or every_h == "off":
@@ -291,6 +301,7 @@ _JUDGES: Final[dict[str, Callable[[Config, Seen], list[Finding]]]] = {
     "chain_store": chains_stored,
     "journal_late": journal_kept,
     "storage": storage_ample,
+    "log_lines_lost": log_written,
     "backup": backup_taken,
     "attendance": attended,
 }

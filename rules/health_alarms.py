@@ -19,7 +19,7 @@ SEVERITIES: Final[Mapping[str, int]] = {
     **dict.fromkeys(CHECKS, 2),
     **dict.fromkeys(("position_not_evaluated", "child_down", "broker_disconnected", "host_silent", "journal_late"), 1),
     **dict.fromkeys(("drawdown", "storage"), 1),
-    **dict.fromkeys(("backup", "attendance"), 3),
+    **dict.fromkeys(("backup", "attendance", "log_lines_lost"), 3),
 }
 
 

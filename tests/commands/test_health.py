@@ -33,7 +33,7 @@ QUICK: dict[str, object] = {
     "entry.stop_pips": 60.0,
     "entry.target_pips": 60.0,
     "limits.intent_expiry_s": "off",
-    "health.position_not_evaluated_s": 1.0,
+    "health.position_not_evaluated_s": 0.5,
     "strategy": {"quick": {"kind": "ma_cross", "symbols": ["EURUSD"], "fast": 2, "slow": 3}},
 }
 OFF = Finding("attendance", Verdict.OFF, "nobody need be there")

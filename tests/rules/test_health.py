@@ -34,6 +34,7 @@ CALM = Seen(
     stores={"trend": ""},
     backup_age_ms=HOUR_MS,
     absent_ms=HOUR_MS,
+    lines_lost=0,
 )
 
 
@@ -117,6 +118,8 @@ def test_a_run_in_which_everything_is_as_it_should_be_is_well() -> None:
         ("backup", {"backup_age_ms": None, "started_ms": 60_000}, (UNKNOWN, "")),
         ("backup", {"backup_age_ms": None}, (ALARM, "")),
         ("backup", {"strained": strained(StorageReason.BACKUP)}, (ALARM, "")),
+        ("log_lines_lost", {"lines_lost": 3}, (ALARM, "")),
+        ("log_lines_lost", {"lines_lost": None}, (OFF, "")),
         ("attendance", {"absent_ms": 10 * HOUR_MS}, (ALARM, "")),
         ("attendance", {"absent_ms": None}, (UNKNOWN, "")),
     ],
@@ -126,7 +129,7 @@ def test_a_check_begins_where_its_limit_is(check: str, changes: dict[str, Any], 
 
 
 def test_every_check_can_be_switched_off() -> None:
-    words = {"limit_reached": "off", "chain_store": "off", "storage": "off"}
+    words = {"limit_reached": "off", "chain_store": "off", "storage": "off", "log_lines_lost": "off"}
     numbers = [field.name for field in msgspec.structs.fields(HealthConfig) if "off" in str(field.type)]
     off = HealthConfig(**dict.fromkeys(numbers, "off") | words)  # type: ignore[arg-type]
     found = judged(msgspec.structs.replace(CONFIG, health=off))

@@ -1,7 +1,6 @@
 from typing import Any
 
 import msgspec
-import pytest
 
 from evenkeel.messages.broker_gateway import AccountRead, Cash, CashKind, CashMoved
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied
@@ -50,7 +49,7 @@ def test_before_anything_is_known_nothing_is_claimed() -> None:
 
 def test_the_win_ratio_is_of_all_trades_whatever_day_it_is() -> None:
     shown = after(opened(1), closed(1, 50), opened(2), closed(2, -20), day("2026-01-06"), opened(3), closed(3, 0))
-    assert (shown.win_ratio, shown.trades, shown.won, shown.day_trades) == (pytest.approx(1 / 3), 3, 1, 1)
+    assert (shown.win_ratio, shown.trades, shown.won, shown.day_trades) == (1 / 3, 3, 1, 1)
     assert (shown.total_net_cents, shown.day_net_cents) == (30, 0)
 
 
