@@ -30,7 +30,8 @@ from evenkeel.messages.position import (
 from evenkeel.messages.protection import StopsRefused
 from evenkeel.messages.storage import StorageEased, StorageStrained
 from evenkeel.messages.system import ChildDown, Message, MessageParked
-from evenkeel.rules.health import ERRORS_KEPT_MS, Errors, Finding, PositionSeen, Seen, findings, quotes_due_ms
+from evenkeel.rules.entries import PRICE_MOVED
+from evenkeel.rules.health import ERRORS_KEPT_MS, Errors, Finding, PositionSeen, Seen, closed_ms, findings, quotes_due_ms
 from evenkeel.rules.health_alarms import alarms_after, key_of, rows_of
 from evenkeel.rules.limit_trips import NAME as RISK_LIMIT
 from evenkeel.rules.losses import EquityMarks, rearmed, sampled, shifted
@@ -205,6 +206,7 @@ class Health:
             started_ms=now_ms - self._started_ms,
             down_ms=down,
             quotes_due_ms=quotes_due_ms(self._config.health, now_utc_ms),
+            closed_ms=closed_ms(self._config.health, now_utc_ms),
             quote_age_ms={symbol: self._age_ms(sources.quote_ns(symbol), now_ms) for symbol in symbols},
             positions=self._positions(now_ms),
             read_age_ms=self._age_ms(sources.read_ns(), now_ms),
@@ -305,9 +307,10 @@ def _limits(state: HealthState, now_utc_ms: int) -> dict[str, str]:
 
 
 def _error_text(message: Heard) -> str | None:
-    """One line of what counts as an error; None for everything else. A close that merely has not happened yet is none."""
+    """One line of what counts as an error; None for everything else. An order that the price has left behind is none, nor a
+    close that merely has not happened yet."""
     match message:
-        case OrderRejected():
+        case OrderRejected() if message.code not in PRICE_MOVED:
             return f"{message.symbol} rejected: {message.code} {message.detail}"
         case OrderOutcomeUnknown():
             return f"{message.symbol}: the outcome of order {message.intent_id} is unknown"

@@ -14,7 +14,7 @@ from evenkeel.messages.broker_gateway import AccountRead
 from evenkeel.messages.storage import StorageReason, StorageStrained
 from evenkeel.rules.losses import EquityMarks, drawdown_ppm
 from evenkeel.rules.margin import MarginStep, level_ppm, margin_step
-from evenkeel.rules.session import ROLLOVER, ZONE, is_week_open
+from evenkeel.rules.session import ROLLOVER, ZONE, closed_since_utc_ms, is_week_open
 from evenkeel.rules.sizing import ppm_of_pct
 from evenkeel.rules.storage import told
 from evenkeel.rules.texts import money_text
@@ -71,15 +71,16 @@ class Seen(NamedTuple):
     """All that the checks look at. Ages are real time in ms, None where there was nothing yet; `awake_ms` is for how long
     somebody has looked without a break, `started_ms` the age of the process, `down_ms` 0 for a child that serves.
 
-    `quotes_due_ms`: see the function. `quote_age_ms` has every symbol that a strategy or a position needs; `limits` what holds
-    entries or made the mode stricter, by name; `stores` what is wrong with each plugin's chain store, "" where nothing is;
-    `lines_lost` of the log since it was last written, None where there is none.
+    `quotes_due_ms` and `closed_ms`: see the functions. `quote_age_ms` has every symbol that a strategy or a position needs;
+    `limits` what holds entries or made the mode stricter, by name; `stores` what is wrong with each plugin's chain store, ""
+    where nothing is; `lines_lost` of the log since it could last be written, None where there is none.
     """
 
     awake_ms: int
     started_ms: int
     down_ms: Mapping[str, int]
     quotes_due_ms: int | None
+    closed_ms: int | None
     quote_age_ms: Mapping[str, int | None]
     positions: Mapping[int, PositionSeen]
     read_age_ms: int | None = None
@@ -108,6 +109,15 @@ def quotes_due_ms(config: HealthConfig, now_utc_ms: int) -> int | None:
     return due_ms if due_ms > 0 else None
 
 
+def closed_ms(config: HealthConfig, now_utc_ms: int) -> int | None:
+    """For how long the week has been closed, its first minutes not counted; None: it is open, or they are not over."""
+    since_utc_ms = closed_since_utc_ms(now_utc_ms)
+    if since_utc_ms is None:
+        return None
+    closed = now_utc_ms - since_utc_ms - round(config.rollover_grace_minutes * 60_000)
+    return closed if closed > 0 else None
+
+
 def findings(config: Config, seen: Seen) -> list[Finding]:
     """Of each check either one finding of the whole, or one for each thing that is not well."""
     return [finding for judge in _JUDGES.values() for finding in judge(config, seen)]
@@ -122,7 +132,8 @@ def positions_evaluated(config: Config, seen: Seen) -> list[Finding]:
         return [Finding(check, Verdict.WELL, "nothing is open")]
     found = [_evaluated(seen, ticket, limit_ms) for ticket in seen.positions]
     oldest_ms = max(one.measured or 0 for one in found)
-    market = "the market is closed" if seen.quotes_due_ms is None else f"each looked at within {oldest_ms / 1000:.1f} s"
+    is_closed = all(_due_ms(seen, position.symbol) is None for position in seen.positions.values())
+    market = "the market is closed" if is_closed else f"each looked at within {oldest_ms / 1000:.1f} s"
     return _unless(found, Finding(check, Verdict.WELL, f"{len(found)} open, {market}", "", oldest_ms, limit_ms, "ms"))
 
 
@@ -144,14 +155,14 @@ def quotes_fresh(config: Config, seen: Seen) -> list[Finding]:
     check, limit_ms = "quotes_stale", _ms(config.health.quotes_stale_s)
     if limit_ms is None:
         return [_off(check)]
-    if seen.quotes_due_ms is None:
+    if seen.quote_age_ms and all(_due_ms(seen, symbol) is None for symbol in seen.quote_age_ms):
         return [Finding(check, Verdict.WELL, "the market is closed")]
     found = []
     for symbol in seen.quote_age_ms:
         verdict, ms = _silence(seen, symbol, limit_ms)
         found.append(Finding(check, verdict, f"no quote for {ms / 1000:.1f} s", symbol, ms, limit_ms, "ms"))
     oldest_ms = max((one.measured or 0 for one in found), default=0)
-    whole = f"{len(found)} symbols, the oldest quote is {oldest_ms / 1000:.1f} s old"
+    whole = f"{_of(len(found), 'symbol')}, the oldest quote is {oldest_ms / 1000:.1f} s old"
     return _unless(found, Finding(check, Verdict.WELL, whole, "", oldest_ms, limit_ms, "ms"))
 
 
@@ -208,7 +219,7 @@ def error_rate(config: Config, seen: Seen) -> list[Finding]:
         return [_off(check)]
     count, last = seen.errors.in_hour, f"; the last: {seen.errors.last}" if seen.errors.last else ""
     verdict = Verdict.ALARM if count >= limit else _near(count, limit)
-    return [Finding(check, verdict, f"{count} errors in the last hour{last}", "", count, limit, "count")]
+    return [Finding(check, verdict, f"{_of(count, 'error')} in the last hour{last}", "", count, limit, "count")]
 
 
 def errors_at_start(config: Config, seen: Seen) -> list[Finding]:
@@ -217,11 +228,11 @@ def errors_at_start(config: Config, seen: Seen) -> list[Finding]:
         return [_off(check)]
     count, within = seen.errors.at_start, f"in the first {within_ms / 1000:g} s"
     if count:
-        text = f"{count} errors {within}; the last error: {seen.errors.last}"
-        return [Finding(check, Verdict.ALARM, text, "", count, 1, "count")]
+        text = f"{_of(count, 'error')} {within}; the last error: {seen.errors.last}"
+        return [Finding(check, Verdict.ALARM, text, "", count, None, "count")]
     if seen.started_ms < within_ms:
         return [Finding(check, Verdict.UNKNOWN, f"the first {within_ms / 1000:g} s are not over")]
-    return [Finding(check, Verdict.WELL, f"none {within}", "", 0, 1, "count")]
+    return [Finding(check, Verdict.WELL, f"none {within}", "", 0, None, "count")]
 
 
 def chains_stored(config: Config, seen: Seen) -> list[Finding]:
@@ -229,7 +240,7 @@ def chains_stored(config: Config, seen: Seen) -> list[Finding]:
     if config.health.chain_store == "off" or not seen.stores:
         return [_off(check, "no strategy has chains" if config.health.chain_store == "on" else "")]
     found = [Finding(check, Verdict.ALARM, failure, plugin) for plugin, failure in seen.stores.items() if failure]
-    return found or [Finding(check, Verdict.WELL, f"{len(seen.stores)} stores can be written")]
+    return found or [Finding(check, Verdict.WELL, f"{_of(len(seen.stores), 'store')} can be written")]
 
 
 def journal_kept(config: Config, seen: Seen) -> list[Finding]:
@@ -261,7 +272,8 @@ def log_written(config: Config, seen: Seen) -> list[Finding]:
     if config.health.log_lines_lost == "off" or seen.lines_lost is None:
         return [_off(check, "no log is written" if config.health.log_lines_lost == "on" else "")]
     verdict = Verdict.ALARM if seen.lines_lost else Verdict.WELL
-    return [Finding(check, verdict, f"{seen.lines_lost} lines of the log are lost", "", seen.lines_lost, 1, "count")]
+    text = f"{_of(seen.lines_lost, 'line')} of the log lost"
+    return [Finding(check, verdict, text, "", seen.lines_lost, None, "count")]
 
 
 def backup_taken(config: Config, seen: Seen) -> list[Finding]:
@@ -333,11 +345,17 @@ def _evaluated(seen: Seen, ticket: int, limit_ms: int) -> Finding:
 
 def _silence(seen: Seen, symbol: str, limit_ms: int) -> tuple[Verdict, int]:
     """How long quotes of it are missing: only while some are due."""
-    due_ms = seen.quotes_due_ms
+    due_ms, age_ms = _due_ms(seen, symbol), seen.quote_age_ms.get(symbol)
     if due_ms is None:
         return Verdict.WELL, 0
-    age_ms = seen.quote_age_ms.get(symbol)
     return _aged(None if age_ms is None else min(age_ms, due_ms), min(seen.awake_ms, due_ms), limit_ms)
+
+
+def _due_ms(seen: Seen, symbol: str) -> int | None:
+    """For how long quotes of it have been due; a symbol that has had one after the week's close trades at weekends, too."""
+    age_ms = seen.quote_age_ms.get(symbol)
+    trades_on = age_ms is not None and seen.closed_ms is not None and age_ms < seen.closed_ms
+    return seen.closed_ms if trades_on else seen.quotes_due_ms
 
 
 def _aged(age_ms: int | None, awake_ms: int, limit_ms: int) -> tuple[Verdict, int]:
@@ -374,6 +392,10 @@ def _near(measured: int, limit: int) -> Verdict:
 def _unless(found: list[Finding], whole: Finding) -> list[Finding]:
     """What is not well of `found`, or where all of it is, `whole`."""
     return [one for one in found if one.verdict is not Verdict.WELL] or [whole]
+
+
+def _of(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _off(check: str, why: str = "") -> Finding:

@@ -7,8 +7,10 @@ import pytest
 from evenkeel.adapters.health import Health, Sources
 from evenkeel.config.limits import PERSONAL
 from evenkeel.config.schema import Config
-from evenkeel.messages.broker_gateway import AccountRead, Outcome
+from evenkeel.messages.broker_gateway import AccountRead, OrderRejected, Outcome
+from evenkeel.messages.entry import Lineage
 from evenkeel.messages.health import HealthAlarmed, HealthEased
+from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import HoldPlaced, Mode, ModeChanged, TradingRearmed
 from evenkeel.messages.position import CloseFailed, CloseFailure
 from evenkeel.messages.protection import StopsRefused
@@ -17,6 +19,7 @@ from evenkeel.runtime.edge import At
 
 TUESDAY_UTC_MS = 1_767_700_800_000
 HOUR_MS = 3_600_000
+LINEAGE = Lineage("strategy", "trend")
 CRASH = ChildDown("strategy/trend", 1, 1, "ValueError: x")
 
 
@@ -91,6 +94,8 @@ def test_errors_count_for_an_hour() -> None:
         (CloseFailed(7, "EURUSD", 1, CloseFailure.REJECTED, "market closed"), 1),
         (CloseFailed(7, "EURUSD", 1, CloseFailure.STILL_OPEN, "no answer"), 0),
         (StopsRefused(7, "EURUSD", Outcome.REJECTED, 10016, "invalid stops"), 1),
+        (OrderRejected("EURUSD-1", "EURUSD", Direction.BUY, 1, 10019, "no money", LINEAGE), 1),
+        (OrderRejected("EURUSD-1", "EURUSD", Direction.BUY, 1, 10004, "requote", LINEAGE), 0),
         (HoldPlaced("person", "account", "lunch", 0), 0),
     ],
 )
@@ -98,7 +103,7 @@ def test_only_what_failed_is_an_error(message: Any, errors: int) -> None:
     desk = Desk()
     desk.hear(message)
     desk.look()
-    assert desk.detail("error_rate").startswith(f"{errors} errors")
+    assert desk.detail("error_rate").startswith(f"{errors} error")
 
 
 def test_a_journal_that_falls_behind_alarms_and_one_that_keeps_up_with_a_flood_does_not() -> None:

@@ -117,7 +117,7 @@ def test_a_running_supervisor_answers(folder: StateFolder, capsys: pytest.Captur
 @pytest.mark.parametrize(
     "found, lines",
     [
-        ([Finding("chain_store", Verdict.WELL, "1 stores can be written")], ["health     well"]),
+        ([Finding("chain_store", Verdict.WELL, "1 store can be written")], ["health     well"]),
         ([Finding("backup", Verdict.UNKNOWN, "none yet")], ["health     well so far, 1 checks cannot tell yet"]),
         (
             [

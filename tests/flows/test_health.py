@@ -192,7 +192,7 @@ def test_errors_at_the_start_alarm_until_they_are_an_hour_old() -> None:
     ward.stage.signal(BUY)
     ward.live(20)
     assert ward.alarms() == [("errors_at_start", "")]
-    assert ward.detail("errors_at_start").startswith("1 errors in the first 60 s; the last error: EURUSD rejected: 10006")
+    assert ward.detail("errors_at_start").startswith("1 error in the first 60 s; the last error: EURUSD rejected: 10006")
     ward.live(HOUR_S + MINUTE_S, every_s=4)
     assert (len(ward.alarms()), ward.eased()) == (1, [("errors_at_start", "")])
 

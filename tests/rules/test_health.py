@@ -24,6 +24,7 @@ CALM = Seen(
     started_ms=HOUR_MS,
     down_ms=SERVING,
     quotes_due_ms=HOUR_MS,
+    closed_ms=None,
     quote_age_ms={"EURUSD": 400, "GBPUSD": 900},
     positions={1001: OPEN},
     read_age_ms=2_000,
@@ -53,6 +54,9 @@ def verdict(check: str, config: Config = CONFIG, **changes: Any) -> tuple[Verdic
 
 def open_with(**changes: Any) -> dict[str, Any]:
     return {"positions": {1001: OPEN._replace(**changes)}}
+
+
+WEEKEND: dict[str, Any] = {"quotes_due_ms": None, "closed_ms": HOUR_MS}
 
 
 def strained(reason: StorageReason) -> dict[str, StorageStrained]:
@@ -88,6 +92,9 @@ def test_a_run_in_which_everything_is_as_it_should_be_is_well() -> None:
         ("quotes_stale", {"quote_age_ms": {"EURUSD": 1, "GBPUSD": 30_000}}, (ALARM, "GBPUSD")),
         ("quotes_stale", {"quote_age_ms": {"GBPUSD": None}, "awake_ms": 29_999}, (UNKNOWN, "GBPUSD")),
         ("quotes_stale", {"quote_age_ms": {"GBPUSD": HOUR_MS}, "quotes_due_ms": None}, (WELL, "")),
+        ("quotes_stale", {**WEEKEND, "quote_age_ms": {"BTCUSD": 31_000, "EURUSD": 2 * HOUR_MS}}, (ALARM, "BTCUSD")),
+        ("position_not_evaluated", {**WEEKEND, "quote_age_ms": {"EURUSD": 20_000}}, (ALARM, "1001")),
+        ("position_not_evaluated", {**WEEKEND, "quote_age_ms": {"EURUSD": HOUR_MS}}, (WELL, "")),
         ("broker_disconnected", {"read_age_ms": 14_999}, (NEAR, "")),
         ("broker_disconnected", {"read_age_ms": 15_000}, (ALARM, "")),
         ("broker_disconnected", {"read_age_ms": None, "awake_ms": 14_999}, (UNKNOWN, "")),
