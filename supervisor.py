@@ -151,7 +151,7 @@ ROUTES: Final[Routes] = {
     circuit_breaker.BreakerChanged: ["position/*", "risk_limit", "reporter?"],
     broker_gateway.IntentSettled: ["terminal"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, *ONLOOKERS],
+    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, "reporter?", "snapshots?"],
     position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", *CHAINS, "reporter?"],
     position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?", "health?"],
     position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, *ONLOOKERS],

@@ -24,7 +24,6 @@ from evenkeel.messages.position import (
     CloseFailure,
     ClosePosition,
     PositionClosed,
-    PositionOpened,
     PositionReduced,
 )
 from evenkeel.messages.protection import StopsRefused
@@ -44,14 +43,16 @@ LOOK_EVERY_S: Final = 1.0
 STOOD_STILL_MS: Final = 5_000
 """Two looks so far apart: nobody could look in between, so nothing is late for it."""
 ERRORS_MAX: Final = 10_000
+CLOSING_MAX: Final = 1_000
+"""A close may be asked of a position that is gone; the newest are kept."""
 _NS_PER_MS: Final = 1_000_000
 
-OfPositions = PositionOpened | PositionReduced | PositionClosed | ClosePosition
+OfCloses = ClosePosition | PositionReduced | PositionClosed
 OfMoney = AccountRead | CashMoved | TradingRearmed
 OfLimits = HoldPlaced | HoldEnded | ModeChanged
 OfStorage = StorageStrained | StorageEased
 OfErrors = OrderRejected | OrderOutcomeUnknown | CloseFailed | StopsRefused | ChildDown | MessageParked | TerminalUnreadable
-Heard = OfPositions | OfMoney | OfLimits | OfStorage | OfErrors
+Heard = OfCloses | OfMoney | OfLimits | OfStorage | OfErrors
 Said = HealthAlarmed | HealthEased
 
 
@@ -66,12 +67,13 @@ class ChildStatus(Protocol):
 class Sources(NamedTuple):
     """Where the evidence is. Each is asked on the edge's thread and answers at once, from memory; `_ns` is monotonic time.
 
-    `armed` are the tickets for which the feed holds a level on the losing side, None where there is no feed. None in the place
-    of a source: the run has no such part.
+    `held` are the symbols of our positions by ticket, `armed` the tickets for which the feed holds a level on the losing side;
+    None where the child that knows is not there. None in the place of a source: the run has no such part.
     """
 
     children: Callable[[], Iterable[ChildStatus]]
     quote_ns: Callable[[str], int | None]
+    held: Callable[[], Mapping[int, str] | None]
     armed: Callable[[], Collection[int] | None]
     read_ns: Callable[[], int | None]
     journal: "Journal"
@@ -92,11 +94,10 @@ class Journal(Protocol):
 
 
 class HealthState(msgspec.Struct):
-    """`positions` are the symbols of ours by ticket, `closing` those of them of which a close was asked; `holds` of the limits
-    by scope; `lowered` the mode that a limit demanded, None since a person has set another; `alarmed` what was said and is
-    not over."""
+    """`closing` are the tickets of which a close was asked and has no end; `holds` of the limits by scope; `lowered` the mode
+    that a limit demanded, None since trading goes on; `alarmed` what was said and is not over.
+    """
 
-    positions: dict[int, str] = {}
     closing: list[int] = []
     account: AccountRead | None = None
     marks: EquityMarks = EquityMarks()
@@ -138,8 +139,10 @@ class Health:
     def remember(self, message: Heard | Said, /) -> None:
         state = self.state
         match message:
-            case PositionOpened() | PositionReduced() | PositionClosed() | ClosePosition():
-                _position_heard(state, message)
+            case ClosePosition(ticket=ticket):
+                state.closing = [*(other for other in state.closing if other != ticket), ticket][-CLOSING_MAX:]
+            case PositionReduced(ticket=ticket) | PositionClosed(ticket=ticket):
+                state.closing = [other for other in state.closing if other != ticket]
             case AccountRead():
                 state.account, state.marks = message, sampled(state.marks, message.equity_cents)
             case CashMoved(cash):
@@ -199,7 +202,8 @@ class Health:
         state, sources = self.state, self._sources
         self._before_ms, self._since_ms = self._since_ms, {}
         down = {child.name: self._lasts_ms(f"down {child.name}", not child.serving, now_ms) for child in sources.children()}
-        symbols = dict.fromkeys([*self._symbols, *state.positions.values()])
+        held = sources.held()
+        symbols = dict.fromkeys([*self._symbols, *(held or {}).values()])
         heard_utc_ms, backup_utc_ms = sources.heard_utc_ms(), sources.backup_utc_ms()
         return Seen(
             awake_ms=now_ms - self._awake_since_ms,
@@ -208,7 +212,7 @@ class Health:
             quotes_due_ms=quotes_due_ms(self._config.health, now_utc_ms),
             closed_ms=closed_ms(self._config.health, now_utc_ms),
             quote_age_ms={symbol: self._age_ms(sources.quote_ns(symbol), now_ms) for symbol in symbols},
-            positions=self._positions(now_ms),
+            positions=None if held is None else self._positions(held, now_ms),
             read_age_ms=self._age_ms(sources.read_ns(), now_ms),
             has_host=sources.host_ns is not None,
             host_age_ms=None if sources.host_ns is None else self._age_ms(sources.host_ns(), now_ms),
@@ -225,7 +229,7 @@ class Health:
             absent_ms=None if heard_utc_ms is None else max(0, now_utc_ms - heard_utc_ms),
         )
 
-    def _positions(self, now_ms: int) -> dict[int, PositionSeen]:
+    def _positions(self, held: Mapping[int, str], now_ms: int) -> dict[int, PositionSeen]:
         armed, closing = self._sources.armed(), set(self.state.closing)
         return {
             ticket: PositionSeen(
@@ -233,7 +237,7 @@ class Health:
                 None if armed is None else self._lasts_ms(f"unarmed {ticket}", ticket not in armed, now_ms),
                 ticket in closing,
             )
-            for ticket, symbol in self.state.positions.items()
+            for ticket, symbol in held.items()
         }
 
     def _lasts_ms(self, what: str, is_so: bool, now_ms: int) -> int:
@@ -261,22 +265,6 @@ class Health:
 
     def _now_ms(self) -> int:
         return self._monotonic_ns() // _NS_PER_MS
-
-
-def _position_heard(state: HealthState, message: OfPositions) -> None:
-    match message:
-        case PositionOpened():
-            state.positions[message.ticket] = message.symbol
-        case ClosePosition(ticket=ticket):
-            if ticket in state.positions and ticket not in state.closing:
-                state.closing.append(ticket)
-        case PositionReduced(ticket=ticket) | PositionClosed(ticket=ticket):
-            if ticket in state.closing:
-                state.closing.remove(ticket)
-            if isinstance(message, PositionClosed):
-                state.positions.pop(ticket, None)
-        case _:
-            assert_never(message)
 
 
 def _limit_heard(state: HealthState, message: OfLimits) -> None:

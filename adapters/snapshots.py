@@ -32,7 +32,7 @@ _decoder: msgspec.json.Decoder[Snapshot] = msgspec.json.Decoder(Snapshot)
 class Snapshots:
     """The edge: each `every_ms` of the run's clock, at most once a second, it takes down what was counted so far.
 
-    `loop` and `alarms` are called on its thread; `utc_ms` is real time. It says nothing.
+    `loop`, `positions` and `alarms` are called on its thread; `utc_ms` is real time. It says nothing.
     """
 
     poll_s: float | None = LOOK_EVERY_S
@@ -43,6 +43,7 @@ class Snapshots:
         *,
         put: Callable[[Snapshot], None],
         loop: Callable[[], Loop],
+        positions: Callable[[], int],
         alarms: Callable[[], int],
         utc_ms: Callable[[], int],
     ) -> None:
@@ -50,7 +51,7 @@ class Snapshots:
         self.lost = 0
         """Snapshots since the last one that was written."""
         self._every_ms, self._put, self._utc_ms = every_ms, put, utc_ms
-        self._loop, self._alarms = loop, alarms
+        self._loop, self._positions, self._alarms = loop, positions, alarms
         self._period = -1
 
     def remember(self, message: Counted, /) -> None:
@@ -79,6 +80,7 @@ class Snapshots:
                 self._loop(),
                 utc_ms=now_utc_ms,
                 written_utc_ms=self._utc_ms(),
+                positions=self._positions(),
                 alarms=self._alarms(),
                 lost=self.lost,
             )

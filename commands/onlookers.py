@@ -47,6 +47,7 @@ def onlookers(
             every_ms,
             put=files.put,
             loop=lambda: Loop(quotes=system.board.quotes, samples=system.board.samples),
+            positions=lambda: len(system.held() or ()),
             alarms=lambda: sum(row.state is CheckState.ALARM for row in health_rows(system)),
             utc_ms=_CLOCK.now_utc_ms,
         )
@@ -79,6 +80,7 @@ def _sources(system: "LiveSystem", journal: "LmdbJournal") -> Sources:
     return Sources(
         children=host.status,
         quote_ns=quote_ns,
+        held=system.held,
         armed=armed,
         read_ns=lambda: seen("terminal", "read_ns"),
         journal=journal,

@@ -72,8 +72,9 @@ class Seen(NamedTuple):
     somebody has looked without a break, `started_ms` the age of the process, `down_ms` 0 for a child that serves.
 
     `quotes_due_ms` and `closed_ms`: see the functions. `quote_age_ms` has every symbol that a strategy or a position needs;
-    `limits` what holds entries or made the mode stricter, by name; `stores` what is wrong with each plugin's chain store, ""
-    where nothing is; `lines_lost` of the log since it could last be written, None where there is none.
+    `positions` is None where nobody knows them. `limits` are what holds entries or made the mode stricter, by name; `stores`
+    what is wrong with each plugin's chain store, "" where nothing is; `lines_lost` of the log since it could last be written,
+    None where there is none.
     """
 
     awake_ms: int
@@ -82,7 +83,7 @@ class Seen(NamedTuple):
     quotes_due_ms: int | None
     closed_ms: int | None
     quote_age_ms: Mapping[str, int | None]
-    positions: Mapping[int, PositionSeen]
+    positions: Mapping[int, PositionSeen] | None
     read_age_ms: int | None = None
     has_host: bool = False
     host_age_ms: int | None = None
@@ -128,9 +129,11 @@ def positions_evaluated(config: Config, seen: Seen) -> list[Finding]:
     check, limit_ms = "position_not_evaluated", _ms(config.health.position_not_evaluated_s)
     if limit_ms is None:
         return [_off(check)]
+    if seen.positions is None:
+        return [Finding(check, Verdict.UNKNOWN, "nobody knows what is open")]
     if not seen.positions:
         return [Finding(check, Verdict.WELL, "nothing is open")]
-    found = [_evaluated(seen, ticket, limit_ms) for ticket in seen.positions]
+    found = [_evaluated(seen, ticket, position, limit_ms) for ticket, position in seen.positions.items()]
     oldest_ms = max(one.measured or 0 for one in found)
     is_closed = all(_due_ms(seen, position.symbol) is None for position in seen.positions.values())
     market = "the market is closed" if is_closed else f"each looked at within {oldest_ms / 1000:.1f} s"
@@ -321,9 +324,8 @@ CHECKS: Final = tuple(_JUDGES)
 """The stable words, in the order in which they are shown."""
 
 
-def _evaluated(seen: Seen, ticket: int, limit_ms: int) -> Finding:
+def _evaluated(seen: Seen, ticket: int, position: PositionSeen, limit_ms: int) -> Finding:
     """The gravest of what keeps it from being looked at, with the longest time."""
-    position = seen.positions[ticket]
     verdict, ms = _silence(seen, position.symbol, limit_ms)
     reasons = [(verdict, ms, f"no quote of {position.symbol}")]
     actor = f"position/{position.symbol}"

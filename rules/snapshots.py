@@ -129,7 +129,10 @@ def count(tally: Tally, message: Counted) -> None:
             assert_never(message)
 
 
-def snapshot_of(tally: Tally, loop: Loop, *, utc_ms: int, written_utc_ms: int, alarms: int, lost: int) -> Snapshot:
+def snapshot_of(
+    tally: Tally, loop: Loop, *, utc_ms: int, written_utc_ms: int, positions: int, alarms: int, lost: int
+) -> Snapshot:
+    """`positions` is how many are open now: a tally that began in the middle does not know."""
     account, marks = tally.account, tally.marks
     day_known = marks.equity_cents is not None and marks.day_base_cents is not None
     return Snapshot(
@@ -139,7 +142,7 @@ def snapshot_of(tally: Tally, loop: Loop, *, utc_ms: int, written_utc_ms: int, a
         equity_cents=account.equity_cents if account else None,
         currency=account.currency if account else "",
         currency_digits=account.currency_digits if account else 2,
-        positions=len(tally.open),
+        positions=positions,
         trading_day=tally.trading_day,
         day_cents=(marks.equity_cents or 0) - (marks.day_base_cents or 0) if day_known else None,
         day_net_cents=tally.day_net_cents,

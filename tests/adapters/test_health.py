@@ -45,6 +45,7 @@ class Desk:
             Sources(
                 children=lambda: [Child()],
                 quote_ns=lambda symbol: None,
+                held=dict,
                 armed=set,
                 read_ns=lambda: None if self.read_ms is None else self.read_ms * 1_000_000,
                 journal=self.journal,

@@ -14,7 +14,9 @@ DAY_MS = 86_400_000
 
 
 def at(utc_ms: int) -> Snapshot:
-    return snapshot_of(Tally(signals=3), Loop(quotes=5), utc_ms=utc_ms, written_utc_ms=utc_ms + 1, alarms=0, lost=0)
+    return snapshot_of(
+        Tally(signals=3), Loop(quotes=5), utc_ms=utc_ms, written_utc_ms=utc_ms + 1, positions=0, alarms=0, lost=0
+    )
 
 
 def put(folder: Path, *times_utc_ms: int, days_kept: int = 9) -> None:
@@ -90,7 +92,7 @@ class Disk:
 
 
 def edge(disk: Disk) -> Snapshots:
-    made = Snapshots(MINUTE_MS, put=disk.put, loop=Loop, alarms=lambda: 2, utc_ms=lambda: 7)
+    made = Snapshots(MINUTE_MS, put=disk.put, loop=Loop, positions=lambda: 3, alarms=lambda: 2, utc_ms=lambda: 7)
     made.resume(MONDAY_UTC_MS)
     return made
 
@@ -101,7 +103,7 @@ def test_each_minute_has_one_snapshot() -> None:
     for second in range(0, 200, 10):
         made.poll(MONDAY_UTC_MS + second * 1_000)
     assert [snapshot.utc_ms - MONDAY_UTC_MS for snapshot in disk.kept] == [60_000, 120_000, 180_000]
-    assert (disk.kept[0].written_utc_ms, disk.kept[0].alarms) == (7, 2)
+    assert (disk.kept[0].written_utc_ms, disk.kept[0].positions, disk.kept[0].alarms) == (7, 3, 2)
 
 
 def test_a_full_disk_costs_snapshots_which_are_counted_and_told_once() -> None:

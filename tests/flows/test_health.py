@@ -42,6 +42,10 @@ def health_edge(world: World, host: Callable[[], SteppedHost]) -> Mapping[str, C
         quote = world.board.served(symbol)
         return None if quote is None else quote.monotonic_ns
 
+    def held() -> dict[int, str]:
+        positions = host().child("broker_gateway").state.book.positions
+        return {ticket: position.symbol for ticket, position in positions.items()}
+
     def armed() -> set[int]:
         symbols = host().child("market_feed").state.symbols.values()
         return guarded_tickets(armed.watch for symbol in symbols for armed in symbol.watches.armed)
@@ -49,6 +53,7 @@ def health_edge(world: World, host: Callable[[], SteppedHost]) -> Mapping[str, C
     sources = Sources(
         children=lambda: [Child(name, True) for name in ("position/EURUSD", "position/GBPUSD", "market_feed", "storage")],
         quote_ns=quote_ns,
+        held=held,
         armed=armed,
         read_ns=lambda: host().child("terminal").read_ns,
         journal=Journal(),

@@ -85,6 +85,7 @@ def test_a_run_in_which_everything_is_as_it_should_be_is_well() -> None:
         ("position_not_evaluated", {"down_ms": {**SERVING, "position/EURUSD": 10_000}}, (ALARM, "1001")),
         ("position_not_evaluated", {"down_ms": {**SERVING, "market_feed": 10_000}}, (ALARM, "1001")),
         ("position_not_evaluated", {"down_ms": {"market_feed": 0}}, (ALARM, "1001")),
+        ("position_not_evaluated", {"positions": None}, (UNKNOWN, "")),
         ("position_not_evaluated", {"positions": {}, "quote_age_ms": {}}, (WELL, "")),
         ("child_down", {"down_ms": {**SERVING, "risk_limit": 9_999}}, (NEAR, "risk_limit")),
         ("child_down", {"down_ms": {**SERVING, "risk_limit": 10_000}}, (ALARM, "risk_limit")),
