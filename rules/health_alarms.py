@@ -56,6 +56,8 @@ def rows_of(
     since = {(row.check, row.scope, row.state): row.since_utc_ms for row in before}
     by_key = {key_of(finding.check, finding.scope): finding for finding in found}
     for key, alarm in alarmed.items():
+        if alarm.check not in CHECKS:
+            continue  # of another version; its end is said like that of any other
         by_key.setdefault(key, Finding(alarm.check, Verdict.WELL, f"well again; it was: {alarm.detail}", alarm.scope))
     rows = [_row(finding, key in alarmed) for key, finding in by_key.items()]
     dated = [replace(row, since_utc_ms=since.get((row.check, row.scope, row.state), now_utc_ms)) for row in rows]

@@ -91,6 +91,14 @@ def test_an_alarm_is_shown_until_it_is_over_also_when_its_cause_is_gone() -> Non
     assert (whole.state, whole.scope) == (CheckState.WELL, "")
 
 
+def test_an_alarm_that_this_version_does_not_know_ends_and_is_not_shown() -> None:
+    watch = Watch()
+    watch.alarmed = {key_of("moon_phase", ""): HealthAlarmed("moon_phase", 1, "full")}
+    assert rows_of([WELL], watch.alarmed, (), 10) == rows_of([WELL], {}, (), 10)
+    watch.look(WELL)
+    assert watch.look(WELL, after_ms=EASE_AFTER_MS) == [HealthEased("moon_phase")]
+
+
 def test_what_a_view_shows_of_it_has_a_bound() -> None:
     found = [Finding("chain_store", Verdict.ALARM, "€" * 5_000 + "\nx", f"strategy_{number:023}") for number in range(99)]
     rows = rows_of(found, {}, (), 1_767_571_200_000)[:CHECKS_SHOWN]
