@@ -144,7 +144,7 @@ class Reporter:
         if _is_event(message):
             self.state.events[-1] = msgspec.structs.replace(self.state.events[-1], time_utc_ms=at.time_utc_ms)
         symbol = getattr(message, "symbol", "")
-        logger.bind(seq=at.seq, kind=type(message).__name__, symbol=symbol).log(_level(message), "{}", text)
+        logger.bind(kind=type(message).__name__, symbol=symbol).log(_level(message), "{}", text)
         if isinstance(message, AT_ONCE):
             self._look(at.time_utc_ms)
         return ()

@@ -55,11 +55,14 @@ class StateFolder:
         self.terminal = self.folder / "terminal"
         self.terminal_kill = self.terminal / "kill"
         self.watchdog = self.folder / "watchdog"
+        self.signals = self.folder / "signals"
+        self.webhooks = self.folder / "webhooks"
         self.lock = self.folder / "lock"
         self.kill_epoch = self.folder / "kill-epoch"
         self.installation = self.folder / "installation"
         self.segment = self.folder / "segment"
         self.backups = self.folder / "backups"
+        self.rehearsals = self.folder / "rehearsals"
         self._restored = self.folder / "restored"
 
     def create(self) -> None:

@@ -23,6 +23,15 @@ def since_utc_ms(text: str) -> int:
     return round((at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
 
 
+def address(text: str) -> tuple[str, int]:
+    """HOST:PORT; an address of IPv6 stands in brackets. Port 0 is any that is free."""
+    host, _, port = text.rpartition(":")
+    is_bare_ipv6 = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    if not host or is_bare_ipv6 or not port.isdecimal() or int(port) >= 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
 def count(text: str) -> int:
     """A whole number, 0 included."""
     if not text.isdecimal():

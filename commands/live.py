@@ -187,13 +187,12 @@ class LiveSystem:
         terminal = self.run.host.child("terminal")
         seen = None if terminal is None else terminal.state.positions
         stops = {position.ticket: position.stop_points for position in seen or ()}
-        return seen is not None and all(stops.get(ticket, 0) for ticket in self.held() or ())
+        return seen is not None and all(stops.get(ticket, 0) for ticket in self.held())
 
-    def held(self) -> dict[int, str] | None:
-        """The symbols of our positions by ticket, as the gateway believes at this moment; read from another thread, in one
-        step. None: there is no gateway."""
+    def held(self) -> list[int]:
+        """Tickets of ours, as the gateway believes at this moment; read from another thread, in one step."""
         gateway = self.run.host.child("broker_gateway")
-        return None if gateway is None else {ticket: one.symbol for ticket, one in list(gateway.state.book.positions.items())}
+        return [] if gateway is None else list(gateway.state.book.positions)
 
     def _live_run(self, force_tcp: bool) -> LiveRun:
         started_utc_ms = SystemClock().now_utc_ms()

@@ -47,7 +47,7 @@ def onlookers(
             every_ms,
             put=files.put,
             loop=lambda: Loop(quotes=system.board.quotes, samples=system.board.samples),
-            positions=lambda: len(system.held() or ()),
+            positions=lambda: len(system.held()),
             alarms=lambda: sum(row.state is CheckState.ALARM for row in health_rows(system)),
             utc_ms=_CLOCK.now_utc_ms,
         )
@@ -58,6 +58,12 @@ def health_rows(system: "LiveSystem") -> tuple[CheckView, ...]:
     """What the checks found last, the worst first; none while nobody looks."""
     health = system.run.host.child("health")
     return () if health is None else health.rows
+
+
+def _held(system: "LiveSystem") -> dict[int, str] | None:
+    """The symbols of our positions by ticket, as the gateway believes at this moment; None: there is no gateway."""
+    gateway = system.run.host.child("broker_gateway")
+    return None if gateway is None else {ticket: one.symbol for ticket, one in list(gateway.state.book.positions.items())}
 
 
 def _sources(system: "LiveSystem", journal: "LmdbJournal") -> Sources:
@@ -80,7 +86,7 @@ def _sources(system: "LiveSystem", journal: "LmdbJournal") -> Sources:
     return Sources(
         children=host.status,
         quote_ns=quote_ns,
-        held=system.held,
+        held=lambda: _held(system),
         armed=armed,
         read_ns=lambda: seen("terminal", "read_ns"),
         journal=journal,

@@ -1,4 +1,4 @@
-"""`evenkeel signal SYMBOL DIRECTION`: a person's signal, and what the gates made of it."""
+"""`evenkeel signal SYMBOL DIRECTION`: a person's signal, and what the gates made of it; `--file`: those of another program."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.commands import exit_codes
+from evenkeel.commands import exit_codes, signal_lines
 from evenkeel.commands.order import WAIT_MS, asked, show, who
 from evenkeel.commands.why import text_of
 from evenkeel.commands.why.records import Said, said_of
@@ -44,27 +44,40 @@ class SignalOutcome(msgspec.Struct):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("symbol", metavar="SYMBOL", help="as the configuration names it")
-    parser.add_argument("direction", choices=("buy", "sell"))
-    parser.add_argument(
-        "--strategy", default="", metavar="NAME", help="as a signal of this strategy, with its orders and slots"
-    )
-    parser.add_argument("--confidence", type=float, default=1.0, help="0 to 1, against limits.confidence_min (default: 1)")
+    parser.epilog = signal_lines.EXPLANATION
+    parser.add_argument("symbol", metavar="SYMBOL", nargs="?", help="as the configuration names it")
+    parser.add_argument("direction", choices=("buy", "sell"), nargs="?")
+    parser.add_argument("--strategy", metavar="NAME", help="as a signal of this strategy, with its orders and slots")
+    parser.add_argument("--confidence", type=float, help="0 to 1, against limits.confidence_min (default: 1)")
+    signal_lines.add_arguments(parser)
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output; of --file one a line")
     parser.add_argument("--id", dest="command_id", help="idempotency key: the same key is carried out once")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 opened, 4 refused by us or by the broker, 5 nobody knows yet, 3 no supervisor runs."""
+    of_one = ("symbol", "direction", "strategy", "confidence", "command_id")
+    if arguments.file is not None:
+        if given := [name for name in of_one if getattr(arguments, name) is not None]:
+            print(f"signal: {given[0]} is of one signal, not of --file", file=sys.stderr)
+            return exit_codes.USAGE
+        return signal_lines.run(arguments)
+    if arguments.symbol is None or arguments.direction is None:
+        print("signal: which one? SYMBOL and buy or sell, or --file", file=sys.stderr)
+        return exit_codes.USAGE
+    return _one(arguments)
+
+
+def _one(arguments: argparse.Namespace) -> int:
     told = {
         "command_id": arguments.command_id or uuid.uuid4().hex,
         "by": who(),
         "wait_ms": WAIT_MS,
         "symbol": arguments.symbol,
         "direction": arguments.direction,
-        "strategy": arguments.strategy,
-        "confidence": arguments.confidence,
+        "strategy": arguments.strategy or "",
+        "confidence": 1.0 if arguments.confidence is None else arguments.confidence,
     }
     is_asked = False
     try:

@@ -69,8 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         folder = StateFolder(state_root(), config.account.name)
         folder.create()
-        logs.set_up(folder.watchdog)
-        return Watchdog(config, folder, arguments.config, _words(arguments), ServiceManager(os.environ)).run()
+        with AccountLock(folder.watchdog / "lock"):
+            logs.set_up(folder.watchdog)
+            return Watchdog(config, folder, arguments.config, _words(arguments), ServiceManager(os.environ)).run()
+    except AlreadyRunning as error:
+        print(f"watchdog of {config.account.name}: {error}", file=sys.stderr)
+        return exit_codes.REFUSED
     except (StateError, HostDidNotStart, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED

@@ -60,9 +60,10 @@ from evenkeel.messages.shield import HedgeEnded, ShieldClosing, ShieldLowered, S
 from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, MessageParked, RunStarted, RunStopped
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules import guard_table
+from evenkeel.rules import guard_table, limits_seen
 from evenkeel.rules.frequency import TradeCounts, day_counted, trade_counted
 from evenkeel.rules.guard_table import GuardTable
+from evenkeel.rules.limits_seen import LimitsSeen
 from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.losses import EquityMarks, at_day_start, at_week_start, rearmed, sampled, shifted
 from evenkeel.rules.money import capital_cents_of
@@ -142,6 +143,7 @@ class ViewState(msgspec.Struct):
     unprotected: dict[int, PositionUnprotected] = {}
     taken_over: list[str] = []
     chains: ChainsSeen = msgspec.field(default_factory=ChainsSeen)
+    limits: LimitsSeen = msgspec.field(default_factory=LimitsSeen)
 
 
 def fold(state: ViewState, message: Heard) -> None:
@@ -176,12 +178,14 @@ def fold(state: ViewState, message: Heard) -> None:
             _closed(state, message)
         case AccountRead():
             state.account, state.marks = message, sampled(state.marks, message.equity_cents)
+            limits_seen.heard(state.limits, message)
         case ModeChanged() | TradingRearmed() | HoldPlaced() | HoldEnded() | BrokerAgreed() | BrokerDisagreed():
             _guarded(state, message)
         case ForeignPositionSeen() | ForeignPositionGone() | ForeignOrderSeen() | ForeignOrderGone():
             _foreign(state, message)
         case CashMoved(cash):
             state.marks = shifted(state.marks, capital_cents_of(cash))
+            limits_seen.heard(state.limits, message)
         case FlattenProgressed() | ScopeFlattened():
             _flattening(state, message)
         case ChainStepped() | ChainEnded() | ChainNotSaved() | ReserveRecovery() | RecoveryRefused() | FreeRecovery():
@@ -190,7 +194,9 @@ def fold(state: ViewState, message: Heard) -> None:
             chains_heard(state.chains, state.guards, message)
         case PositionUnprotected() | PositionProtected() | SymbolTakenOver() | SymbolGivenBack() | StopsRefused():
             _protection(state, message)
-        case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap() | LimitReached():
+        case LimitReached():
+            limits_seen.heard(state.limits, message)
+        case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
             pass  # events, nothing that lasts
         case HealthAlarmed() | HealthEased():
             pass  # who judges shows what lasts
@@ -204,6 +210,7 @@ def fold(state: ViewState, message: Heard) -> None:
 
 def _day_began(state: ViewState, began: TradingDayStarted) -> None:
     state.trading_day, state.today, state.chains.today = began.day, Today(), RecoveriesToday()
+    limits_seen.day_began(state.limits, state.counts.today)
     state.counts, state.marks = day_counted(state.counts, "off"), at_day_start(state.marks)
     if began.started_utc_ms >= state.week_ends_utc_ms:
         state.marks, state.week_ends_utc_ms = at_week_start(state.marks), began.week_ends_utc_ms
@@ -216,10 +223,12 @@ def _guarded(
     match message:
         case ModeChanged():
             guards.mode, guards.epoch = message.mode, message.epoch
+            limits_seen.heard(state.limits, message)
             if message.mode is not Mode.FLATTEN:
                 state.flattening.pop(ACCOUNT, None)
         case TradingRearmed():
             guard_table.rearm(guards)
+            limits_seen.rearmed(state.limits, state.account)
             state.marks, state.losses_in_a_row, state.flattening = rearmed(state.marks), 0, {}
         case HoldPlaced():
             guard_table.place(guards, message)
@@ -312,6 +321,7 @@ def _closed(state: ViewState, closed: PositionClosed) -> None:
     state.losses_in_a_row = state.losses_in_a_row + 1 if closed.net_cents < 0 else 0
     state.unprotected.pop(closed.ticket, None)
     trade_closed(state.chains, closed)
+    limits_seen.lost(state.limits, closed, state.trading_day)
     today = state.today
     state.today = msgspec.structs.replace(
         today,

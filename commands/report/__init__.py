@@ -52,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     except (BadInput, Unreadable, StateError) as error:
         print(f"report: {error}", file=sys.stderr)
         return exit_codes.USAGE
+    except OSError as error:
+        print(f"report: {error.filename}: cannot be read: {error.strerror}", file=sys.stderr)
+        return exit_codes.FAILED
     except (NotRecorded, ResultLost) as error:
         print(f"report: {error}", file=sys.stderr)
         return exit_codes.FAILED
@@ -91,5 +94,8 @@ def _findings(named: str | None, arguments: argparse.Namespace) -> "Findings":
 
     if named is not None and not named.isdecimal():
         return read(Path(named))
-    folder = arguments.folder or StateFolder(state_root(), arguments.account).journal
-    return recorded_findings(folder, None if named is None else int(named))
+    number = None if named is None else int(named)
+    if arguments.folder:
+        return recorded_findings(arguments.folder, number)
+    folder = StateFolder(state_root(), arguments.account)
+    return recorded_findings(folder.journal, number, folder.snapshots)

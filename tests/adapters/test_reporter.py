@@ -93,7 +93,8 @@ class Desk:
 class LogLine(NamedTuple):
     level: str
     text: str
-    seq: int | None
+    kind: str = ""
+    symbol: str = ""
 
 
 @pytest.fixture
@@ -101,8 +102,8 @@ def log() -> Iterator[list[LogLine]]:
     lines: list[LogLine] = []
 
     def keep(message: Any) -> None:
-        record = message.record
-        lines.append(LogLine(record["level"].name, record["message"], record["extra"].get("seq")))
+        record, bound = message.record, message.record["extra"]
+        lines.append(LogLine(record["level"].name, record["message"], bound.get("kind", ""), bound.get("symbol", "")))
 
     logger.remove()
     handler = logger.add(keep, level="TRACE")
@@ -171,12 +172,17 @@ def test_a_view_that_cannot_be_written_is_told_once_and_answers_go_on(log: list[
     assert "No space left on device" in log[0].text
 
 
-def test_what_happens_is_in_the_log_with_its_number_in_the_journal(log: list[LogLine]) -> None:
+def test_what_happens_is_in_the_log_with_the_message_and_symbol_that_it_tells_of(log: list[LogLine]) -> None:
     desk = Desk()
     desk.hear(SymbolSpecified(EURUSD), ACCOUNT, OPENED, CLOSED)
     assert log == [
-        LogLine("INFO", "position 1001 opened: buy 0.10 lots EURUSD at 1.10000, stop 1.09900, target 1.10200", 3),
-        LogLine("INFO", "position 1001 closed by the app at 1.09900 (stop), net -10.00 USD", 4),
+        LogLine(
+            "INFO",
+            "position 1001 opened: buy 0.10 lots EURUSD at 1.10000, stop 1.09900, target 1.10200",
+            "PositionOpened",
+            "EURUSD",
+        ),
+        LogLine("INFO", "position 1001 closed by the app at 1.09900 (stop), net -10.00 USD", "PositionClosed", "EURUSD"),
     ]
 
 
