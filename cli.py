@@ -32,6 +32,7 @@ COMMANDS: Final = (
     Command("service", "service", "write a systemd unit or a Windows task that starts the watchdog, or remove it"),
     Command("promote", "promote", "the checklist before a real account is traded, and your word for it"),
     Command("status", "status", "how the supervisor is doing"),
+    Command("health", "health", "what is wrong with the run, each check with what it measured"),
     Command("top", "top", "the account at a glance, again and again, until q; also while the supervisor hangs"),
     Command("positions", "positions", "what is open"),
     Command("chains", "chains", "the chains of each strategy, and the word that ends one"),

@@ -65,6 +65,9 @@ INTAKE: Final = ("control", "market_feed")
 CHAINS: Final = ("recovery?", "profit_booking?", "shield?")
 """They follow each order of a chain to its end."""
 
+ONLOOKERS: Final = ("reporter?", "health?", "snapshots?")
+"""They decide nothing: what they hear is shown, judged and counted."""
+
 ROUTES: Final[Routes] = {
     # the runtime
     system.RunStarted: [
@@ -78,14 +81,14 @@ ROUTES: Final[Routes] = {
     ],
     system.RunConfigured: [],
     system.RunStopped: ["reporter?"],
-    system.ChildDown: ["broker_gateway", "protection?", "circuit_breaker?", "reporter?"],
+    system.ChildDown: ["broker_gateway", "protection?", "circuit_breaker?", "reporter?", "health?"],
     system.ChildServing: ["broker_gateway", "protection?", "reporter?"],
-    system.MessageParked: ["broker_gateway", "protection?", "reporter?"],
+    system.MessageParked: ["broker_gateway", "protection?", "reporter?", "health?"],
     system.LettersDead: ["reporter?"],
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
     system.TimerDue: ["{owner}"],
-    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?"],
+    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?", "snapshots?"],
     # the market
     market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", *CHAINS, "reporter?"],
     market.DailyBarsRead: ["risk_limit", "broker_gateway"],
@@ -99,10 +102,10 @@ ROUTES: Final[Routes] = {
     market.QuotesResumed: ["circuit_breaker?", "reporter?"],
     market.FeedGap: ["reporter?"],
     # the way in
-    entry.SignalRaised: ["position/{symbol}", "recovery?"],
-    entry.EntryProposed: ["risk_limit", "profit_booking?"],
+    entry.SignalRaised: ["position/{symbol}", "recovery?", "snapshots?"],
+    entry.EntryProposed: ["risk_limit", "profit_booking?", "snapshots?"],
     entry.OpenPosition: ["broker_gateway"],
-    entry.OrderDenied: ["position/{symbol}", "risk_limit", *CHAINS, "reporter?"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", *CHAINS, "reporter?", "snapshots?"],
     broker_gateway.OrderRejected: [
         "position/{symbol}",
         "risk_limit",
@@ -110,7 +113,7 @@ ROUTES: Final[Routes] = {
         "profit_booking?",
         "circuit_breaker?",
         "shield?",
-        "reporter?",
+        *ONLOOKERS,
     ],
     broker_gateway.OrderOutcomeUnknown: [
         "position/{symbol}",
@@ -120,6 +123,7 @@ ROUTES: Final[Routes] = {
         "circuit_breaker?",
         "shield?",
         "reporter?",
+        "health?",
     ],
     broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", *CHAINS, "reporter?"],
     risk_limit.LimitReached: ["reporter?"],
@@ -148,11 +152,11 @@ ROUTES: Final[Routes] = {
     circuit_breaker.BreakerChanged: ["position/*", "risk_limit", "reporter?"],
     broker_gateway.IntentSettled: ["terminal"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, "reporter?"],
+    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, "reporter?", "snapshots?"],
     position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", *CHAINS, "reporter?"],
-    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
-    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, "reporter?"],
-    position.ClosePosition: ["broker_gateway", "protection?"],
+    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?", "health?"],
+    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, *ONLOOKERS],
+    position.ClosePosition: ["broker_gateway", "protection?", "health?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
     position.StopTightened: [
@@ -165,10 +169,10 @@ ROUTES: Final[Routes] = {
         "reporter?",
     ],
     position.CloseScope: ["position/*", "protection?"],
-    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
+    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?", "health?"],
     protection.SetStops: ["broker_gateway"],
     protection.StopsSet: ["protection?"],
-    protection.StopsRefused: ["protection?", "reporter?"],
+    protection.StopsRefused: ["protection?", "reporter?", "health?"],
     protection.PositionUnprotected: ["reporter?"],
     protection.PositionProtected: ["reporter?"],
     protection.SymbolTakenOver: ["reporter?"],
@@ -177,11 +181,11 @@ ROUTES: Final[Routes] = {
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
     broker_gateway.DealDone: ["broker_gateway", "risk_limit", "shield?"],
-    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "shield?", "reporter?"],
+    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "shield?", *ONLOOKERS],
     broker_gateway.ReadTerminal: ["terminal"],
     broker_gateway.PositionsRead: ["broker_gateway", "protection?", "operator"],
-    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "shield?", "reporter?"],
-    broker_gateway.TerminalUnreadable: ["broker_gateway", "reporter?"],
+    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "shield?", *ONLOOKERS],
+    broker_gateway.TerminalUnreadable: ["broker_gateway", "reporter?", "health?"],
     broker_gateway.TerminalReadable: ["broker_gateway", "reporter?"],
     broker_gateway.BrokerAgreed: ["operator", "reporter?"],
     broker_gateway.BrokerDisagreed: ["operator", "reporter?"],
@@ -205,7 +209,16 @@ ROUTES: Final[Routes] = {
     operator.RaiseSignal: ["market_feed", "attendance?"],
     operator.StopRun: ["reporter?"],
     operator.LowerMode: ["operator"],
-    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "recovery?", "reporter?"],
+    operator.ModeChanged: [
+        "broker_gateway",
+        "position/*",
+        "protection?",
+        "terminal",
+        "control?",
+        "recovery?",
+        "reporter?",
+        "health?",
+    ],
     operator.TradingRearmed: [
         "broker_gateway",
         "risk_limit",
@@ -214,17 +227,18 @@ ROUTES: Final[Routes] = {
         "storage?",
         "circuit_breaker?",
         "reporter?",
+        "health?",
     ],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
-    operator.HoldPlaced: ["broker_gateway", "reporter?"],
-    operator.HoldEnded: ["broker_gateway", "reporter?"],
+    operator.HoldPlaced: ["broker_gateway", "reporter?", "health?"],
+    operator.HoldEnded: ["broker_gateway", "reporter?", "health?"],
     operator.FlattenProgressed: ["reporter?"],
     operator.ScopeFlattened: ["reporter?"],
     # the disk
-    storage.StorageStrained: ["reporter?"],
-    storage.StorageEased: ["reporter?"],
+    storage.StorageStrained: ["reporter?", "health?"],
+    storage.StorageEased: ["reporter?", "health?"],
     storage.BackupTaken: ["reporter?"],
     # its own health
     health.HealthAlarmed: ["reporter?", "notifier?"],
@@ -310,8 +324,8 @@ def children(
 ) -> list[ChildSpec]:
     """Every child, in the order of their start: each hears only of things that those before it may say at once.
 
-    `more_edges` are `reporter`, `storage` and `control`, which not every run has. `stand_ins` are made in the place of
-    strategies by their children's names: in a replay those that know what they will say.
+    `more_edges` are those that not every run has: `reporter`, `storage`, `health`, `snapshots`, `control`. `stand_ins` are made
+    in the place of strategies by their children's names: in a replay those that know what they will say.
     """
     more, stand_ins = more_edges or {}, stand_ins or {}
     specs = [
@@ -327,6 +341,7 @@ def children(
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "storage"]
     specs += [_chain_store(name, world) for name in plugins(world.config)]
     specs += [_strategy(name, world, stand_ins) for name in world.config.strategy]
+    specs += [_edge(name, make, essential=False) for name, make in more.items() if name in ("health", "snapshots")]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs
 

@@ -116,6 +116,7 @@ class MarketFeed:
         if utc_ms <= self.next_sample_utc_ms:
             return []
         due = [row for symbol in self.state.symbols for row in self._samples(symbol, utc_ms)]
+        self._board.samples += len(due)
         self._plan_samples()
         return [sample for _, sample in sorted(due, key=lambda row: row[0])]
 
@@ -235,6 +236,7 @@ class MarketFeed:
 
     def _serve(self, symbol: str, quote: Quote) -> list[Message]:
         served = self._board.served(symbol)
+        self._board.quotes += 1
         price = (symbol, quote.time_utc_ms, quote.bid_points, quote.ask_points)
         said: list[Message] = []
         if self.state.symbols[symbol].is_stale:

@@ -54,7 +54,7 @@ from evenkeel.messages.system import (
     RunStarted,
 )
 from evenkeel.rules.told import told
-from evenkeel.rules.view import Event, View
+from evenkeel.rules.view import CheckView, Event, View
 from evenkeel.rules.view_of import view_of
 from evenkeel.rules.view_state import (
     Heard,
@@ -90,7 +90,7 @@ class ChildStatus(Protocol):
 class Reporter:
     """`write` takes a view as JSON and raises OSError when it cannot keep it. `utc_ms` is real time, whatever the run's clock.
 
-    `children` is called on the reporter's thread.
+    `children` and `health`, what the checks find, are called on the reporter's thread.
     """
 
     poll_s: float | None = LOOK_EVERY_S
@@ -102,6 +102,7 @@ class Reporter:
         *,
         children: Callable[[], Iterable[ChildStatus]],
         write: Callable[[bytes], None],
+        health: Callable[[], tuple[CheckView, ...]] = lambda: (),
         utc_ms: Callable[[], int] = _CLOCK.now_utc_ms,
     ) -> None:
         self.state = ViewState()
@@ -109,6 +110,7 @@ class Reporter:
         self._board = board
         self._children = children
         self._write = write
+        self._health = health
         self._utc_ms = utc_ms
         self._is_failing = False
         self._view = view_of(self.state, marks={}, children=(), config=config, now_utc_ms=0, written_utc_ms=0)
@@ -180,6 +182,7 @@ class Reporter:
             config=self._config,
             now_utc_ms=now_utc_ms,
             written_utc_ms=self._utc_ms(),
+            health=self._health(),
         )
 
 

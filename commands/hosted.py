@@ -66,7 +66,8 @@ def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[Liv
             keeper.stop()
 
         source = PolledSource(brokers[1], symbols, monotonic_s)
-        return Outside(config, specs, brokers[0], clock, source, close, patience_s=2 * config.terminal.call_timeout_s)
+        patience_s = 2 * config.terminal.call_timeout_s
+        return Outside(config, specs, brokers[0], clock, source, close, patience_s, host_ns=lambda: keeper.answered_ns)
 
     return outside
 

@@ -29,6 +29,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.storage import Storage
 from evenkeel.adapters.view import ViewWriter
 from evenkeel.adapters.world import World
+from evenkeel.commands.onlookers import Log, health_rows, onlookers
 from evenkeel.commands.segment import note_journal, run_started
 from evenkeel.config.load import identity
 from evenkeel.config.schema import Config, ProtectionConfig
@@ -73,7 +74,8 @@ class Source(QuoteSource, Protocol):
 
 
 class Outside(NamedTuple):
-    """What a live system stands on: a broker, its terms, a clock and quotes. `config` with what the outside makes of it."""
+    """What a live system stands on: a broker, its terms, a clock and quotes. `config` with what the outside makes of it;
+    `host_ns` is when the process that owns the terminal last answered (monotonic), where there is one."""
 
     config: Config
     specs: Mapping[str, SymbolSpec]
@@ -82,6 +84,7 @@ class Outside(NamedTuple):
     source: Source
     close: Callable[[], None] = lambda: None
     patience_s: float = 0.0
+    host_ns: Callable[[], int | None] | None = None
 
 
 class LiveSystem:
@@ -99,6 +102,7 @@ class LiveSystem:
         *,
         force_tcp: bool = False,
         on_fatal: Callable[[str], None],
+        log: Log | None = None,
     ) -> None:
         self.folder = folder
         self.ended = threading.Event()
@@ -115,7 +119,7 @@ class LiveSystem:
             map_size=config.journal.map_mb << 20,
         )
         self._view = ViewWriter(folder.view)
-        self._on_fatal = on_fatal
+        self._on_fatal, self._log = on_fatal, log
         self.board = QuoteBoard()
         self.gate = Gate()
         self.config = config
@@ -200,6 +204,7 @@ class LiveSystem:
             more_edges={
                 "reporter": self._reporter,
                 "storage": self._storage,
+                **onlookers(self, self._journal, self._outside.host_ns, self._log),
                 "control": lambda: self._control(started_utc_ms, force_tcp),
             },
             on_fatal=self._on_fatal,
@@ -258,6 +263,7 @@ class LiveSystem:
             self.board,
             children=lambda: self.run.host.status(),
             write=self._view.put,
+            health=lambda: health_rows(self),
         )
 
     def _storage(self) -> Storage:

@@ -87,8 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         folder = StateFolder(state_root(), config.account.name)
         folder.create()
         with AccountLock(folder.lock):
-            logs.set_up(folder.logs)
-            system = LiveSystem(config, folder, outside, on_fatal=die)
+            system = LiveSystem(config, folder, outside, on_fatal=die, log=logs.set_up(folder.logs))
             return _serve(system, signals, ServiceManager(os.environ), arguments)
     except StoppedEarly as stopped:
         print(f"account {config.account.name}: stopped by {stopped} before it served", file=sys.stderr)

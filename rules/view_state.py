@@ -116,7 +116,7 @@ class Held(msgspec.Struct):
 
 class ViewState(msgspec.Struct):
     """Positions by ticket, orders of unknown outcome by proposal, restarts by child, `unprotected` by ticket, `flattening` by
-    scope, `taken_over` in the order in which it happened, `alarms` that last by check and scope.
+    scope, `taken_over` in the order in which it happened.
 
     `started_utc_ms` and `events` are the reporter's to set: a fold knows neither times nor words.
     """
@@ -144,7 +144,6 @@ class ViewState(msgspec.Struct):
     taken_over: list[str] = []
     chains: ChainsSeen = msgspec.field(default_factory=ChainsSeen)
     limits: LimitsSeen = msgspec.field(default_factory=LimitsSeen)
-    alarms: dict[str, HealthAlarmed] = {}
 
 
 def fold(state: ViewState, message: Heard) -> None:
@@ -199,10 +198,8 @@ def fold(state: ViewState, message: Heard) -> None:
             limits_seen.heard(state.limits, message)
         case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
             pass  # events, nothing that lasts
-        case HealthAlarmed():
-            state.alarms[f"{message.check} {message.scope}"] = message
-        case HealthEased():
-            state.alarms.pop(f"{message.check} {message.scope}", None)
+        case HealthAlarmed() | HealthEased():
+            pass  # who judges shows what lasts
         case StorageStrained() | StorageEased() | BackupTaken():
             pass  # what lasts of them is a hold
         case WitnessesDisagree() | LevelsMoved() | MoneyDisagreed() | MoneyAgreed() | TerminalUnreadable() | TerminalReadable():

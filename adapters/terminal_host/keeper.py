@@ -21,6 +21,7 @@ from evenkeel.adapters.frame_server import Endpoint
 from evenkeel.adapters.service_manager import without_manager
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import Connect, HostLink, LinkDown, ReplyLost
+from evenkeel.runtime.clock import elapsed_ns
 
 BEAT_S: Final = 1.0
 LOOK_S: Final = 0.1
@@ -87,6 +88,8 @@ class HostKeeper:
         self._thread = threading.Thread(target=self._keep, name="terminal host keeper", daemon=True)
         self._lock = threading.Lock()
         self.starts = 0
+        self.answered_ns: int | None = None
+        """When the host last answered a beat (monotonic). For other threads to look at."""
         self.refusal = "not connected yet"
 
     def start(self) -> None:
@@ -175,7 +178,7 @@ class HostKeeper:
         if isinstance(replied, verbs.Beaten):
             if replied.refusal != self.refusal and replied.refusal:
                 logger.warning("the terminal refuses new positions: {}", replied.refusal)
-            self.refusal = replied.refusal
+            self.refusal, self.answered_ns = replied.refusal, elapsed_ns()
             return True
         return False
 
