@@ -2,6 +2,7 @@
 
 StateError
 ├── FolderNotPrivate   others may enter or change a folder that must be the user's alone
+├── FileNotPrivate     others may read or change a file that must be the user's alone
 ├── FolderNotLocal     it lies on another machine
 └── AlreadyRunning     another process holds the account's lock
 """
@@ -43,6 +44,10 @@ class FolderNotPrivate(StateError):
     """Whoever may enter the folder could read tokens or replace files; the user mends owner or mode."""
 
 
+class FileNotPrivate(StateError):
+    """Whoever may read the file knows what is in it; the user mends its mode, and what it holds is known already."""
+
+
 class FolderNotLocal(StateError):
     """Locks and memory maps are not to be trusted over a network; the user sets EVENKEEL_STATE to a disk of this machine."""
 
@@ -81,6 +86,20 @@ def private_folder(path: Path) -> Path:
         if found.st_mode & 0o077:
             raise FolderNotPrivate(f"{path} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 700 {path}")
     return path
+
+
+def private_file(path: Path, bytes_max: int, *, may_be_shared: bool = False) -> bytes:
+    """At most `bytes_max` bytes of a file that only this user may read; raises FileNotPrivate or OSError.
+
+    On Windows the rights are those that the folder hands down; nothing is checked.
+    """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise FileNotPrivate(f"{path} is not a file")
+    with open(path, "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if sys.platform != "win32" and mode & 0o077 and not may_be_shared:
+            raise FileNotPrivate(f"{path} is open to others (mode {mode & 0o777:o}); run: chmod 600 {path}")
+        return file.read(bytes_max)
 
 
 def require_local(path: Path, *, mounts: Path = Path("/proc/self/mountinfo")) -> None:

@@ -15,6 +15,7 @@ from evenkeel.config.chains import ProfitBookingConfig
 from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.locate import KeyPath, paths
 from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig, RsiConfig
+from evenkeel.config.units import NAMES_SECRET
 
 _SECRET: Final = re.compile(r"(password|passwd|passphrase|token|secret|apikey|(^|[_-])key)$", re.IGNORECASE)
 _SIGNS: Final = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}  # by the name that msgspec and operator share
@@ -112,6 +113,8 @@ def _wrong_value(kind: Any, value: object) -> str | None:
 def _explained(kind: inspect.Type, value: object) -> str:
     """Why `value`, which was refused, is not a `kind`: the bound that it breaks, or else what may stand there."""
     kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    if any(isinstance(one, inspect.Metadata) and one.extra == NAMES_SECRET for one in kinds):
+        return "is not a secret's name (small letters, digits, _): a configuration holds names of secrets, never secrets"
     for one in kinds:
         if isinstance(one, inspect.IntType | inspect.FloatType) and type(value) in (int, float):
             for name, sign in _SIGNS.items():
