@@ -11,6 +11,7 @@ from evenkeel.commands.exit_codes import CONFIG_INVALID, OK
 from evenkeel.config.load import ConfigInvalid, Problem, identity
 from evenkeel.config.schema import Config
 from evenkeel.rules.lineage import has_chains, opens_pyramids
+from evenkeel.rules.notifier import GRAVE_EVENTS, how
 from evenkeel.rules.pyramid_odds import WIN_RATE_SHOWN, LevelOdds, PyramidOdds, pyramid_odds
 
 
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print_json(Report(valid=True, profile=config.profile, identity=identity(config), pyramids=told))
     else:
         arithmetic = [line for name in odds for line in _arithmetic(name, odds[name], config)]
-        print("\n".join([_summary(config), *_hedge(config), *arithmetic]))
+        print("\n".join([_summary(config), *_told_outside(config), *_hedge(config), *arithmetic]))
     return OK
 
 
@@ -61,6 +62,16 @@ def _summary(config: Config) -> str:
         f"ok: profile {config.profile}, account {config.account.name}, trading {trading}, strategies {strategies}, "
         f"identity {identity(config)[:12]}"
     )
+
+
+def _told_outside(config: Config) -> list[str]:
+    """Who is told, and what of the gravest is switched off."""
+    outlets = config.notifier.outlet
+    if not outlets:
+        return ["notifier: nobody outside is told anything: no [notifier.outlet.NAME] is there"]
+    off = [event.value for event in GRAVE_EVENTS if how(config.notifier, event) == "off"]
+    lines = [f"notifier: tells {' '.join(outlets)}; evenkeel notify --test tries them"]
+    return lines + ([f"notifier: although they may be grave, nobody is told of {', '.join(off)}"] if off else [])
 
 
 def _hedge(config: Config) -> list[str]:

@@ -78,6 +78,7 @@ def view_of(
         shields=shield_views(guards),
         breakers=breaker_views(state.chains),
         recoveries=state.chains.today,
+        outlets=tuple(config.notifier.outlet),
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from evenkeel.adapters.control_channel import ControlServer, HandledRequest, Refused, Told
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import FILE_NAME, ViewWriter
+from evenkeel.adapters.view import FILE_NAME, view_writer
 from evenkeel.commands import exit_codes, status
 from evenkeel.config.limits import PERSONAL
 from evenkeel.config.schema import Config
@@ -80,7 +80,7 @@ def supervisor(folder: StateFolder, handler: Callable[[HandledRequest], Any]) ->
 
 
 def leave(folder: StateFolder, body: bytes) -> None:
-    writer = ViewWriter(folder.view)
+    writer = view_writer(folder.view)
     writer.put(body)
     writer.close()
 
