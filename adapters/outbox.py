@@ -24,11 +24,13 @@ _KEY: Final = b"outbox"
 
 
 class Outbox:
-    """`write` takes the whole as bytes and raises OSError when it cannot keep it. Outlives the edge that uses it; used by one
-    thread at a time."""
+    """`write` takes the whole as bytes and raises OSError when it cannot keep it; None: memory is all there is.
+
+    Outlives the edge that uses it; used by one thread at a time.
+    """
 
     def __init__(
-        self, state: OutboxState, write: Callable[[bytes], None] = lambda _: None, close: Callable[[], None] = lambda: None
+        self, state: OutboxState, write: Callable[[bytes], None] | None = None, close: Callable[[], None] = lambda: None
     ) -> None:
         self.state = state
         self.close = close
@@ -55,6 +57,8 @@ class Outbox:
             self.save()
 
     def save(self) -> None:
+        if self._write is None:
+            return
         try:
             self._write(msgspec.msgpack.encode(self.state))
         except OSError as error:
