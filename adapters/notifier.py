@@ -159,16 +159,14 @@ class Notifier:
         if sending is None or sent is None:
             return []
         way.on_its_way = None
-        before = {row.number for row in self._outbox.state.rows.values() if rules.is_outside(row)}
-        self._outbox.settle(way.name, sending, is_taken=sent.is_taken, at_utc_ms=self._utc_ms())
+        new = self._outbox.settle(way.name, sending, self._names, is_taken=sent.is_taken, at_utc_ms=self._utc_ms())
         if not sent.is_taken:
             self._failed(way, sent)
             return []
         if way.failures:
             logger.info("outlet {} takes notices again", way.name)
         way.failures, way.not_before_ms, way.must_wait, way.detail = 0, 0, False, ""
-        rows = [self._outbox.state.rows[number] for number in sending.numbers if number in self._outbox.state.rows]
-        return [self._delivered(row, way.name) for row in rows if row.severity == GRAVE and row.number not in before]
+        return [self._delivered(row, way.name) for row in new if row.severity == GRAVE]
 
     def _delivered(self, row: Row, outlet: str) -> NoticeDelivered:
         row.is_judged = True
@@ -211,10 +209,9 @@ class Notifier:
 
     def _give_up(self) -> None:
         why = "; ".join(f"{way.name}: {way.detail}" for way in self._ways if way.detail)
-        state = self._outbox.state
-        if rules.given_up(state, self._names, why, self._utc_ms()):
+        for row in rules.given_up(self._outbox.state, self._names, why, self._utc_ms()):
+            self._since_ms.pop(row.number, None)
             self._outbox.save()
-        self._since_ms = {number: since_ms for number, since_ms in self._since_ms.items() if number in state.rows}
 
     def _now_ms(self) -> int:
         return self._monotonic_ns() // _NS_PER_MS

@@ -16,7 +16,7 @@ from loguru import logger
 from evenkeel.adapters.lmdb_row import LmdbRow, RowError, read_row
 from evenkeel.rules import outbox
 from evenkeel.rules.notifier import Noted
-from evenkeel.rules.outbox import OutboxState, Sending
+from evenkeel.rules.outbox import OutboxState, Row, Sending
 
 FILE_NAME: Final = "outbox.lmdb"
 INSTANCE_BYTES: Final = 4
@@ -51,10 +51,12 @@ class Outbox:
         outbox.put(self.state, one, seq, time_utc_ms, now_utc_ms, outlets, busy)
         self.save()
 
-    def settle(self, outlet: str, sent: Sending, *, is_taken: bool, at_utc_ms: int) -> None:
-        outbox.settled(self.state, outlet, sent, is_taken=is_taken, at_utc_ms=at_utc_ms)
+    def settle(self, outlet: str, sent: Sending, outlets: Collection[str], *, is_taken: bool, at_utc_ms: int) -> list[Row]:
+        """As rules.outbox.settled says; a try that failed is written down with the next thing that is."""
+        new = outbox.settled(self.state, outlet, sent, outlets, is_taken=is_taken, at_utc_ms=at_utc_ms)
         if is_taken:
             self.save()
+        return new
 
     def save(self) -> None:
         if self._write is None:

@@ -128,8 +128,8 @@ def _show(config: Config, folder: StateFolder, arguments: argparse.Namespace) ->
 def _newest(folder: StateFolder, count: int) -> list[Row]:
     """Raises RowError."""
     state = read_outbox(folder.notices) if folder.notices.is_dir() else None
-    rows = [] if state is None else list(state.rows.values())
-    return rows[::-1][:count]
+    rows = [] if state is None else [*state.done, *state.rows.values()]
+    return sorted(rows, key=lambda row: row.number, reverse=True)[:count]
 
 
 def _notice(row: Row) -> Notice:

@@ -4,7 +4,7 @@ Everything is bounded. Mild notices give way first; one of severity 1 is never d
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -56,12 +56,14 @@ class Row(msgspec.Struct):
 
 
 class OutboxState(msgspec.Struct):
-    """`instance` and a row's number are a notice's id, for ever. `upto` is the number of the last message written down."""
+    """`instance` and a row's number are a notice's id, for ever. `upto` is the number of the last message written down.
+    `rows` wait for some outlet; `done` are the newest of those that wait for nobody, oldest first."""
 
     instance: str
     number: int = 0
     upto: int = 0
     rows: dict[int, Row] = {}
+    done: list[Row] = []
 
 
 class Sending(NamedTuple):
@@ -100,7 +102,7 @@ def put(
     state.number += 1
     row = Row(state.number, one.event, one.severity, one.silent, one.text, [seq], time_utc_ms, now_utc_ms)
     state.rows[row.number] = row
-    _forget(state, outlets)
+    _put_away(state, outlets)
     return row
 
 
@@ -126,13 +128,19 @@ def has_untried(state: OutboxState, outlet: str) -> bool:
     return any(row.severity == GRAVE and outlet not in row.tries for row in waiting(state, (outlet,)))
 
 
-def settled(state: OutboxState, outlet: str, sent: Sending, *, is_taken: bool, at_utc_ms: int) -> None:
-    """An answer came, or none in time. Rows that are gone meanwhile are nobody's any more."""
+def settled(
+    state: OutboxState, outlet: str, sent: Sending, outlets: Collection[str], *, is_taken: bool, at_utc_ms: int
+) -> list[Row]:
+    """An answer came, or none in time. The rows that had not been outside before it; what was given up meanwhile is not."""
     fate = Fate("delivered" if len(sent.numbers) == 1 else "together", at_utc_ms)
-    for row in _rows(state, sent.numbers):
+    rows = [state.rows[number] for number in sent.numbers if number in state.rows]
+    new = [row for row in rows if is_taken and not is_outside(row)]
+    for row in rows:
         row.tries[outlet] = row.tries.get(outlet, 0) + 1
         if is_taken:
             row.fates[outlet] = fate
+    _put_away(state, outlets)
+    return new
 
 
 def given_up(state: OutboxState, outlets: Collection[str], why: str, now_utc_ms: int) -> list[Row]:
@@ -140,6 +148,7 @@ def given_up(state: OutboxState, outlets: Collection[str], why: str, now_utc_ms:
     old = [row for row in waiting(state, outlets) if now_utc_ms - row.put_utc_ms > GIVE_UP_MS[row.severity]]
     for row in old:
         _ended(row, outlets, Fate("given_up", now_utc_ms, why))
+    _put_away(state, outlets)
     return old
 
 
@@ -154,11 +163,10 @@ def is_outside(row: Row) -> bool:
 
 
 def _same(state: OutboxState, one: Noted, now_utc_ms: int) -> Row | None:
-    rows = reversed(state.rows.values())
     return next(
         (
             row
-            for row in rows
+            for row in (*reversed(state.rows.values()), *reversed(state.done))
             if (row.event, row.text) == (one.event, one.text) and abs(now_utc_ms - row.put_utc_ms) <= SAME_WITHIN_MS
         ),
         None,
@@ -177,16 +185,13 @@ def _ended(row: Row, outlets: Collection[str], fate: Fate) -> None:
         row.fates.setdefault(name, fate)
 
 
-def _forget(state: OutboxState, outlets: Collection[str]) -> None:
-    """The oldest of those that wait for nobody."""
-    waits = {row.number for row in waiting(state, outlets)}
-    done = [number for number in state.rows if number not in waits]
-    for number in done[: max(0, len(done) - DONE_KEPT)]:
-        del state.rows[number]
-
-
-def _rows(state: OutboxState, numbers: Iterable[int]) -> list[Row]:
-    return [state.rows[number] for number in numbers if number in state.rows]
+def _put_away(state: OutboxState, outlets: Collection[str]) -> None:
+    """What waits for nobody any more, also because an outlet is no longer there."""
+    over = [row for row in state.rows.values() if all(name in row.fates for name in outlets)]
+    for row in over:
+        del state.rows[row.number]
+    if over:
+        state.done = [*state.done, *over][-DONE_KEPT:]
 
 
 def _least_tried(rows: Sequence[Row], outlet: str) -> Row:
