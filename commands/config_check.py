@@ -60,18 +60,16 @@ def _summary(config: Config) -> str:
     strategies = " ".join(config.strategy) or "none"
     return (
         f"ok: profile {config.profile}, account {config.account.name}, trading {trading}, strategies {strategies}, "
-        f"identity {identity(config)[:12]}"
+        f"identity {identity(config)[:12]}, told outside: {' '.join(config.notifier.outlet) or 'nobody'}"
     )
 
 
 def _told_outside(config: Config) -> list[str]:
-    """Who is told, and what of the gravest is switched off."""
-    outlets = config.notifier.outlet
-    if not outlets:
-        return ["notifier: nobody outside is told anything: no [notifier.outlet.NAME] is there"]
+    """What of the gravest is switched off, where somebody is told at all."""
     off = [event.value for event in GRAVE_EVENTS if how(config.notifier, event) == "off"]
-    lines = [f"notifier: tells {' '.join(outlets)}; evenkeel notify --test tries them"]
-    return lines + ([f"notifier: although they may be grave, nobody is told of {', '.join(off)}"] if off else [])
+    if not config.notifier.outlet or not off:
+        return []
+    return [f"notifier.events: although they may be grave, nobody is told of {', '.join(off)}"]
 
 
 def _hedge(config: Config) -> list[str]:

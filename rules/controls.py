@@ -14,6 +14,7 @@ from evenkeel.messages.broker_gateway import (
 )
 from evenkeel.messages.entry import DenialReason, OrderDenied
 from evenkeel.messages.market import QuotesStale
+from evenkeel.messages.notifier import NoticeDelivered, NoticeOverdue
 from evenkeel.messages.operator import HoldPlaced, KillTrading, LowerMode, ModeChanged, RestrictTrading, TradingRearmed
 from evenkeel.messages.position import PositionClosed
 from evenkeel.messages.protection import PositionUnprotected, StopsRefused
@@ -234,7 +235,12 @@ CONTROLS: Final = (
     Control(29, "approvals", "a person's yes to one order", "not built"),
     # monitoring
     Control(30, "heartbeats", "a part that is silent stops entries", "built", denials=(_D.GUARD_DOWN,), kinds=(ChildDown,)),
-    Control(31, "alerts", "outside, within seconds", "not built", lacks="the log, status and the words of the watchdog alone"),
+    Control(
+        *(31, "alerts", "outside, within seconds, or nothing new is opened", "built"),
+        settings=("notifier.outlet", "notifier.severity_max", "notifier.events.unprotected"),
+        kinds=(NoticeDelivered, NoticeOverdue),
+        limits=("notifier",),
+    ),
     Control(
         32,
         "unattended",

@@ -103,6 +103,7 @@ def test_a_running_supervisor_answers(folder: StateFolder, capsys: pytest.Captur
         "balance    10,000.00 USD",
         "positions  0",
         "hold       EURUSD until 2026-01-05 00:00:00 UTC: circuit_breaker: spread 40 points",
+        "tells      nobody: no [notifier.outlet.NAME] is configured",
         "down       strategy/ma_cross",
     ]
     assert age.endswith(" s old")
