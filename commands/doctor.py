@@ -95,7 +95,7 @@ def _look(report: Report, arguments: argparse.Namespace, config: Config) -> None
         path = config.terminal.path if config.terminal.kind == "mt5" else ""
         connect(package, path=path, timeout_ms=TIMEOUT_MS)
     except PackageMissing as error:
-        remedy = "on Windows: pip install evenkeel; elsewhere see README, A Windows machine plus Linux, or Wine"
+        remedy = "on Windows: pip install evenkeel; elsewhere see docs/connect-a-terminal.md"
         report.findings.append(Finding("package", "bad", str(error), remedy))
         return
     except (AccountFileInvalid, PackUnknown, BookUnreadable, UnknownSymbol) as error:

@@ -149,7 +149,7 @@ def _asked(found: Found) -> Answers:
     else:
         _say(
             "No MetaTrader5 package here (it is for Windows), so the terminal is the simulated one.\n"
-            "How a terminal on another machine is reached: README, A Windows machine plus Linux."
+            "How a terminal on another machine is reached: docs/connect-a-terminal.md, A Windows machine plus Linux."
         )
     for question in questions(answers, found):
         setattr(answers, question.key, _answer(question))
