@@ -61,6 +61,8 @@ GRAVE_EVENTS: Final = (
 )
 """Those that may be of severity 1."""
 _STRICTNESS: Final = (Mode.RUN, Mode.CLOSE_ONLY, Mode.FREEZE, Mode.FLATTEN)
+_ASKED: Final = ("asked for", "pause")
+"""Why a person's word makes a mode stricter, in the operator's words."""
 _TOLD_BY_OTHERS: Final = ("circuit_breaker", "storage")
 """Whose holds follow what they have told already."""
 
@@ -228,7 +230,7 @@ def _of_mode(before: Mode, changed: ModeChanged) -> Grade | None:
     if changed.mode is before:
         return None
     is_drop = _STRICTNESS.index(changed.mode) > _STRICTNESS.index(before)
-    if is_drop and changed.by not in (PERSON, NAME):
+    if is_drop and changed.by != NAME and changed.reason not in _ASKED:
         return Grade(Event.MODE, GRAVE)
     return Grade(Event.MODE, 2 if is_drop else 3)
 

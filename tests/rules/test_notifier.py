@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from evenkeel.actors.operator import Operator
 from evenkeel.config.notifier import EventsConfig, NotifierConfig
 from evenkeel.messages.broker_gateway import (
     AccountRead,
@@ -18,7 +19,19 @@ from evenkeel.messages.entry import Lineage
 from evenkeel.messages.health import HealthAlarmed, HealthEased
 from evenkeel.messages.market import Direction, QuotesStale
 from evenkeel.messages.notifier import Event
-from evenkeel.messages.operator import HoldEnded, HoldPlaced, Mode, ModeChanged, StopRun, TradingRearmed
+from evenkeel.messages.operator import (
+    HoldEnded,
+    HoldPlaced,
+    KillTrading,
+    LowerMode,
+    Mode,
+    ModeChanged,
+    PauseTrading,
+    RestrictTrading,
+    StartTrading,
+    StopRun,
+    TradingRearmed,
+)
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.protection import Gap, PositionUnprotected, SymbolTakenOver
 from evenkeel.messages.risk_limit import LimitReached
@@ -92,21 +105,29 @@ def test_each_thing_that_happens_has_an_event_and_a_severity(message: Message, e
 
 
 @pytest.mark.parametrize(
-    "mode, by, severity",
+    "demand, event, severity",
     [
-        (Mode.CLOSE_ONLY, "risk_limit", 1),
-        (Mode.FLATTEN, "attendance", 1),
-        (Mode.CLOSE_ONLY, "person", 2),
-        (Mode.CLOSE_ONLY, "notifier", 2),
+        (LowerMode(Mode.FLATTEN, "risk_limit", "drawdown"), Event.MODE, 1),
+        (LowerMode(Mode.CLOSE_ONLY, "notifier", "nobody could be told"), Event.MODE, 2),
+        (RestrictTrading("c", "me@cli:7", Mode.FREEZE), Event.MODE, 2),
+        (PauseTrading("c", "me@cli:7"), Event.MODE, 2),
+        (KillTrading("c", "me@cli:7", 1, flatten=False), Event.KILLED, 1),
     ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Message) else str(value),
 )
-def test_a_mode_that_drops_by_itself_is_grave_and_one_that_drops_because_nobody_listens_is_not(
-    mode: Mode, by: str, severity: int
+def test_a_mode_that_drops_by_itself_is_grave_and_one_that_a_person_asked_for_is_not(
+    demand: Any, event: Event, severity: int
 ) -> None:
-    one = told(RUN, ModeChanged(mode, 0, by, "drawdown"))
+    operator = Operator(trading_enabled=True, scopes=(), reading_gap_ms=0)
+    operator.handle(StartTrading("s", "me@cli:7"), 0)
+    (changed, *_) = operator.handle(demand, 1)
+    one = told(RUN, changed)
     assert one is not None
-    assert (one.event, one.severity) == (Event.MODE, severity)
-    assert told(RUN, RUN) is None, "a mode that stays is nothing to tell"
+    assert (one.event, one.severity) == (event, severity)
+
+
+def test_a_mode_that_stays_is_nothing_to_tell() -> None:
+    assert told(RUN, RUN) is None
 
 
 def test_a_grave_notice_is_one_line_that_says_how_the_account_stands() -> None:
