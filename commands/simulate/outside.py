@@ -1,10 +1,14 @@
 """The channel outside of a world: takes notices, and while its fault lasts is slow, refuses, or swallows them or its answer."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from evenkeel.adapters.notifier import Notifier
 from evenkeel.adapters.outlets import Sent, Wire
 from evenkeel.commands.simulate.troubles import Troubles
+
+if TYPE_CHECKING:
+    from evenkeel.commands.simulate.world import LivedWorld
 
 OUTLET: Final = "outside"
 TIMEOUT_MS: Final = 3_500
@@ -15,19 +19,43 @@ _ALONE_S: Final = (1, 30)
 _WAYS: Final = ("refuses", "wants to be left alone", "answers nobody", "is slow", "swallows it")
 
 
-class Outside:
-    """`arrived` is told of each notice when it is there, however often it comes."""
+def notifier_of(world: "LivedWorld") -> Notifier:
+    """For one life of the supervisor. The outbox is the world's, like a disk; what is on its way arrives also when the life is
+    over."""
+    return Notifier(
+        world.config.notifier,
+        "world",
+        world.outbox,
+        {OUTLET: WorldCourier(world.troubles, lambda wire: _arrived(world, wire))},
+        utc_ms=world.clock.now_utc_ms,
+        monotonic_ns=world.clock.monotonic_ns,
+    )
 
-    def __init__(self, troubles: Troubles, arrived: Callable[[Wire], None]) -> None:
-        self._troubles, self._arrived = troubles, arrived
 
-    def courier(self) -> "WorldCourier":
-        """For one life of the supervisor; what is on its way when that ends arrives all the same."""
-        return WorldCourier(self._troubles, self._arrived)
+def judge_alerts(world: "LivedWorld") -> None:
+    """Only time counts in which somebody was there and could write down that the mode has dropped."""
+    alerts, now = world.witness.alerts, world.clock.true_utc_ms
+    if alerts is None:
+        return
+    if world.life is None:
+        alerts.lapse(max(now, world.restart_utc_ms))
+    elif now < world.asleep_until_utc_ms:
+        alerts.lapse(world.asleep_until_utc_ms)
+    elif world.store.refusal is not None:
+        alerts.lapse(now)
+    alerts.look(now)
+
+
+def _arrived(world: "LivedWorld", wire: Wire) -> None:
+    world.counts["notices"] += 1
+    judge_alerts(world)
+    if world.witness.alerts is not None:
+        world.witness.alerts.arrived(wire.seqs)
 
 
 class WorldCourier:
-    """Satisfies `adapters.outlets.Courier` in the world's time."""
+    """Satisfies `adapters.outlets.Courier` in the world's time; `arrived` is told of each notice when it is there, however often
+    it comes."""
 
     def __init__(self, troubles: Troubles, arrived: Callable[[Wire], None]) -> None:
         self._troubles, self._arrived = troubles, arrived

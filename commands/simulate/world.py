@@ -15,9 +15,7 @@ import msgspec
 from loguru import logger
 
 from evenkeel.adapters.gate import DurableGate, Gate
-from evenkeel.adapters.notifier import Notifier
 from evenkeel.adapters.outbox import Outbox
-from evenkeel.adapters.outlets import Wire
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
@@ -28,7 +26,7 @@ from evenkeel.commands.simulate.life import FEED, NOTIFIER, Around, Died, Fuse, 
 from evenkeel.commands.simulate.lull import Lull
 from evenkeel.commands.simulate.market import DAY_MS, HOUR_MS, Row, Trouble, WorldMarket, quote_of
 from evenkeel.commands.simulate.misfortunes import happen
-from evenkeel.commands.simulate.outside import OUTLET, Outside
+from evenkeel.commands.simulate.outside import judge_alerts, notifier_of
 from evenkeel.commands.simulate.persons import person_acts, raise_epoch, tell_of_kill
 from evenkeel.commands.simulate.plan import Outcome, Plan, config_for
 from evenkeel.commands.simulate.rest import come_to_rest
@@ -93,7 +91,6 @@ class LivedWorld:
         self.troubled = TroubledTerminal(self.terminal, self.troubles, self._sent)
         self.store = TearingStore(self._may_die_at_commit)
         self.outbox = Outbox(OutboxState("world"))
-        self._outside = Outside(self.troubles, self._arrived)
         self.fuse = Fuse()
         self.kill_epoch = 0
         self.counts: Counter[str] = Counter()
@@ -286,7 +283,7 @@ class LivedWorld:
         now = self.clock.true_utc_ms
         self._look_utc_ms = now + 10_000
         self.witness.look(self.life, is_steady=now >= self.steady_from_utc_ms)
-        self._judge_alerts()
+        judge_alerts(self)
 
     # -- lives ----------------------------------------------------------------------------------------------------------
 
@@ -318,40 +315,11 @@ class LivedWorld:
             self.fuse,
             self._stand_in,
             OpenGate if self.plan.is_control else Gate,
-            {NOTIFIER: self._notifier} if self.config.notifier.outlet else {},
+            {NOTIFIER: lambda: notifier_of(self)} if self.config.notifier.outlet else {},
         )
         self.counts["lives"] += 1
         self.disturbed()
         self.life = Life(around, started)
-
-    def _notifier(self) -> Notifier:
-        return Notifier(
-            self.config.notifier,
-            "world",
-            self.outbox,
-            {OUTLET: self._outside.courier()},
-            utc_ms=self.clock.now_utc_ms,
-            monotonic_ns=self.clock.monotonic_ns,
-        )
-
-    def _arrived(self, wire: Wire) -> None:
-        self.counts["notices"] += 1
-        self._judge_alerts()
-        if self.witness.alerts is not None:
-            self.witness.alerts.arrived(wire.seqs)
-
-    def _judge_alerts(self) -> None:
-        """Only time counts in which somebody was there and could write down that the mode has dropped."""
-        alerts, now = self.witness.alerts, self.clock.true_utc_ms
-        if alerts is None:
-            return
-        if self.life is None:
-            alerts.lapse(max(now, self.restart_utc_ms))
-        elif now < self.asleep_until_utc_ms:
-            alerts.lapse(self.asleep_until_utc_ms)
-        elif self.store.refusal is not None:
-            alerts.lapse(now)
-        alerts.look(now)
 
     def _heard(self, deliveries: Sequence[Delivery]) -> None:
         self.witness.heard(deliveries)
