@@ -54,8 +54,8 @@ def _arrived(world: "LivedWorld", wire: Wire) -> None:
 
 
 class WorldCourier:
-    """Satisfies `adapters.outlets.Courier` in the world's time; `arrived` is told of each notice when it is there, however often
-    it comes."""
+    """Satisfies `adapters.outlets.Courier` in the world's time. `arrived` is told of each notice when it is there, however
+    often it comes."""
 
     def __init__(self, troubles: Troubles, arrived: Callable[[Wire], None]) -> None:
         self._troubles, self._arrived = troubles, arrived
