@@ -43,6 +43,7 @@ COMMANDS: Final = (
     Command("controls", "controls", "the control checklist: what implements each, and when it last did something"),
     Command("performance", "performance", "what the closed trades earned, by day, week, month, strategy, symbol, reason"),
     Command("history", "history", "the closed trades, newest first"),
+    Command("notify", "notify", "who is told outside and of what, and what became of the last notices; --test tries it"),
     Command("start", "order", "turn trading on"),
     Command("pause", "order", "no new entries until resume"),
     Command("resume", "order", "end a pause"),

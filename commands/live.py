@@ -4,6 +4,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -20,14 +21,18 @@ from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
 from evenkeel.adapters.lmdb_chains import Declared, LmdbChains
 from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.market_feed_state import QuoteSource
+from evenkeel.adapters.notifier import Notifier
 from evenkeel.adapters.os import require_local
+from evenkeel.adapters.outbox import Outbox
+from evenkeel.adapters.outbox import opened as outbox_opened
+from evenkeel.adapters.outlets import OutletCourier, outlets_of
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.reporter import Reporter
 from evenkeel.adapters.simulated.market import SimulatedSource, SyntheticMarket
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.storage import Storage
-from evenkeel.adapters.view import ViewWriter
+from evenkeel.adapters.view import view_writer
 from evenkeel.adapters.world import World
 from evenkeel.commands.onlookers import Log, health_rows, onlookers
 from evenkeel.commands.segment import note_journal, run_started
@@ -91,7 +96,7 @@ class LiveSystem:
     """One account's processes-worth of parts. The caller holds the account's lock.
 
     `outside` is made when the journal is open, for it goes on where the journal ends. Errors: BookUnreadable, JournalError,
-    StateError, BootFailed, HostDidNotStart.
+    StateError, BootFailed, HostDidNotStart, SecretError, AddressUnusable.
     """
 
     def __init__(
@@ -112,13 +117,15 @@ class LiveSystem:
         calendar = config.trading_calendar
         self._restored = folder.restored()
         self._chains = chain_stores(config, folder.chains)
+        self._outlets = outlets_of(config.notifier)
+        self._outbox = outbox_opened(folder.notices) if self._outlets else None
         require_local(folder.journal)
         self._journal = LmdbJournal.open(
             folder.journal,
             day_of=lambda utc_ms: trading_day(utc_ms, calendar.day_boundary, calendar.zone),
             map_size=config.journal.map_mb << 20,
         )
-        self._view = ViewWriter(folder.view)
+        self._view = view_writer(folder.view)
         self._on_fatal, self._log = on_fatal, log
         self.board = QuoteBoard()
         self.gate = Gate()
@@ -177,6 +184,8 @@ class LiveSystem:
         late = self.run.stop(reason, STOP_DEADLINE_S)
         note_journal(self.folder.segment, self._journal.durable_seq)
         self._view.close()
+        if self._outbox is not None:
+            self._outbox.close()
         for store in self._chains.values():
             store.close()
         self._outside.close()
@@ -203,6 +212,7 @@ class LiveSystem:
             started,
             more_edges={
                 "reporter": self._reporter,
+                **({"notifier": partial(self._notifier, self._outbox)} if self._outbox is not None else {}),
                 "storage": self._storage,
                 **onlookers(self, self._journal, self._outside.host_ns, self._log),
                 "control": lambda: self._control(started_utc_ms, force_tcp),
@@ -264,6 +274,17 @@ class LiveSystem:
             children=lambda: self.run.host.status(),
             write=self._view.put,
             health=lambda: health_rows(self),
+        )
+
+    def _notifier(self, outbox: Outbox) -> Notifier:
+        real = SystemClock()
+        return Notifier(
+            self.config.notifier,
+            self.config.account.name,
+            outbox,
+            {name: OutletCourier(outlet, real.monotonic_ns) for name, outlet in self._outlets.items()},
+            utc_ms=real.now_utc_ms,
+            monotonic_ns=real.monotonic_ns,
         )
 
     def _storage(self) -> Storage:

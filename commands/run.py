@@ -23,6 +23,8 @@ from evenkeel.adapters import logs
 from evenkeel.adapters.build import build_id
 from evenkeel.adapters.hidden import HIDDEN
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
+from evenkeel.adapters.outlets import AddressUnusable
+from evenkeel.adapters.secrets import SecretError
 from evenkeel.adapters.service_manager import ServiceManager
 from evenkeel.adapters.simulated.server.book import BookUnreadable
 from evenkeel.adapters.state_folder import StateFolder
@@ -101,6 +103,9 @@ def run(arguments: argparse.Namespace) -> int:
     except (_StrategyRefused, StrategyBroken) as error:
         print(HIDDEN.shown(str(error)), file=sys.stderr)
         return exit_codes.REFUSED
+    except (SecretError, AddressUnusable) as error:
+        print(error, file=sys.stderr)
+        return exit_codes.CONFIG_INVALID
     except (StateError, BookUnreadable, JournalError) as error:
         print(HIDDEN.shown(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return exit_codes.FAILED

@@ -22,6 +22,7 @@ from loguru import logger
 
 from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters import logs
+from evenkeel.adapters.herald import herald_of
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.service_manager import Note, NoteBox, ServiceManager, without_manager
 from evenkeel.adapters.state_folder import StateFolder
@@ -92,6 +93,7 @@ class Watchdog:
         self._restarts = 0
         self._has_served = False
         self._lost_ns = elapsed_ns()
+        self._herald = herald_of(config.notifier, config.account.name, SystemClock().now_utc_ms)
         self._stops_asked = self._stops_passed_on = 0
         self._ended = threading.Event()
 
@@ -205,7 +207,10 @@ class Watchdog:
         return exit_codes.FAILED
 
     def _tell(self, state: State, words: str) -> None:
-        """To `evenkeel status`, and to whoever watches this process; a full disk must not end the watch."""
+        """To `evenkeel status`, to whoever watches this process, and, what is no good news, outside. A full disk must not end
+        the watch."""
+        if state != "watching":
+            self._herald.tell(words)
         with contextlib.suppress(OSError):
             report = WatchdogReport(state, os.getpid(), SystemClock().now_utc_ms(), words)
             write_report(self._folder.watchdog, report)

@@ -405,3 +405,27 @@ def test_a_configuration_that_a_journal_holds_is_read_as_it_was() -> None:
 def test_a_recorded_key_that_is_no_more_is_named() -> None:
     with pytest.raises(ConfigInvalid, match=r"limits\.moon_phase: is unknown"):
         recorded('{"profile":"plain","limits":{"moon_phase":1},"entry":{"volume_lots":0.1}}')
+
+
+@pytest.mark.parametrize(
+    "table, complaint",
+    [
+        ('[notifier.events]\ntrade_close = "on"', "notifier.events.trade_close: is unknown; did you mean 'trade_closed'?"),
+        ('[notifier.events]\ncrash = "loud"', "notifier.events.crash: 'loud' is not 'off' or 'on' or 'silent'"),
+        ('[notifier.outlet.a]\nkind = "program"', "notifier.outlet.a.command: is missing: a program and its arguments"),
+        ('[notifier.outlet.a]\nshape = "telegram"', "notifier.outlet.a.to: is missing: the number of a chat"),
+    ],
+)
+def test_what_is_wrong_about_a_notifier_is_named(complaints: Complaints, table: str, complaint: str) -> None:
+    (said,) = complaints(f"{table}\n")
+    assert complaint in said
+
+
+def test_an_address_in_the_place_of_a_secret_s_name_is_not_repeated(complaints: Complaints) -> None:
+    (said,) = complaints('[notifier.outlet.a]\nurl_secret = "https://example.org/hunter2"\n')
+    assert "hunter2" not in said
+
+
+def test_more_outlets_than_allowed_are_refused(complaints: Complaints) -> None:
+    (said,) = complaints("".join(f"[notifier.outlet.a{number}]\n" for number in range(9)))
+    assert "notifier.outlet: has 9 outlets, 8 are allowed" in said

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
+from live import until
 from loguru import logger
 
 from evenkeel.adapters.kill_epoch import KillEpoch
@@ -48,6 +49,10 @@ reading_gap_s = 0.1
 [watchdog]
 silent_s = 1.0
 restarts_max = 2
+[notifier.outlet.file]
+kind = "program"
+command = ["{python}", "-c", "import sys; open('{told}', 'a').write(sys.stdin.read())"]
+timeout_s = 10.0
 [strategy.quick]
 kind = "ma_cross"
 symbols = ["EURUSD"]
@@ -108,7 +113,8 @@ class Home(NamedTuple):
 def home_in(tmp_path: Path) -> Home:
     (tmp_path / "account.toml").write_text(ACCOUNT)
     config = tmp_path / "test.toml"
-    config.write_text(CONFIG.format(account=tmp_path / "account.toml"))
+    paths = {"account": tmp_path / "account.toml", "told": tmp_path / "told"}
+    config.write_text(CONFIG.format(**paths, python=sys.executable))
     environment = {**os.environ, "EVENKEEL_STATE": str(tmp_path / "state"), "NO_COLOR": "1"}
     return Home(StateFolder(tmp_path / "state", "test"), config, environment)
 
@@ -127,6 +133,7 @@ class Told(NamedTuple):
     exit_status: int
     starts: list[RunStarted]
     passed_on: list[Note]
+    outside: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +156,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
             passed_on += noted_until_ready(systemd)
             os.kill(home.supervisor(), signal.SIGKILL)
             held = watchdog.until("is held")
+            outside = until(lambda: _told_outside(folder / "told", "is held"))
             status = home.command("status", "--account", "test").stdout
             second = home.command("run", "--config", str(home.config)).returncode
             passed_on += noted(systemd)
@@ -158,7 +166,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
             watchdog.process.communicate()
     said = [decode(bytes(record.body)) for record in read_folder(home.folder.journal)]
     starts = [message for message in said if isinstance(message, RunStarted)]
-    return Told(hung, died, held, status, second, exit_status, starts, passed_on)
+    return Told(hung, died, held, status, second, exit_status, starts, passed_on, outside)
+
+
+def _told_outside(file: Path, words: str) -> list[str] | None:
+    """Every text that was told there, once `words` are among them."""
+    texts = [msgspec.json.decode(line)["text"] for line in file.read_text().splitlines()] if file.exists() else []
+    return texts if has(texts, words) else None
 
 
 def noted(box: NoteBox) -> list[Note]:
@@ -207,6 +221,12 @@ def test_whoever_watches_the_watchdog_hears_of_each_start_of_a_restart_and_of_th
     assert [status.startswith("account test serves EURUSD") for status in ready] == [True, True, True, False]
     assert "the account is held" in ready[-1]
     assert has([note.status for note in told.passed_on], "restart 2 of the supervisor in 1 s")
+
+
+def test_a_person_outside_hears_of_each_death_from_the_watchdog_and_from_the_next_supervisor(told: Told) -> None:
+    assert has(told.outside, "restart 1 of the supervisor in")
+    assert has(told.outside, "run started after a crash")
+    assert has(told.outside, "no supervisor for")
 
 
 def test_nobody_else_supervises_a_held_account(told: Told) -> None:
