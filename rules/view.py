@@ -223,8 +223,8 @@ class View(_Shown, frozen=True, kw_only=True):
     """`written_utc_ms` is real time; `now_utc_ms` and the times of what happened are the run's clock (market time in a demo).
 
     Limits in money are measured at the account's readings, so risk_limit, which also hears deals and bars, may be ahead.
-    `chains` are the newest, `chains_more` how many more there are. `health` are the worst first; none: nobody looks. `outlets` are
-    the ways outside by which a person is told.
+    `chains` are the newest, `chains_more` how many more there are. `health` are the worst first; none: nobody looks.
+    `outlets` are the ways outside by which a person is told.
     """
 
     v: Literal[1] = 1
