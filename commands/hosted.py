@@ -28,12 +28,15 @@ ALONE_S: Final = 60.0
 _LOOK_AGAIN_S: Final = 0.25
 
 
-def hosted(symbols: Sequence[str], *, config_file: Path | None) -> Callable[[LiveSystem], Outside]:
-    """For real time: the host of this machine is started where none runs, one on another machine is used as it is."""
+def hosted(symbols: Sequence[str], *, words: Sequence[str]) -> Callable[[LiveSystem], Outside]:
+    """For real time: the host of this machine is started where none runs, one on another machine is used as it is.
+
+    `words` are the flags of the configuration (`config_words`), which the host reads for itself.
+    """
 
     def outside(system: LiveSystem) -> Outside:
         config, folder = system.config, system.folder
-        connect, command = host_of(config, folder.terminal / ENDPOINT_NAME, config_file)
+        connect, command = host_of(config, folder.terminal / ENDPOINT_NAME, words)
         brokers: list[HostedBroker] = []
         clock = SteadyClock(SystemClock(), not_before_utc_ms=system.last_utc_ms)
 
@@ -95,11 +98,11 @@ def keeper_of(
     )
 
 
-def host_of(config: Config, endpoint: Path, config_file: Path | None) -> tuple[Connect, Sequence[str] | None]:
+def host_of(config: Config, endpoint: Path, words: Sequence[str]) -> tuple[Connect, Sequence[str] | None]:
     """How to reach it, and what starts it; None where it is on another machine. Raises HostDidNotStart."""
     if not config.terminal.address:
         command = [sys.executable, "-m", "evenkeel.cli", "terminal", "--account", config.account.name]
-        command += ["--alone-s", f"{ALONE_S:g}", *(["--config", str(config_file)] if config_file else [])]
+        command += ["--alone-s", f"{ALONE_S:g}", *words]
         return local_connect(endpoint), command
     from evenkeel.adapters.terminal_host.pinned import PinInvalid, connector
     from evenkeel.commands.terminal import pins_of

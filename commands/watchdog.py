@@ -13,8 +13,6 @@ import sys
 import threading
 import uuid
 from collections import deque
-from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Final, assert_never
 
@@ -28,7 +26,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart
 from evenkeel.adapters.watchdog_report import State, WatchdogReport, end_report, write_report
 from evenkeel.commands import exit_codes
-from evenkeel.commands.configured import add_config_flags, configured
+from evenkeel.commands.configured import add_config_flags, config_words, configured
 from evenkeel.commands.hold import Hold
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
@@ -70,20 +68,19 @@ def run(arguments: argparse.Namespace) -> int:
         folder = StateFolder(state_root(), config.account.name)
         folder.create()
         logs.set_up(folder.watchdog)
-        return Watchdog(config, folder, arguments.config, _words(arguments), ServiceManager(os.environ)).run()
+        return Watchdog(config, folder, arguments, ServiceManager(os.environ)).run()
     except (StateError, HostDidNotStart, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
 
 
 class Watchdog:
-    """`words` are the arguments of `evenkeel run`."""
+    """`arguments` are passed on to `evenkeel run`."""
 
-    def __init__(
-        self, config: Config, folder: StateFolder, config_file: Path | None, words: Sequence[str], manager: ServiceManager
-    ) -> None:
-        self._config, self._folder, self._config_file, self._manager = config, folder, config_file, manager
-        self._command = [sys.executable, "-m", "evenkeel.cli", "run", *words]
+    def __init__(self, config: Config, folder: StateFolder, arguments: argparse.Namespace, manager: ServiceManager) -> None:
+        self._config, self._folder, self._manager = config, folder, manager
+        self._config_words = config_words(arguments)
+        self._command = [sys.executable, "-m", "evenkeel.cli", "run", *_words(arguments)]
         self._restarts_s: deque[float] = deque(maxlen=RESTARTS_KEPT)
         self._restarts = 0
         self._has_served = False
@@ -189,7 +186,7 @@ class Watchdog:
                 hold = Hold(
                     self._config,
                     self._folder,
-                    self._config_file,
+                    self._config_words,
                     lost_ns=self._lost_ns,
                     told=lambda words: self._tell("holding", words),
                     alive=self._manager.alive,
@@ -254,7 +251,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:
-    words = ["--config", str(arguments.config)] if arguments.config else []
+    words = config_words(arguments)
     words += ["--account", arguments.account] if arguments.account else []
     return words + [word for name in arguments.force_strategy or [] for word in ("--force-strategy", name)]
 

@@ -260,7 +260,7 @@ class HeldAccount:
         self.hold = Hold(
             load(home.config),
             folder,
-            home.config,
+            ["--config", str(home.config)],
             lost_ns=elapsed_ns(),
             told=self.told.append,
             alive=lambda: None,
