@@ -202,6 +202,8 @@ ROUTES: Final[Routes] = {
     operator.CloseTicket: ["operator", "attendance?"],
     operator.RaiseSignal: ["market_feed", "attendance?"],
     operator.StopRun: ["reporter?"],
+    operator.LimitsLowered: ["risk_limit", "position/*", "attendance?", "reporter?"],
+    operator.SegmentAsked: ["attendance?", "reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "recovery?", "reporter?"],
     operator.TradingRearmed: [
