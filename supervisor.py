@@ -203,7 +203,7 @@ ROUTES: Final[Routes] = {
     operator.RaiseSignal: ["market_feed", "attendance?"],
     operator.StopRun: ["reporter?"],
     operator.LimitsLowered: ["risk_limit", "position/*", "attendance?", "reporter?"],
-    operator.SegmentAsked: ["attendance?", "reporter?"],
+    operator.SegmentAsked: ["attendance?", "control?", "reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "recovery?", "reporter?"],
     operator.TradingRearmed: [
@@ -247,7 +247,8 @@ def stepped_run(
 
 
 class LiveRun:
-    """A run on the threaded host over a journal on disk: it begins where the journal ends."""
+    """A run on the threaded host over a journal on disk: it begins where the journal ends, with what was lowered since the
+    configuration of `world` (`lowering`)."""
 
     def __init__(
         self,
@@ -259,6 +260,7 @@ class LiveRun:
         on_fatal: Callable[[str], None],
         on_journal_failed: Callable[[str], None],
         on_look: Callable[[], None] = lambda: None,
+        lowering: str = "",
     ) -> None:
         from evenkeel.runtime.threaded import ThreadedHost  # pykka and loguru: a replay has no threads and starts sooner
 
@@ -275,7 +277,8 @@ class LiveRun:
         )
         self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look)
         self._journal = journal
-        self._opening = [started, RunConfigured(canonical(world.config).decode())]
+        lowered = operator.LimitsLowered("", SUPERVISOR, lowering)
+        self._opening = [started, RunConfigured(canonical(world.config).decode()), lowered]
         journal.on_durable(lambda: self.host.wake("terminal"))
 
     def boot(self) -> None:

@@ -1,5 +1,6 @@
 """The outside of a live system whose terminal lives in another process: keeper, links, and what they are told."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import Connect, HostedBroker, HostLink
 from evenkeel.adapters.terminal_host.keeper import LEASE_S, SILENT_S, START_S, HostDidNotStart, HostKeeper, local_connect
-from evenkeel.commands.live import NEVER_EPOCH, LiveSystem, Outside
+from evenkeel.commands.live import NEVER_EPOCH, LiveSystem, Outside, symbols_of
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import SymbolSpec
 from evenkeel.messages.operator import Mode
@@ -28,10 +29,31 @@ ALONE_S: Final = 60.0
 _LOOK_AGAIN_S: Final = 0.25
 
 
-def hosted(symbols: Sequence[str], *, words: Sequence[str]) -> Callable[[LiveSystem], Outside]:
+class KeptHost:
+    """The terminal host between two systems of one process: the next one goes on with it, so exits wait for no connection."""
+
+    def __init__(self) -> None:
+        self._left: subprocess.Popen[bytes] | None = None
+
+    def take(self) -> subprocess.Popen[bytes] | None:
+        left, self._left = self._left, None
+        return left if left is not None and left.poll() is None else None
+
+    def keep(self, process: subprocess.Popen[bytes] | None) -> None:
+        self._left = process
+
+
+def stays(before: Config, after: Config) -> bool:
+    """The host need not read its configuration again: a real terminal knows its symbols itself."""
+    is_real = before.terminal.kind == "mt5"
+    return is_real or (before.symbols, symbols_of(before)) == (after.symbols, symbols_of(after))
+
+
+def hosted(symbols: Sequence[str], *, words: Sequence[str], kept: KeptHost) -> Callable[[LiveSystem], Outside]:
     """For real time: the host of this machine is started where none runs, one on another machine is used as it is.
 
-    `words` are the flags of the configuration (`config_words`), which the host reads for itself.
+    `words` are the flags of the configuration (`config_words`), which the host reads for itself. `kept` is the host of the
+    segment before, and of the next.
     """
 
     def outside(system: LiveSystem) -> Outside:
@@ -49,7 +71,7 @@ def hosted(symbols: Sequence[str], *, words: Sequence[str]) -> Callable[[LiveSys
             return verbs.Beat(system.gate.mode, epoch, answered, unresolved, clock.now_utc_ms())
 
         stamp = system.leases.grant("the keeper of the terminal host", LEASE_S)
-        keeper = keeper_of(config, folder, connect, command, beat=beat, on_look=stamp)
+        keeper = keeper_of(config, folder, connect, command, beat=beat, on_look=stamp, process=kept.take())
 
         def link(timeout_s: float) -> HostLink:
             return HostLink(connect, timeout_s, keeper.hung)
@@ -68,8 +90,14 @@ def hosted(symbols: Sequence[str], *, words: Sequence[str]) -> Callable[[LiveSys
                 one.close()
             keeper.stop()
 
+        def leave() -> None:
+            for one in links:
+                one.close()
+            kept.keep(keeper.leave())
+
         source = PolledSource(brokers[1], symbols, monotonic_s)
-        return Outside(config, specs, brokers[0], clock, source, close, patience_s=2 * config.terminal.call_timeout_s)
+        patience_s = 2 * config.terminal.call_timeout_s
+        return Outside(specs, brokers[0], clock, source, close, patience_s=patience_s, leave=leave)
 
     return outside
 
@@ -82,8 +110,9 @@ def keeper_of(
     *,
     beat: Callable[[], verbs.Beat],
     on_look: Callable[[], None] = lambda: None,
+    process: subprocess.Popen[bytes] | None = None,
 ) -> HostKeeper:
-    """With the patience that this terminal needs."""
+    """With the patience that this terminal needs. `process` is a host that another keeper has left."""
     is_real = config.terminal.kind == "mt5"
     return HostKeeper(
         connect,
@@ -95,6 +124,7 @@ def keeper_of(
         silent_s=config.terminal.call_timeout_s if is_real else SILENT_S,
         on_look=on_look,
         build=build_id(),
+        process=process,
     )
 
 

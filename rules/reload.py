@@ -17,6 +17,10 @@ from evenkeel.config.schema import Config
 OFF: Final = "off"
 WORDS: Final = (OFF, "chains", "all")
 """Of limits.loss_tiers.applies_to, the strictest last."""
+CHANGES_TOLD: Final = 100
+PROBLEMS_TOLD: Final = 100
+PROBLEM_CHARACTERS: Final = 300
+"""An answer must fit into one frame of the control channel."""
 
 
 class Kind(StrEnum):
@@ -123,6 +127,34 @@ class Change(msgspec.Struct, frozen=True):
     new: Any
     kind: Kind
     why: str = ""
+
+
+class Outcome(StrEnum):
+    """Of what a person asked. LEFT: some of it needs more than was asked for, what was free is in force; SEGMENT: it begins.
+    REFUSED and INVALID: nothing has changed."""
+
+    NOTHING = "nothing"
+    LOOKED = "looked"
+    LOWERED = "lowered"
+    LEFT = "left"
+    SEGMENT = "segment"
+    REFUSED = "refused"
+    INVALID = "invalid"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`changes` are no more than CHANGES_TOLD, `more` is how many were left out. `problems` is a line each."""
+
+    outcome: Outcome
+    changes: tuple[Change, ...] = ()
+    problems: tuple[str, ...] = ()
+    more: int = 0
+
+
+def answer(outcome: Outcome, found: Sequence[Change] = (), problems: Sequence[str] = ()) -> Answer:
+    cut = [text if len(text) <= PROBLEM_CHARACTERS else f"{text[:PROBLEM_CHARACTERS]}..." for text in problems[:PROBLEMS_TOLD]]
+    more = max(0, len(found) - CHANGES_TOLD)
+    return Answer(outcome, tuple(found[:CHANGES_TOLD]), tuple(cut), more)
 
 
 def rule_of(path: KeyPath) -> Rule | None:

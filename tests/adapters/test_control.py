@@ -93,6 +93,7 @@ class Desk:
             strategies=("trend", "ma_cross"),
             plugins=("trend",),
             has_shield=self.has_shield,
+            on_reload=self.reloaded.append,
         )
 
     def ask(self, request: Any) -> ControlReply:
