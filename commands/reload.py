@@ -40,7 +40,6 @@ WORDS: Final = {
     Outcome.NOTHING: "nothing differs from what is in force",
     Outcome.LOOKED: "nothing was changed",
     Outcome.LOWERED: "in force",
-    Outcome.LEFT: "what is free is in force; the rest was left: evenkeel reload --segment",
     Outcome.SEGMENT: "another segment serves with it",
     Outcome.REFUSED: "refused, nothing was changed",
     Outcome.INVALID: "the configuration is invalid, nothing was changed",
@@ -115,10 +114,18 @@ def _asked(endpoint: Path, *, dry_run: bool = False, segment: bool = False) -> t
             told = Answer(Outcome.REFUSED, problems=(reason,))
         case _:
             return Report(command_id, "unknown", f"the supervisor answered {reply!r}"), exit_codes.OUTCOME_UNKNOWN
-    report = Report(command_id, told.outcome.value, WORDS[told.outcome], told.changes, told.more, told.problems)
+    report = Report(command_id, told.outcome.value, _detail(told), told.changes, told.more, told.problems)
     if told.outcome is Outcome.SEGMENT:
         return _followed(endpoint, report)
     return report, STATUS.get(told.outcome, exit_codes.OK)
+
+
+def _detail(told: Answer) -> str:
+    if told.outcome is not Outcome.LEFT:
+        return WORDS[told.outcome]
+    kinds = {change.kind for change in told.changes}
+    done = "what is free is in force" if Kind.FREE in kinds else "nothing was changed"
+    return f"{done}; the rest takes {'a stop and a start' if Kind.NEVER in kinds else 'evenkeel reload --segment'}"
 
 
 def _followed(endpoint: Path, report: Report) -> tuple[Report, int]:
