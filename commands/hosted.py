@@ -9,11 +9,13 @@ from typing import Final
 from evenkeel.adapters.build import build_id
 from evenkeel.adapters.control_frames import Deadline
 from evenkeel.adapters.mt5.quotes import PolledSource
+from evenkeel.adapters.os import write_durably
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import Connect, HostedBroker, HostLink
 from evenkeel.adapters.terminal_host.keeper import LEASE_S, SILENT_S, START_S, HostDidNotStart, HostKeeper, local_connect
 from evenkeel.commands.live import NEVER_EPOCH, LiveSystem, Outside, symbols_of
+from evenkeel.config.load import canonical
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import SymbolSpec
 from evenkeel.messages.operator import Mode
@@ -26,6 +28,7 @@ CONNECT_S: Final = 180.0
 """The real package takes up to 160 s until it is connected, and answers nothing meanwhile (metatrader5.md 5)."""
 ALONE_S: Final = 60.0
 """A host whose supervisor died ends by itself after that, unless a new one has come."""
+RESOLVED_NAME: Final = "configuration.json"
 _LOOK_AGAIN_S: Final = 0.25
 
 
@@ -49,16 +52,15 @@ def stays(before: Config, after: Config) -> bool:
     return is_real or (before.symbols, symbols_of(before)) == (after.symbols, symbols_of(after))
 
 
-def hosted(symbols: Sequence[str], *, words: Sequence[str], kept: KeptHost) -> Callable[[LiveSystem], Outside]:
+def hosted(symbols: Sequence[str], *, kept: KeptHost) -> Callable[[LiveSystem], Outside]:
     """For real time: the host of this machine is started where none runs, one on another machine is used as it is.
 
-    `words` are the flags of the configuration (`config_words`), which the host reads for itself. `kept` is the host of the
-    segment before, and of the next.
+    `kept` is the host of the segment before, and of the next.
     """
 
     def outside(system: LiveSystem) -> Outside:
         config, folder = system.config, system.folder
-        connect, command = host_of(config, folder.terminal / ENDPOINT_NAME, words)
+        connect, command = host_of(config, folder)
         brokers: list[HostedBroker] = []
         clock = SteadyClock(SystemClock(), not_before_utc_ms=system.last_utc_ms)
 
@@ -128,12 +130,17 @@ def keeper_of(
     )
 
 
-def host_of(config: Config, endpoint: Path, words: Sequence[str]) -> tuple[Connect, Sequence[str] | None]:
-    """How to reach it, and what starts it; None where it is on another machine. Raises HostDidNotStart."""
+def host_of(config: Config, folder: StateFolder) -> tuple[Connect, Sequence[str] | None]:
+    """How to reach it, and what starts it; None where it is on another machine. Raises HostDidNotStart.
+
+    A host that has to be started again, whenever that is, reads `config` as it is now: a person may be editing the file.
+    """
     if not config.terminal.address:
+        resolved = folder.terminal / RESOLVED_NAME
+        write_durably(resolved, canonical(config))
         command = [sys.executable, "-m", "evenkeel.cli", "terminal", "--account", config.account.name]
-        command += ["--alone-s", f"{ALONE_S:g}", *words]
-        return local_connect(endpoint), command
+        command += ["--alone-s", f"{ALONE_S:g}", "--resolved", str(resolved)]
+        return local_connect(folder.terminal / ENDPOINT_NAME), command
     from evenkeel.adapters.terminal_host.pinned import PinInvalid, connector
     from evenkeel.commands.terminal import pins_of
 

@@ -151,7 +151,7 @@ def _lines(report: Report) -> list[str]:
 
 
 def _rows(changes: Sequence[Change]) -> list[str]:
-    """Key, class and both values; a narrow terminal breaks between them."""
+    """Class, key, and both values."""
     return [f"{change.kind.value:8} {change.key}: {_value(change.old)} -> {_value(change.new)}" for change in changes]
 
 

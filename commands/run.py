@@ -28,7 +28,7 @@ from evenkeel.adapters.strategy.making import StrategyUnusable
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart
 from evenkeel.commands import exit_codes
 from evenkeel.commands.check_strategy import unfit
-from evenkeel.commands.configured import add_config_flags, config_words, configured
+from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.hosted import KeptHost, hosted, stays
 from evenkeel.commands.inside import Inside, Market, inside, not_before, synthetic_market
 from evenkeel.commands.live import LiveSystem, Outside, symbols_of
@@ -217,7 +217,7 @@ def _outside(arguments: argparse.Namespace, config: Config, kept: KeptHost) -> C
     if not symbols:
         raise _InputUnusable("no strategy names a symbol: add symbols to a [strategy.NAME] table, or say --symbol")
     if speed == 1.0:
-        return hosted(symbols, words=config_words(arguments), kept=kept)
+        return hosted(symbols, kept=kept)
     if config.terminal.kind != "simulated":
         raise _InputUnusable(f"--speed {speed}: a real terminal has only real time")
 

@@ -20,7 +20,7 @@ from loguru import logger
 
 from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters import logs
-from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
+from evenkeel.adapters.os import HANGUP, AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.service_manager import Note, NoteBox, ServiceManager, without_manager
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart
@@ -79,19 +79,21 @@ class Watchdog:
 
     def __init__(self, config: Config, folder: StateFolder, arguments: argparse.Namespace, manager: ServiceManager) -> None:
         self._config, self._folder, self._manager = config, folder, manager
-        self._config_words = config_words(arguments)
         self._command = [sys.executable, "-m", "evenkeel.cli", "run", *_words(arguments)]
         self._restarts_s: deque[float] = deque(maxlen=RESTARTS_KEPT)
         self._restarts = 0
         self._has_served = False
         self._lost_ns = elapsed_ns()
         self._stops_asked = self._stops_passed_on = 0
+        self._hung_up = threading.Event()
         self._ended = threading.Event()
 
     def run(self) -> int:
         """Until the supervisor has ended for good, or a person ends this process."""
         signal.signal(signal.SIGTERM, self._asked)
         signal.signal(signal.SIGINT, self._asked)
+        if HANGUP is not None and not os.isatty(0):
+            signal.signal(HANGUP, lambda number, frame: self._hung_up.set())
         try:
             while True:
                 end = self._one()
@@ -141,6 +143,8 @@ class Watchdog:
                     watched.hear(note)
                     self._pass_on(note)
                     self._pass_stops_on(process)
+                    if watched.has_served:
+                        self._pass_hangup_on(process)
                     if watched.is_silent():
                         logger.critical("the supervisor hangs: no sign of life for {:.1f} s; it is killed", watched.silent_s)
                         _kill(process)
@@ -179,6 +183,12 @@ class Watchdog:
                 logger.info("asked to stop by a signal: {}", error)
                 process.terminate()
 
+    def _pass_hangup_on(self, process: subprocess.Popen[bytes]) -> None:
+        """The wish to reload is for the supervisor, which hears it once it serves: before that the signal would end it."""
+        if HANGUP is not None and self._hung_up.is_set():
+            self._hung_up.clear()
+            process.send_signal(HANGUP)
+
     def _hold(self) -> int:
         """Nobody else may supervise the account meanwhile; whoever does already is left to it."""
         try:
@@ -186,7 +196,6 @@ class Watchdog:
                 hold = Hold(
                     self._config,
                     self._folder,
-                    self._config_words,
                     lost_ns=self._lost_ns,
                     told=lambda words: self._tell("holding", words),
                     alive=self._manager.alive,
@@ -216,7 +225,7 @@ class _Watched:
     """The silence of one supervisor. Time in which this process stood still itself counts for nothing."""
 
     def __init__(self, start_s: float, silent_s: float) -> None:
-        self.is_stopping = self.is_hung = False
+        self.is_stopping = self.is_hung = self.has_served = False
         self._vigil = Vigil(monotonic_s())
         self._may_be_silent_s, self._silent_s = start_s, silent_s
         self._heard_s = monotonic_s()
@@ -230,7 +239,7 @@ class _Watched:
         if note is None:
             return
         if note.ready:
-            self._may_be_silent_s = self._silent_s
+            self._may_be_silent_s, self.has_served = self._silent_s, True
         if note.stopping:
             self.is_stopping, self._may_be_silent_s = True, STOP_S
         self._heard_s = monotonic_s()

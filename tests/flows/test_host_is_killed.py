@@ -208,6 +208,7 @@ def test_run_starts_a_host_replaces_a_dead_one_and_a_kill_is_confirmed_by_both(
             read_to(run.stderr, "the broker agrees")
             first = host_pid()
             assert asked("terminal", "--account", "test").returncode == 4  # one owner
+            (tmp_path / "run.toml").write_text("half an edit =")  # a new host goes by what the run was started with
             kill_process(first)
             read_to(run.stderr, "a new one starts")
             until(lambda: endpoint.exists() and host_pid() != first)

@@ -82,6 +82,13 @@ def command(*words: str) -> Ended:
     return Ended(status, out.getvalue(), err.getvalue())
 
 
+class Typed(io.StringIO):
+    """A person at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def is_served() -> bool:
     return command("status").status != exit_codes.NOT_RUNNING
 
@@ -122,7 +129,9 @@ def story(house: House, path: Path) -> Told:
     left = reload()
     edited(path, "positions_max = 3", "positions_max = 2")
     hung_up = _hung_up(run.process, run.until)
-    changed = reload("--segment")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", Typed("yes\n"))
+        changed = reload()
     waited = [run.until("exits of ours waited")]
     edited(path, "positions_max = 2", "positions_max = 9")
     raised = reload("--segment")
@@ -196,7 +205,8 @@ def test_a_hang_up_lowers_and_the_log_tells_what_was_left(told: Told) -> None:
     assert told.lowerings[2] == '{"limits.positions_max":2}'
 
 
-def test_a_segment_begins_in_the_same_process_and_keeps_the_mode(told: Told) -> None:
+def test_a_segment_begins_in_the_same_process_when_a_person_types_yes_and_keeps_the_mode(told: Told) -> None:
+    assert "begin another segment with it? type yes: " in told.changed.out
     assert (told.changed.status, told.changed.out.splitlines()[-1]) == (0, "reload: another segment serves with it")
     second = told.starts[1]
     assert (second.reloaded, second.raised, second.crashed, second.continued) == (True, "", False, False)

@@ -18,6 +18,7 @@ from loguru import logger
 
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.lmdb_journal import read_folder
+from evenkeel.adapters.os import HANGUP
 from evenkeel.adapters.service_manager import Note, NoteBox
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
@@ -64,7 +65,7 @@ class Watchdog:
 
     def __init__(self, config: Path, environment: dict[str, str]) -> None:
         arguments = [*EVENKEEL, "watchdog", "--config", str(config)]
-        self.process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(arguments, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.heard: list[str] = []
 
     def until(self, words: str) -> str:
@@ -210,10 +211,14 @@ def test_nobody_else_supervises_a_held_account(told: Told) -> None:
     assert told.exit_status == 1
 
 
-def test_a_signal_to_the_watchdog_stops_the_supervisor_in_order(home: Home) -> None:
+def test_a_signal_to_the_watchdog_reloads_the_supervisor_or_stops_it_in_order(home: Home) -> None:
     watchdog = Watchdog(home.config, home.environment)
     try:
         watchdog.until("the broker agrees")
+        if HANGUP is not None:
+            home.config.write_text(f"{home.config.read_text()}[limits]\npositions_max = 1\n")
+            watchdog.process.send_signal(HANGUP)
+            watchdog.until("lowered by SIGHUP")
         assert watchdog.end() == 0
         assert has(watchdog.heard, "stopping in order: watchdog:"), watchdog.heard
         assert not (home.folder.watchdog / "report.json").exists()
@@ -260,7 +265,6 @@ class HeldAccount:
         self.hold = Hold(
             load(home.config),
             folder,
-            ["--config", str(home.config)],
             lost_ns=elapsed_ns(),
             told=self.told.append,
             alive=lambda: None,
