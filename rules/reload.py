@@ -49,6 +49,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "profile": SEGMENT,  # never by itself: what it decides is compared limit by limit
     "account": Rule(Kind.NEVER, why="another account is another journal: stop and start"),
     "terminal": Rule(Kind.NEVER, why="the terminal's own process stands on it: stop and start"),
+    "symbols": Rule(Kind.NEVER, why="the terminal's own process stands on it: stop and start"),
     "simulated": Rule(Kind.NEVER, why="the simulated terminal stands on it: stop and start"),
     "watchdog": Rule(Kind.NEVER, why="evenkeel watchdog stands on it: stop and start that one"),
     "journal": SEGMENT,
@@ -56,7 +57,6 @@ RULES: Final[Mapping[str, Rule]] = {
     "trading_calendar": Rule(Kind.NEVER, why="the journal's days and the losses of this one stand on it: stop and start"),
     "trading": SEGMENT,
     "strategy": SEGMENT,
-    "symbols": SEGMENT,
     "exit": SEGMENT,
     "entry": SEGMENT,
     "entry.cooldown_minutes": MORE,
