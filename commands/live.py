@@ -125,7 +125,7 @@ class LiveSystem:
             self.specs, self.broker, self.clock, self.source, *_ = self._outside
             opening = self._opening(self._outside.adapted(config))
             self.config = opening.config
-            self.run = self._live_run(opening.lowering, force_tcp)
+            self.run = self._live_run(opening, force_tcp)
             self._journal.on_durable(self._journal_heard)
         except BaseException:
             self._journal.close(clean=False)
@@ -209,10 +209,10 @@ class LiveSystem:
         is_own = self._restored is None and self._reloaded is None
         return opening_of(self.folder.segment, wanted, build_id()) if is_own else Opening(wanted)
 
-    def _live_run(self, lowering: str, force_tcp: bool) -> LiveRun:
+    def _live_run(self, opening: Opening, force_tcp: bool) -> LiveRun:
         started_utc_ms = SystemClock().now_utc_ms()
-        started = self._run_started(lowering, started_utc_ms)
-        self.reloading = self._reloading(lowering)
+        started = self._run_started(opening, started_utc_ms)
+        self.reloading = self._reloading(opening.lowering)
         return LiveRun(
             self._world(),
             self._journal,
@@ -225,7 +225,7 @@ class LiveSystem:
             on_fatal=self._on_fatal,
             on_journal_failed=self._journal_failed,
             on_look=self.leases.grant(SUPERVISION, SUPERVISION_LEASE_S),
-            lowering=lowering,
+            lowering=opening.lowering,
         )
 
     def _reloading(self, lowering: str) -> Reloading:
@@ -241,7 +241,7 @@ class LiveSystem:
             begin=self.ask_next,
         )
 
-    def _run_started(self, lowering: str, started_utc_ms: int) -> RunStarted:
+    def _run_started(self, opening: Opening, started_utc_ms: int) -> RunStarted:
         return run_started(
             self.folder.segment,
             build=build_id(),
@@ -253,7 +253,8 @@ class LiveSystem:
             journal_seq=self._journal.last_seq,
             restored=self._restored is not None,
             settings=canonical(self.config).decode(),
-            lowering=lowering,
+            lowering=opening.lowering,
+            is_same=opening.is_same,
             reloaded=self._reloaded is not None,
             raised=self._reloaded.raised if self._reloaded else "",
         )

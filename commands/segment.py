@@ -30,10 +30,11 @@ class Segment(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Opening(NamedTuple):
-    """What the actors of a start are made of, and what is lowered since (LimitsLowered)."""
+    """What the actors of a start are made of, and what is lowered since (LimitsLowered). `is_same`: the segment may go on."""
 
     config: Config
     lowering: str = ""
+    is_same: bool = False
 
 
 def opening_of(path: Path, wanted: Config, build: str) -> Opening:
@@ -49,7 +50,7 @@ def opening_of(path: Path, wanted: Config, build: str) -> Opening:
     found = changes(lowered(opened, last.lowering), wanted)
     if identity(opened) != last.configuration or any(change.kind is not Kind.FREE for change in found):
         return Opening(wanted)
-    return Opening(opened, lowering(opened, wanted))
+    return Opening(opened, lowering(opened, wanted), is_same=True)
 
 
 def run_started(
@@ -65,12 +66,14 @@ def run_started(
     restored: bool = False,
     settings: str = "",
     lowering: str = "",
+    is_same: bool = True,
     reloaded: bool = False,
     raised: str = "",
 ) -> RunStarted:
     """What this start is, and the file brought up to date durably. A damaged file counts as a change: entries stay closed.
 
-    `journal_seq` is where the journal ends. Raises JournalCorrupt when it ended later before.
+    `journal_seq` is where the journal ends. Without `is_same` nothing goes on: more may be risked than was in force.
+    Raises JournalCorrupt when the journal ended later before.
     """
     last = _read(path)
     if last is not None and journal_seq < last.journal_seq:
@@ -79,7 +82,8 @@ def run_started(
             "or an older one was put in its place. Bring it back, or run evenkeel restore. To begin anew without it, remove "
             f"{path}"
         )
-    continued = last is not None and (last.build, last.configuration, last.account) == (build, configuration, account)
+    now = build, configuration, account
+    continued = is_same and last is not None and (last.build, last.configuration, last.account) == now
     starts = [at for at in (last.crash_starts_utc_ms if last else []) if at > now_utc_ms - CRASH_WINDOW_MS]
     if crashed:
         starts.append(now_utc_ms)

@@ -33,14 +33,18 @@ class Kind(StrEnum):
 
 
 class Rule(NamedTuple):
-    """`sign` is -1 where less is stricter, 1 where more is, 0 where nothing tells; then every change is of `kind`."""
+    """`sign` is -1 where less is stricter, 1 where more is, 0 where nothing tells; then every change is of `kind`. What is
+    stricter is of the kind `stricter`."""
 
     kind: Kind
     sign: int = 0
     why: str = ""
+    stricter: Kind = Kind.FREE
 
 
 LESS: Final = Rule(Kind.RAISE, -1)
+LESS_AT_EDGES: Final = Rule(Kind.RAISE, -1, stricter=Kind.SEGMENT)
+"""Edges hold it too, which hear of no lowering."""
 MORE: Final = Rule(Kind.RAISE, 1)
 SEGMENT: Final = Rule(Kind.SEGMENT)
 GUARD: Final = Rule(Kind.RAISE)
@@ -94,8 +98,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "limits.consecutive_losses.hold_hours": MORE,
     "limits.balance_floor_pct": MORE,
     "limits.confidence_min": MORE,
-    "limits.quote_age_s_max": GUARD,  # the edges hold it, who hear of no lowering
-    "limits.quote_age_others_s_max": GUARD,
+    "limits.quote_age_s_max": LESS_AT_EDGES,
+    "limits.quote_age_others_s_max": LESS_AT_EDGES,
     "limits.intent_expiry_s": LESS,
     "limits.slippage_points": GUARD,  # less lets fewer fills through and reserves less for each: neither way is stricter
     "limits.slippage": LESS,
@@ -171,7 +175,7 @@ def changes(before: Config, after: Config) -> list[Change]:
         if was != is_now and path != ("profile",):
             rule = rule_of(path)
             assert rule is not None, f"no rule says what a change of {dotted(path)} takes"
-            kind = Kind.FREE if rule.sign and is_as_strict(rule, was, is_now) else rule.kind
+            kind = rule.stricter if rule.sign and is_as_strict(rule, was, is_now) else rule.kind
             found.append(Change(dotted(path), was, is_now, kind, rule.why))
     return found
 

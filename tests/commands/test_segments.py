@@ -252,5 +252,7 @@ def test_a_start_with_lower_limits_alone_goes_on_and_one_with_higher_ones_does_n
     assert started() == (Mode.CLOSE_ONLY, 5, "")
     assert started(limits__positions_max=3) == (Mode.RUN, 5, '{"limits.positions_max":3}')
     assert started(limits__positions_max=3) == (Mode.RUN, 5, '{"limits.positions_max":3}')
+    assert started() == (Mode.CLOSE_ONLY, 5, "")  # what the segment opened with, but more than was in force
+    assert started(limits__positions_max=3) == (Mode.RUN, 5, '{"limits.positions_max":3}')
     assert started(limits__positions_max=4) == (Mode.CLOSE_ONLY, 4, "")
     logger.enable("evenkeel")
