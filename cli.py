@@ -55,6 +55,7 @@ COMMANDS: Final = (
     Command("adopt", "order", "make a position that is not ours one of ours: protected, managed, counted"),
     Command("kill", "order", "stop all new risk now, also when the supervisor hangs"),
     Command("rearm", "order", "end a kill, a freeze, a flattening or a tripped limit"),
+    Command("reload", "reload", "read the configuration again: lowered limits at once, the rest in a new segment"),
     Command("stop", "order", "end the supervisor in order"),
     Command("logs", "logs", "read the log"),
     Command("why", "why", "what led to a trade, a refusal, a mode, a hold or a restart"),

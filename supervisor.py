@@ -212,6 +212,8 @@ ROUTES: Final[Routes] = {
     operator.CloseTicket: ["operator", "attendance?"],
     operator.RaiseSignal: ["market_feed", "attendance?"],
     operator.StopRun: [*TOLD],
+    operator.LimitsLowered: ["risk_limit", "position/*", "attendance?", "reporter?"],
+    operator.SegmentAsked: ["attendance?", "control?", "reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: [
         "broker_gateway",
@@ -271,7 +273,8 @@ def stepped_run(
 
 
 class LiveRun:
-    """A run on the threaded host over a journal on disk: it begins where the journal ends."""
+    """A run on the threaded host over a journal on disk: it begins where the journal ends, with what was lowered since the
+    configuration of `world` (`lowering`)."""
 
     def __init__(
         self,
@@ -283,6 +286,7 @@ class LiveRun:
         on_fatal: Callable[[str], None],
         on_journal_failed: Callable[[str], None],
         on_look: Callable[[], None] = lambda: None,
+        lowering: str = "",
     ) -> None:
         from evenkeel.runtime.threaded import ThreadedHost  # pykka and loguru: a replay has no threads and starts sooner
 
@@ -301,7 +305,8 @@ class LiveRun:
             specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look, shown=HIDDEN.shown
         )
         self._journal = journal
-        self._opening = [started, RunConfigured(canonical(world.config).decode())]
+        lowered = operator.LimitsLowered("", SUPERVISOR, lowering)
+        self._opening = [started, RunConfigured(canonical(world.config).decode()), lowered]
         journal.on_durable(lambda: self.host.wake("terminal"))
 
     def boot(self) -> None:

@@ -21,7 +21,7 @@ from loguru import logger
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.lmdb_journal import read_folder
 from evenkeel.adapters.log_files import MAIN_NAME
-from evenkeel.adapters.os import AccountLock
+from evenkeel.adapters.os import HANGUP, AccountLock
 from evenkeel.adapters.service_manager import Note, NoteBox
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
@@ -73,7 +73,7 @@ class Watchdog:
 
     def __init__(self, config: Path, environment: dict[str, str]) -> None:
         arguments = [*EVENKEEL, "watchdog", "--config", str(config)]
-        self.process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(arguments, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.heard: list[str] = []
 
     def until(self, words: str) -> str:
@@ -245,10 +245,14 @@ def test_an_account_has_one_watchdog(home: Home, monkeypatch: pytest.MonkeyPatch
     assert not (home.folder.watchdog / MAIN_NAME).exists()
 
 
-def test_a_signal_to_the_watchdog_stops_the_supervisor_in_order(home: Home) -> None:
+def test_a_signal_to_the_watchdog_reloads_the_supervisor_or_stops_it_in_order(home: Home) -> None:
     watchdog = Watchdog(home.config, home.environment)
     try:
         watchdog.until("the broker agrees")
+        if HANGUP is not None:
+            home.config.write_text(f"{home.config.read_text()}[limits]\npositions_max = 1\n")
+            watchdog.process.send_signal(HANGUP)
+            watchdog.until("lowered by SIGHUP")
         assert watchdog.end() == 0
         assert has(watchdog.heard, "stopping in order: watchdog:"), watchdog.heard
         assert not (home.folder.watchdog / "report.json").exists()
@@ -295,7 +299,6 @@ class HeldAccount:
         self.hold = Hold(
             load(home.config),
             folder,
-            home.config,
             lost_ns=elapsed_ns(),
             told=self.told.append,
             alive=lambda: None,
