@@ -71,8 +71,8 @@ def unchanged(config: Config) -> Config:
 class Outside(NamedTuple):
     """What a live system stands on: a broker, its terms, a clock and quotes. `adapted` is what it makes of a configuration.
 
-    One of the two ends it: `leave` where another system of this process goes on with what lives in other processes. `host_ns` is
-    when the process that owns the terminal last answered (monotonic), where there is one.
+    One of the two ends it: `leave` where another system of this process goes on with what lives in other processes.
+    `host_ns` is when the process that owns the terminal last answered (monotonic), where there is one.
     """
 
     specs: Mapping[str, SymbolSpec]

@@ -11,7 +11,7 @@ from loguru import logger
 
 from evenkeel.adapters.os import AccountLock
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.commands.inside import inside, synthetic_market
+from evenkeel.commands.inside import Inside, Market, inside, synthetic_market
 from evenkeel.commands.live import LiveSystem
 from evenkeel.config.load import load
 
