@@ -34,7 +34,7 @@ from evenkeel.runtime.clock import SystemClock
 
 TOKEN = "canary-6d1f0b2c9a8e4753-token"
 TERMS = Terms(60_000, {"FX:EURUSD": "EURUSD"}, ("trend",))
-SLOW_S = 1.5
+SLOW_S = 1.0
 NUMBERS = itertools.count(1)
 
 
