@@ -58,6 +58,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "watchdog": Rule(Kind.NEVER, why="evenkeel watchdog stands on it: stop and start that one"),
     "journal": SEGMENT,
     "journal.backup_folder": Rule(Kind.NEVER, why="the backups of this account lie there: stop and start"),
+    "notifier": SEGMENT,
+    "notifier.outlet": GUARD,
     "trading_calendar": Rule(Kind.NEVER, why="the journal's days and the losses of this one stand on it: stop and start"),
     "trading": SEGMENT,
     "strategy": SEGMENT,

@@ -28,12 +28,18 @@ url_secret = "phone_url"
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Exit status, standard output and standard error of `evenkeel notify` over CONFIG."""
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """CONFIG, whose secret is nowhere."""
     monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path / "state"))
     monkeypatch.delenv("EVENKEEL_SECRET_PHONE_URL", raising=False)
-    file = tmp_path / "mine.toml"
-    file.write_text(CONFIG.format(python=sys.executable, told=tmp_path / "told"))
+    written = tmp_path / "mine.toml"
+    written.write_text(CONFIG.format(python=sys.executable, told=tmp_path / "told"))
+    return written
+
+
+@pytest.fixture
+def asked(file: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Exit status, standard output and standard error of `evenkeel notify` over CONFIG."""
 
     def ask(*words: str) -> tuple[int, str, str]:
         status = main(["notify", "--config", str(file), *words])
@@ -95,13 +101,13 @@ def test_config_check_says_which_grave_events_are_off(tmp_path: Path, capsys: An
     assert "although they may be grave, nobody is told of crash" in capsys.readouterr().out
 
 
-def test_a_run_whose_outlet_has_no_secret_does_not_begin(asked: Any, tmp_path: Path, capsys: Any) -> None:
-    assert main(["run", "--config", str(tmp_path / "mine.toml"), "--speed", "60", "--symbol", "EURUSD"]) == 6
-    assert "EVENKEEL_SECRET_PHONE_URL" in capsys.readouterr().err
+def test_a_run_whose_outlet_has_no_secret_does_not_begin(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--config", str(file), "--speed", "60", "--symbol", "EURUSD"]) == exit_codes.CONFIG_INVALID
+    assert "EVENKEEL_SECRET_PHONE_URL" in capfd.readouterr().err
 
 
-def test_doctor_says_what_an_outlet_lacks(asked: Any, tmp_path: Path, capsys: Any) -> None:
-    main(["doctor", "--config", str(tmp_path / "mine.toml"), "--json"])
+def test_doctor_says_what_an_outlet_lacks(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--config", str(file), "--json"])
     (finding,) = [one for one in json.loads(capsys.readouterr().out)["findings"] if one["name"] == "notifier"]
     assert finding["state"] == "bad"
 
