@@ -22,7 +22,7 @@ from evenkeel.adapters import logs
 from evenkeel.adapters.build import build_id
 from evenkeel.adapters.hidden import HIDDEN
 from evenkeel.adapters.os import HANGUP, AccountLock, AlreadyRunning, StateError, state_root
-from evenkeel.adapters.outlets import AddressUnusable
+from evenkeel.adapters.outlets import AddressUnusable, outlets_of
 from evenkeel.adapters.secrets import SecretError
 from evenkeel.adapters.service_manager import ServiceManager
 from evenkeel.adapters.simulated.server.book import BookUnreadable
@@ -216,8 +216,11 @@ def _unfit(arguments: argparse.Namespace, config: Config) -> list[str]:
         if arguments.ticks is None:  # recorded quotes are of one symbol, whatever the configuration says
             _outside(arguments, config, KeptHost())
         _require_fit_strategies(arguments, config, _symbols(arguments, config))
+        outlets_of(config.notifier)
     except (_InputUnusable, UnknownSymbol, StrategyUnusable, _StrategyRefused, StrategyBroken) as error:
         return str(error).splitlines()
+    except (SecretError, AddressUnusable) as error:
+        return [str(error)]
     return []
 
 
