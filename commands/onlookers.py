@@ -67,11 +67,12 @@ def _held(system: "LiveSystem") -> dict[int, str] | None:
 
 
 def _sources(system: "LiveSystem", journal: "LmdbJournal") -> Sources:
-    """What is looked at in another child is one attribute, which that child replaces as a whole."""
-    host, plugin_names = system.run.host, plugins(system.config)
+    """What is looked at in another child is one attribute, which that child replaces as a whole. The run is there only when
+    they are asked: its children are made before it is, too."""
+    plugin_names = plugins(system.config)
 
     def seen(child: str, attribute: str) -> Any:
-        return getattr(host.child(child), attribute, None)
+        return getattr(system.run.host.child(child), attribute, None)
 
     def armed() -> Collection[int] | None:
         feed = seen("market_feed", "state")
@@ -84,7 +85,7 @@ def _sources(system: "LiveSystem", journal: "LmdbJournal") -> Sources:
         return None if quote is None else quote.monotonic_ns
 
     return Sources(
-        children=host.status,
+        children=lambda: system.run.host.status(),
         quote_ns=quote_ns,
         held=lambda: _held(system),
         armed=armed,
