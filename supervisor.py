@@ -33,6 +33,7 @@ from evenkeel.messages import (
     entry,
     health,
     market,
+    notifier,
     operator,
     position,
     protection,
@@ -65,8 +66,10 @@ INTAKE: Final = ("control", "market_feed")
 CHAINS: Final = ("recovery?", "profit_booking?", "shield?")
 """They follow each order of a chain to its end."""
 
-ONLOOKERS: Final = ("reporter?", "health?", "snapshots?")
-"""They decide nothing: what they hear is shown, judged and counted."""
+TOLD: Final = ("reporter?", "notifier?")
+"""What a person is told here and outside."""
+COUNTED: Final = ("health?", "snapshots?")
+"""They decide nothing: what they hear is judged and counted."""
 
 ROUTES: Final[Routes] = {
     # the runtime
@@ -77,20 +80,20 @@ ROUTES: Final[Routes] = {
         "trading_calendar",
         "circuit_breaker?",
         "attendance?",
-        "reporter?",
+        *TOLD,
     ],
     system.RunConfigured: [],
     system.RunStopped: ["reporter?"],
-    system.ChildDown: ["broker_gateway", "protection?", "circuit_breaker?", "reporter?", "health?"],
+    system.ChildDown: ["broker_gateway", "protection?", "circuit_breaker?", *TOLD, "health?"],
     system.ChildServing: ["broker_gateway", "protection?", "reporter?"],
-    system.MessageParked: ["broker_gateway", "protection?", "reporter?", "health?"],
+    system.MessageParked: ["broker_gateway", "protection?", *TOLD, "health?"],
     system.LettersDead: ["reporter?"],
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
     system.TimerDue: ["{owner}"],
-    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?", "snapshots?"],
+    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", *TOLD, "snapshots?"],
     # the market
-    market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", *CHAINS, "reporter?"],
+    market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", *CHAINS, *TOLD],
     market.DailyBarsRead: ["risk_limit", "broker_gateway"],
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
@@ -98,9 +101,9 @@ ROUTES: Final[Routes] = {
     market.BarClosed: ["risk_limit", "circuit_breaker?", "shield?", "strategy/*", "recovery?", "profit_booking?"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
-    market.QuotesStale: ["circuit_breaker?", "reporter?"],
-    market.QuotesResumed: ["circuit_breaker?", "reporter?"],
-    market.FeedGap: ["reporter?"],
+    market.QuotesStale: ["circuit_breaker?", *TOLD],
+    market.QuotesResumed: ["circuit_breaker?", *TOLD],
+    market.FeedGap: [*TOLD],
     # the way in
     entry.SignalRaised: ["position/{symbol}", "recovery?", "snapshots?"],
     entry.EntryProposed: ["risk_limit", "profit_booking?", "snapshots?"],
@@ -113,7 +116,8 @@ ROUTES: Final[Routes] = {
         "profit_booking?",
         "circuit_breaker?",
         "shield?",
-        *ONLOOKERS,
+        *TOLD,
+        *COUNTED,
     ],
     broker_gateway.OrderOutcomeUnknown: [
         "position/{symbol}",
@@ -122,11 +126,11 @@ ROUTES: Final[Routes] = {
         "profit_booking?",
         "circuit_breaker?",
         "shield?",
-        "reporter?",
+        *TOLD,
         "health?",
     ],
-    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", *CHAINS, "reporter?"],
-    risk_limit.LimitReached: ["reporter?"],
+    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", *CHAINS, *TOLD],
+    risk_limit.LimitReached: [*TOLD],
     risk_limit.BalanceTierReached: ["position/*"],
     risk_limit.RecoveryReserved: ["{owner}"],
     risk_limit.RecoveryRefused: ["{owner}", "reporter?"],
@@ -142,20 +146,20 @@ ROUTES: Final[Routes] = {
     recovery.StopChain: [*CHAINS, "attendance?"],
     chain_store.SaveChain: ["chain_store/{plugin}"],
     chain_store.ChainSaved: ["{owner}"],
-    chain_store.ChainNotSaved: ["{owner}", "reporter?"],
-    shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", "reporter?"],
+    chain_store.ChainNotSaved: ["{owner}", *TOLD],
+    shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", *TOLD],
     shield.ShieldClosing: ["reporter?"],
     shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "recovery?", "reporter?"],
     shield.LowerShield: ["shield?", "attendance?"],
     shield.HedgeWanted: ["shield?"],
     shield.HedgeEnded: ["recovery?", "reporter?"],
-    circuit_breaker.BreakerChanged: ["position/*", "risk_limit", "reporter?"],
+    circuit_breaker.BreakerChanged: ["position/*", "risk_limit", *TOLD],
     broker_gateway.IntentSettled: ["terminal"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, "reporter?", "snapshots?"],
+    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, *TOLD, "snapshots?"],
     position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", *CHAINS, "reporter?"],
-    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?", "health?"],
-    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, *ONLOOKERS],
+    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", *TOLD, "health?"],
+    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, *TOLD, *COUNTED],
     position.ClosePosition: ["broker_gateway", "protection?", "health?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
@@ -169,34 +173,34 @@ ROUTES: Final[Routes] = {
         "reporter?",
     ],
     position.CloseScope: ["position/*", "protection?"],
-    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?", "health?"],
+    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", *TOLD, "health?"],
     protection.SetStops: ["broker_gateway"],
     protection.StopsSet: ["protection?"],
-    protection.StopsRefused: ["protection?", "reporter?", "health?"],
-    protection.PositionUnprotected: ["reporter?"],
-    protection.PositionProtected: ["reporter?"],
-    protection.SymbolTakenOver: ["reporter?"],
-    protection.SymbolGivenBack: ["reporter?"],
+    protection.StopsRefused: ["protection?", *TOLD, "health?"],
+    protection.PositionUnprotected: [*TOLD],
+    protection.PositionProtected: [*TOLD],
+    protection.SymbolTakenOver: [*TOLD],
+    protection.SymbolGivenBack: [*TOLD],
     # the broker
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
     broker_gateway.DealDone: ["broker_gateway", "risk_limit", "shield?"],
-    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "shield?", *ONLOOKERS],
+    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "shield?", *TOLD, *COUNTED],
     broker_gateway.ReadTerminal: ["terminal"],
     broker_gateway.PositionsRead: ["broker_gateway", "protection?", "operator"],
-    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "shield?", *ONLOOKERS],
-    broker_gateway.TerminalUnreadable: ["broker_gateway", "reporter?", "health?"],
-    broker_gateway.TerminalReadable: ["broker_gateway", "reporter?"],
+    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "shield?", *TOLD, *COUNTED],
+    broker_gateway.TerminalUnreadable: ["broker_gateway", *TOLD, "health?"],
+    broker_gateway.TerminalReadable: ["broker_gateway", *TOLD],
     broker_gateway.BrokerAgreed: ["operator", "reporter?"],
-    broker_gateway.BrokerDisagreed: ["operator", "reporter?"],
-    broker_gateway.ForeignPositionSeen: ["risk_limit", "reporter?"],
+    broker_gateway.BrokerDisagreed: ["operator", *TOLD],
+    broker_gateway.ForeignPositionSeen: ["risk_limit", *TOLD],
     broker_gateway.ForeignPositionGone: ["risk_limit", "reporter?"],
-    broker_gateway.ForeignOrderSeen: ["risk_limit", "reporter?"],
+    broker_gateway.ForeignOrderSeen: ["risk_limit", *TOLD],
     broker_gateway.ForeignOrderGone: ["risk_limit", "reporter?"],
-    broker_gateway.WitnessesDisagree: ["reporter?"],
-    broker_gateway.LevelsMoved: ["reporter?"],
-    broker_gateway.MoneyDisagreed: ["reporter?"],
-    broker_gateway.MoneyAgreed: ["reporter?"],
+    broker_gateway.WitnessesDisagree: [*TOLD],
+    broker_gateway.LevelsMoved: [*TOLD],
+    broker_gateway.MoneyDisagreed: [*TOLD],
+    broker_gateway.MoneyAgreed: [*TOLD],
     broker_gateway.AdoptPosition: ["broker_gateway", "attendance?"],
     # a person
     operator.StartTrading: ["operator", "attendance?"],
@@ -207,7 +211,9 @@ ROUTES: Final[Routes] = {
     operator.RearmTrading: ["operator", "attendance?"],
     operator.CloseTicket: ["operator", "attendance?"],
     operator.RaiseSignal: ["market_feed", "attendance?"],
-    operator.StopRun: ["reporter?"],
+    operator.StopRun: [*TOLD],
+    operator.LimitsLowered: ["risk_limit", "position/*", "attendance?", "reporter?"],
+    operator.SegmentAsked: ["attendance?", "control?", "reporter?"],
     operator.LowerMode: ["operator"],
     operator.ModeChanged: [
         "broker_gateway",
@@ -216,7 +222,7 @@ ROUTES: Final[Routes] = {
         "terminal",
         "control?",
         "recovery?",
-        "reporter?",
+        *TOLD,
         "health?",
     ],
     operator.TradingRearmed: [
@@ -226,23 +232,26 @@ ROUTES: Final[Routes] = {
         "wall_clock?",
         "storage?",
         "circuit_breaker?",
-        "reporter?",
+        *TOLD,
         "health?",
     ],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
-    operator.HoldPlaced: ["broker_gateway", "reporter?", "health?"],
-    operator.HoldEnded: ["broker_gateway", "reporter?", "health?"],
+    operator.HoldPlaced: ["broker_gateway", *TOLD, "health?"],
+    operator.HoldEnded: ["broker_gateway", *TOLD, "health?"],
     operator.FlattenProgressed: ["reporter?"],
-    operator.ScopeFlattened: ["reporter?"],
+    operator.ScopeFlattened: [*TOLD],
     # the disk
-    storage.StorageStrained: ["reporter?", "health?"],
-    storage.StorageEased: ["reporter?", "health?"],
+    storage.StorageStrained: [*TOLD, "health?"],
+    storage.StorageEased: [*TOLD, "health?"],
     storage.BackupTaken: ["reporter?"],
+    # what was told outside
+    notifier.NoticeDelivered: [],
+    notifier.NoticeOverdue: [],
     # its own health
-    health.HealthAlarmed: ["reporter?", "notifier?"],
-    health.HealthEased: ["reporter?", "notifier?"],
+    health.HealthAlarmed: [*TOLD],
+    health.HealthEased: [*TOLD],
 }
 
 
@@ -264,7 +273,8 @@ def stepped_run(
 
 
 class LiveRun:
-    """A run on the threaded host over a journal on disk: it begins where the journal ends."""
+    """A run on the threaded host over a journal on disk: it begins where the journal ends, with what was lowered since the
+    configuration of `world` (`lowering`)."""
 
     def __init__(
         self,
@@ -276,6 +286,7 @@ class LiveRun:
         on_fatal: Callable[[str], None],
         on_journal_failed: Callable[[str], None],
         on_look: Callable[[], None] = lambda: None,
+        lowering: str = "",
     ) -> None:
         from evenkeel.runtime.threaded import ThreadedHost  # pykka and loguru: a replay has no threads and starts sooner
 
@@ -294,7 +305,8 @@ class LiveRun:
             specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look, shown=HIDDEN.shown
         )
         self._journal = journal
-        self._opening = [started, RunConfigured(canonical(world.config).decode())]
+        lowered = operator.LimitsLowered("", SUPERVISOR, lowering)
+        self._opening = [started, RunConfigured(canonical(world.config).decode()), lowered]
         journal.on_durable(lambda: self.host.wake("terminal"))
 
     def boot(self) -> None:
@@ -324,15 +336,15 @@ def children(
 ) -> list[ChildSpec]:
     """Every child, in the order of their start: each hears only of things that those before it may say at once.
 
-    `more_edges` are those that not every run has: `reporter`, `storage`, `health`, `snapshots`, `control`. `stand_ins` are made
-    in the place of strategies by their children's names: in a replay those that know what they will say.
+    `more_edges` are those that not every run has: `reporter`, `notifier`, `storage`, `health`, `snapshots`, `control`.
+    `stand_ins` are made in the place of strategies by their children's names: in a replay those that know what they will say.
     """
     more, stand_ins = more_edges or {}, stand_ins or {}
     specs = [
         _edge("clock", lambda: Timers(world.clock)),
         *actors(world.config, world.symbols, is_live=world.source is not None),
     ]
-    specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
+    specs += [_edge(name, make, essential=False) for name, make in more.items() if name in ("reporter", "notifier")]
     if isinstance(world.clock, SteadyClock):
         steady, hold_ms = world.clock, standstill_hold_ms(world.config)
         specs.append(_edge("wall_clock", lambda: WallClock(steady, standstill_hold_ms=hold_ms)))
@@ -389,6 +401,7 @@ def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
         *shields,
         "wall_clock",
         "storage",
+        "notifier",
         *(f"position/{symbol}" for symbol in symbols),
     )
 

@@ -1,4 +1,4 @@
-"""Keys as they are pressed, without Enter. Beside adapters/os.py the only module that differs by operating system."""
+"""Keys as they are pressed, without Enter; Windows has other calls for it than everybody else."""
 
 import sys
 import threading

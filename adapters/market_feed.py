@@ -174,9 +174,9 @@ class MarketFeed:
             case SymbolSpecified(spec=spec):
                 self.state.symbols.setdefault(spec.symbol, SymbolFeed(spec)).spec = spec
             case ArmWatches():
-                arm(self.state.symbols[message.symbol].watches, message.owner, message.watches)
+                arm(self._feed(message.symbol).watches, message.owner, message.watches)
             case DisarmWatches():
-                disarm(self.state.symbols[message.symbol].watches, message.owner, message.names)
+                disarm(self._feed(message.symbol).watches, message.owner, message.names)
             case WantSamples():
                 self._want_samples(message)
             case PricesReached():
@@ -322,8 +322,12 @@ class MarketFeed:
             for timeframe in self._longer.get(bar.symbol, ()):
                 feed.bars[timeframe] = with_minute(feed.bars.get(timeframe), bar, timeframe)
 
+    def _feed(self, symbol: str) -> SymbolFeed:
+        """Others may want something of a symbol that is new in the configuration before a fold has come to its terms."""
+        return self.state.symbols.get(symbol) or self.state.symbols.setdefault(symbol, SymbolFeed(self._specs[symbol]))
+
     def _want_samples(self, message: WantSamples) -> None:
-        samples = self.state.symbols[message.symbol].samples
+        samples = self._feed(message.symbol).samples
         if message.every_ms:
             samples[message.owner] = Sampling(message.every_ms)
         else:

@@ -53,6 +53,7 @@ from evenkeel.messages.system import (
     MessageParked,
     RunStarted,
 )
+from evenkeel.rules.reload import InForce
 from evenkeel.rules.told import told
 from evenkeel.rules.view import CheckView, Event, View
 from evenkeel.rules.view_of import view_of
@@ -106,7 +107,7 @@ class Reporter:
         utc_ms: Callable[[], int] = _CLOCK.now_utc_ms,
     ) -> None:
         self.state = ViewState()
-        self._config = config
+        self._in_force = InForce(config)
         self._board = board
         self._children = children
         self._write = write
@@ -179,7 +180,7 @@ class Reporter:
             self.state,
             marks={symbol: Quote(row.time_utc_ms, row.bid_points, row.ask_points) for symbol, row in rows.items() if row},
             children=[(child.name, child.serving, child.incarnation) for child in self._children()],
-            config=self._config,
+            config=self._in_force.at(self.state.lowered),
             now_utc_ms=now_utc_ms,
             written_utc_ms=self._utc_ms(),
             health=self._health(),

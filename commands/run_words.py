@@ -19,8 +19,15 @@ TICKETS_TOLD_MAX: Final = 5
 def first_words_of(system: LiveSystem, arguments: argparse.Namespace) -> list[str]:
     """After the boot."""
     prices = prices_words(arguments, system.config)
-    lacking = without_daily_bars(system.config, tuple(system.specs), prices) if arguments.ticks is not None else []
-    return [*greeting(system.config, prices, system.gate.mode), *lacking]
+    lines = greeting(system.config, prices, system.gate.mode)
+    if arguments.ticks is None:
+        return lines
+    if system.source.ended:
+        name = system.config.account.name
+        lines.append(
+            f"none of them is served: they end before the journal of account {name} does; say --account and a new name"
+        )
+    return [*lines, *without_daily_bars(system.config, tuple(system.specs))]
 
 
 def last_words_of(system: LiveSystem) -> list[str]:
@@ -61,13 +68,13 @@ def greeting(config: Config, prices: str, mode: Mode) -> list[str]:
     return [*lines, f"how it does:  evenkeel top{named}     the end:  Ctrl-C, or evenkeel stop{named}"]
 
 
-def without_daily_bars(config: Config, symbols: tuple[str, ...], prices: str) -> list[str]:
+def without_daily_bars(config: Config, symbols: tuple[str, ...]) -> list[str]:
     """What to do about recorded prices, with which no daily bars come: a stop at the broker is measured by them."""
     if config.catastrophe_stop.at_broker == "off":
         return []
     lacking = [name for name in symbols if name not in config.symbols or config.symbols[name].daily_atr_points is None]
     return [
-        f"{name}: {prices} have no daily bars before them, so no order can have its stop at the broker and each is refused; "
+        f"{name}: no daily bars come before recorded prices, so no order can have its stop at the broker and each is refused; "
         f"say how many points a usual day moves:  [symbols.{name}]  daily_atr_points = 700"
         for name in lacking
     ]

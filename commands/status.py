@@ -139,6 +139,7 @@ class Glance(msgspec.Struct):
     breakers: list[_Breaker] = []
     recoveries: _Recoveries = msgspec.field(default_factory=_Recoveries)
     health: list[_Check] = []
+    outlets: list[str] | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -217,6 +218,9 @@ def _lines(glance: Glance) -> list[str]:
     for hold in glance.holds:
         until = f"until {utc_text(hold.until_utc_ms)}" if hold.until_utc_ms else "until rearm"
         lines.append(f"hold       {hold.scope} {until}: {hold.who}: {hold.reason}")
+    if glance.outlets is not None:
+        told = f"by {' '.join(glance.outlets)}" if glance.outlets else "nobody: no [notifier.outlet.NAME] is configured"
+        lines.append(f"tells      {told}")
     lines += [f"down       {child.name}" for child in glance.children if not child.serving]
     return [*lines, *(f"no quotes  {symbol}" for symbol in glance.stale), *_health_lines(glance)]
 

@@ -11,6 +11,7 @@ from msgspec import Meta
 from evenkeel.config.chains import ChainType, DualOrdersConfig, Logic, Orders, ProfitBookingConfig, RecoveryConfig, ShieldConfig
 from evenkeel.config.circuit_breaker import CircuitBreakerConfig
 from evenkeel.config.limits import LimitsConfig, Profile
+from evenkeel.config.notifier import NotifierConfig
 from evenkeel.config.units import (
     Address,
     Count,
@@ -305,6 +306,7 @@ class Config(Table, frozen=True):
     broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
     journal: JournalConfig = JournalConfig()
     health: HealthConfig = HealthConfig()
+    notifier: NotifierConfig = NotifierConfig()
     strategy: dict[Name, SomeStrategyConfig] = msgspec.field(default_factory=dict)
     symbols: dict[Name, SymbolConfig] = msgspec.field(default_factory=dict)
     terminal: TerminalConfig = TerminalConfig()

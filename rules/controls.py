@@ -15,6 +15,7 @@ from evenkeel.messages.broker_gateway import (
 from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
 from evenkeel.messages.health import HealthAlarmed
 from evenkeel.messages.market import QuotesStale
+from evenkeel.messages.notifier import NoticeDelivered, NoticeOverdue
 from evenkeel.messages.operator import (
     HoldPlaced,
     KillTrading,
@@ -276,11 +277,10 @@ CONTROLS: Final = (
         checks=("child_down", "position_not_evaluated", "quotes_stale"),
     ),
     Control(
-        31,
-        "alerts",
-        "outside, within seconds",
-        "not built",
-        lacks="the log, status, health and the words of the watchdog alone",
+        *(31, "alerts", "outside, within seconds, or nothing new is opened", "built"),
+        settings=("notifier.outlet", "notifier.severity_max", "notifier.events.unprotected"),
+        kinds=(NoticeDelivered, NoticeOverdue),
+        limits=("notifier",),
     ),
     Control(
         32,

@@ -283,5 +283,5 @@ def _looked_after(around: Around, now_utc_ms: int) -> list[Item]:
             *("watched", False, bool(around.watched_by), around.watched_by or "nobody starts it again when it dies"),
             "evenkeel watchdog instead of run, or evenkeel service install",
         ),
-        Item("notifier", False, bool(around.notifier), around.notifier or "nobody is told", "[notifier] in the configuration"),
+        Item("notifier", False, bool(around.notifier), around.notifier or "nobody is told", "name one: [notifier.outlet.NAME]"),
     ]

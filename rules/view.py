@@ -224,6 +224,7 @@ class View(_Shown, frozen=True, kw_only=True):
 
     Limits in money are measured at the account's readings, so risk_limit, which also hears deals and bars, may be ahead.
     `chains` are the newest, `chains_more` how many more there are. `health` are the worst first; none: nobody looks.
+    `outlets` are the ways outside by which a person is told.
     """
 
     v: Literal[1] = 1
@@ -255,6 +256,7 @@ class View(_Shown, frozen=True, kw_only=True):
     recoveries: RecoveriesToday = RecoveriesToday()
     health: tuple[CheckView, ...] = ()
     health_more: int = 0
+    outlets: tuple[str, ...] = ()
 
 
 def decimal_of(amount: int, digits: int) -> str:

@@ -84,6 +84,7 @@ def view_of(
         recoveries=state.chains.today,
         health=health[:CHECKS_SHOWN],
         health_more=max(0, len(health) - CHECKS_SHOWN),
+        outlets=tuple(config.notifier.outlet),
     )
 
 

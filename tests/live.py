@@ -11,7 +11,8 @@ from loguru import logger
 
 from evenkeel.adapters.os import AccountLock
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.commands.live import Inside, LiveSystem, Market, inside, synthetic_market
+from evenkeel.commands.inside import Inside, Market, inside, synthetic_market
+from evenkeel.commands.live import LiveSystem
 from evenkeel.config.load import load
 
 START_UTC_MS = 1_767_600_000_000

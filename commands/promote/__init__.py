@@ -22,7 +22,7 @@ from evenkeel.commands.order import who
 from evenkeel.commands.promote.facts import around_of, past_of
 from evenkeel.commands.tables import columns, table
 from evenkeel.config.insertion import NotInsertable, with_number
-from evenkeel.config.load import ConfigInvalid
+from evenkeel.config.load import ConfigInvalid, load
 from evenkeel.config.schema import Config
 from evenkeel.rules.promotion import Item, Rehearsed, checklist
 from evenkeel.runtime.clock import SystemClock
@@ -93,6 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
     except _Refused as refused:
         print(f"promote: {refused}; nothing was changed", file=sys.stderr)
         return exit_codes.REFUSED
+    except ConfigInvalid as error:
+        print(f"{error}\npromote: the file by itself is invalid; nothing was changed", file=sys.stderr)
+        return exit_codes.CONFIG_INVALID
     except (NotInsertable, OSError, StateError) as error:
         print(f"promote: {arguments.config}: {error}; nothing was changed", file=sys.stderr)
         return exit_codes.FAILED
@@ -147,6 +150,8 @@ def _promoted(report: PromoteReport, config: Config, file: Path, own: StateFolde
     if config.terminal.real_login == login:
         print(f"promote: real_login = {login} stands there already; nothing is left to do", file=sys.stderr)
         return exit_codes.OK
+    if load(file).terminal.login != login:
+        raise _Refused(f"login {login} does not stand in {file} itself, so it would not hold without what was set beside it")
     _confirmed(login)
     kept = _written(file, login)
     accepted = f"; accepted: {', '.join(report.accepted)}" if report.accepted else ""

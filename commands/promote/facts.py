@@ -63,7 +63,7 @@ def _watched_by(own: StateFolder, proof: StateFolder) -> str:
 
 
 def _notifier(config: Config) -> str:
-    """Which outlets the table names, where this version has one."""
+    """The outlets that are named, by their names, where this version has any."""
     table: dict[str, Any] = msgspec.to_builtins(config).get("notifier", {})
-    named = [key for key, value in table.items() if isinstance(value, str | dict | list) and value and value != "off"]
-    return f"[notifier] {', '.join(named)}" if named else ""
+    outlets = table.get("outlet", {})
+    return f"[notifier] tells {', '.join(outlets)}" if outlets else ""

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.reconfigure(errors="replace")
     if arguments.json:
         return _as_json(lookout, arguments)
-    if arguments.once or not sys.stdout.isatty():
+    if arguments.once or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return _once(lookout, arguments)
     return _live(lookout, arguments)
 

@@ -111,6 +111,15 @@ def test_it_needs_the_file_that_it_is_about(capsys: pytest.CaptureFixture[str]) 
     assert "--config" in capsys.readouterr().err
 
 
+def test_a_login_that_only_the_environment_sets_is_not_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo_week(folder)
+    monkeypatch.setenv("EVENKEEL_SET__terminal__login", "9")
+    assert main(words(folder, *ACCEPTED)) == exit_codes.REFUSED
+    assert "login 9 does not stand in" in capsys.readouterr().err
+
+
 def test_without_a_terminal_nobody_is_promoted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo_week(folder)
     assert main(words(folder, *ACCEPTED)) == exit_codes.REFUSED

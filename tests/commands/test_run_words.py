@@ -64,11 +64,11 @@ def test_and_what_to_type_next(tables: dict[str, object], mode: Mode, words: str
 
 
 def test_recorded_prices_without_daily_bars_are_told_before_every_order_is_refused() -> None:
-    lines = without_daily_bars(config(), ("EURUSD", "GBPUSD"), "recorded prices")
+    lines = without_daily_bars(config(), ("EURUSD", "GBPUSD"))
     assert [line.partition(":")[0] for line in lines] == ["EURUSD", "GBPUSD"]
     known = config(symbols={"EURUSD": {"daily_atr_points": 700}})
-    assert without_daily_bars(known, ("EURUSD",), "recorded prices") == []
-    assert without_daily_bars(config(**{"catastrophe_stop.at_broker": "off"}), ("EURUSD",), "recorded prices") == []
+    assert without_daily_bars(known, ("EURUSD",)) == []
+    assert without_daily_bars(config(**{"catastrophe_stop.at_broker": "off"}), ("EURUSD",)) == []
 
 
 def test_a_run_ends_by_saying_what_stays_open() -> None:

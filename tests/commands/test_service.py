@@ -1,15 +1,18 @@
 import json
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from evenkeel.cli import main
+from evenkeel.cli import COMMANDS, main, parser_of
 from evenkeel.commands import exit_codes
 from evenkeel.commands.exit_codes import MEANINGS
 from evenkeel.commands.service.systemd import quoted, unit
+from evenkeel.config.load import load
 
 CONFIG = '[account]\nname = "main"\n'
 ODD_FOLDER = 'müsli %h $x "quoted" \\back'
@@ -53,6 +56,17 @@ def test_a_unit_starts_the_watchdog_with_the_file_and_says_what_to_type_next(
     assert '"watchdog" "--config" "' in text
     assert 'müsli %%h $$x \\"quoted\\" \\\\back/main.toml"' in text
     assert f'Environment="EVENKEEL_STATE={folder / "state"}"' in text
+
+
+def test_the_words_of_the_unit_are_those_of_the_command(folder: Path) -> None:
+    assert asked("install", "--systemd") == exit_codes.OK
+    line = next(line for line in unit_of(folder).read_text().splitlines() if line.startswith("ExecStart="))
+    unquoted = [word.replace("$$", "$").replace("%%", "%") for word in shlex.split(line.removeprefix("ExecStart="))]
+    program, *words = unquoted[: unquoted.index("watchdog")]
+    watchdog = next(command for command in COMMANDS if command.name == "watchdog")
+    arguments = parser_of(watchdog).parse_args(unquoted[unquoted.index("watchdog") + 1 :])
+    assert (program, words) == (sys.executable, ["-m", "evenkeel.cli"])
+    assert load(arguments.config).account.name == "main"
 
 
 def test_only_the_exit_status_that_asks_for_it_starts_anew() -> None:

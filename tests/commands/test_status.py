@@ -14,7 +14,7 @@ import pytest
 
 from evenkeel.adapters.control_channel import ControlServer, HandledRequest, Refused, Told
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import FILE_NAME, ViewWriter
+from evenkeel.adapters.view import FILE_NAME, view_writer
 from evenkeel.commands import exit_codes, status
 from evenkeel.config.limits import PERSONAL
 from evenkeel.config.schema import Config
@@ -85,7 +85,7 @@ def supervisor(folder: StateFolder, handler: Callable[[HandledRequest], Any]) ->
 
 
 def leave(folder: StateFolder, body: bytes) -> None:
-    writer = ViewWriter(folder.view)
+    writer = view_writer(folder.view)
     writer.put(body)
     writer.close()
 
@@ -108,6 +108,7 @@ def test_a_running_supervisor_answers(folder: StateFolder, capsys: pytest.Captur
         "balance    10,000.00 USD",
         "positions  0",
         "hold       EURUSD until 2026-01-05 00:00:00 UTC: circuit_breaker: spread 40 points",
+        "tells      nobody: no [notifier.outlet.NAME] is configured",
         "down       strategy/ma_cross",
         "health     nobody looks after it",
     ]
