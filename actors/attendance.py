@@ -56,7 +56,7 @@ class Attendance:
             case StartTrading() | PauseTrading() | ResumeTrading() | RestrictTrading() | KillTrading() | RearmTrading():
                 state.heard_utc_ms = now_utc_ms
             case RaiseSignal(origin=origin) if origin != PERSON:
-                return ()
+                return []
             case CloseTicket() | AdoptPosition() | StopChain() | LowerShield() | RaiseSignal() | SegmentAsked():
                 state.heard_utc_ms = now_utc_ms
             case LimitsLowered():

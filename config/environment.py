@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, get_args, get_origin
 import msgspec
 
 from evenkeel.config.findings import structs_of
+from evenkeel.config.flag import FLAG
 from evenkeel.config.locate import LINE_CHARACTERS_MAX, KeyPath, NotToml, parse
 from evenkeel.config.schema import Config
 
@@ -21,7 +22,6 @@ PREFIX: Final = "EVENKEEL_SET__"
 ALIKE: Final = "EVENKEEL_SET"
 """What begins so and is no setting is a slip: no other variable of evenkeel does."""
 VARIABLES_MAX: Final = 1_000
-FLAG: Final = "--set"
 FLAG_CHARACTERS_SHOWN: Final = 60
 
 

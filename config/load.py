@@ -16,9 +16,10 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from evenkeel.config.environment import FLAG, variables
 from evenkeel.config.environment import flags as settings_in
+from evenkeel.config.environment import variables
 from evenkeel.config.findings import Finding, contradictions, dotted, wrong
+from evenkeel.config.flag import FLAG
 from evenkeel.config.limits import PROFILES, Profile
 from evenkeel.config.locate import KeyPath, NotToml, parse, paths
 from evenkeel.config.schema import Config

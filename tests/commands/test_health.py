@@ -11,7 +11,7 @@ from live import live_system, until
 
 from evenkeel.adapters.control_channel import ControlServer, Told
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import ViewWriter
+from evenkeel.adapters.view import view_writer
 from evenkeel.commands import exit_codes, health
 from evenkeel.config.limits import PERSONAL
 from evenkeel.config.schema import Config
@@ -140,7 +140,7 @@ def test_as_json_there_are_the_numbers(
 
 
 def test_without_a_supervisor_nothing_is_well(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    writer = ViewWriter(folder.view)
+    writer = view_writer(folder.view)
     writer.put(view(FINE))
     writer.close()
     assert asked(as_json=True) == exit_codes.NOT_RUNNING
