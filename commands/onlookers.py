@@ -67,8 +67,8 @@ def _held(system: "LiveSystem") -> dict[int, str] | None:
 
 
 def _sources(system: "LiveSystem", journal: "LmdbJournal") -> Sources:
-    """What is looked at in another child is one attribute, which that child replaces as a whole. The run itself is looked up
-    when it is needed: an edge may be made before it, to see whether an old snapshot fits."""
+    """What is looked at in another child is one attribute, which that child replaces as a whole. The run is there only when
+    they are asked: its children are made before it is, too."""
     plugin_names = plugins(system.config)
 
     def seen(child: str, attribute: str) -> Any:

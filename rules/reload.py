@@ -56,6 +56,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "symbols": Rule(Kind.NEVER, why="the terminal's own process stands on it: stop and start"),
     "simulated": Rule(Kind.NEVER, why="the simulated terminal stands on it: stop and start"),
     "watchdog": Rule(Kind.NEVER, why="evenkeel watchdog stands on it: stop and start that one"),
+    "health": SEGMENT,
     "journal": SEGMENT,
     "journal.backup_folder": Rule(Kind.NEVER, why="the backups of this account lie there: stop and start"),
     "notifier": SEGMENT,

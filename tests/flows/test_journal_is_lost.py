@@ -31,7 +31,7 @@ def test_on_a_full_disk_nothing_is_opened_and_the_process_stays_until_it_is_flat
     first = house.start()
     first.until("the broker agrees")
     house.command("start")
-    first.until("opened")
+    first.until(" opened: ")
     size = (house.folder.logs / MAIN_NAME).stat().st_size  # nothing that is larger grows any more: journal, logs, view
     resource.prlimit(first.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     assert first.process.stderr is not None
