@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from evenkeel.commands.set_flag import add_set_flag
 from evenkeel.config.environment import FLAG
 from evenkeel.config.load import Setting, load, settings
 from evenkeel.config.schema import Config
@@ -18,18 +19,6 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file over the defaults")
     add_set_flag(parser)
     parser.add_argument("--account", metavar="NAME", help="name of the account's state folder (default: the configuration's)")
-
-
-def add_set_flag(parser: argparse.ArgumentParser) -> None:
-    """`flags` are the texts of `--set`, in their order."""
-    parser.add_argument(
-        FLAG,
-        dest="flags",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting over all others, as exit.time_stop_minutes=60; may repeat",
-    )
 
 
 def configured(arguments: argparse.Namespace, overrides: Mapping[str, object] = {}) -> Config:

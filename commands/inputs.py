@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from evenkeel.commands.configured import add_set_flag
+from evenkeel.commands.set_flag import add_set_flag
 
 COLUMNS: Final = {
     "ticks": "time_msc (UTC milliseconds), bid, ask",

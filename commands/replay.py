@@ -15,8 +15,8 @@ from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
-from evenkeel.commands.configured import add_set_flag
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRun, RecordedRuns, first_needed, runs_of, states_before
+from evenkeel.commands.set_flag import add_set_flag
 from evenkeel.commands.why import by_name, text_of
 from evenkeel.commands.why.records import record_at, said_of
 from evenkeel.config.load import ConfigInvalid, load

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from evenkeel.commands import exit_codes
-from evenkeel.commands.configured import add_set_flag
+from evenkeel.commands.set_flag import add_set_flag
 from evenkeel.rules.price_flaws import EXPLAINED
 
 GAP_MINUTES: Final = 90.0
