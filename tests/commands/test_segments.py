@@ -1,5 +1,6 @@
 """Live systems in this process, one segment after the other: what a reload does to them, and what a segment takes with it."""
 
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Thread
@@ -124,9 +125,16 @@ def state_of(system: LiveSystem, child: str) -> Any:
 def traded(process: Process) -> LiveSystem:
     """Trading is on, GBPUSD is paused, one position is open."""
     system = process.start()
-    raised = RaiseSignal("signal", "me", "EURUSD", Direction.BUY)
-    system.run.host.say("person", [StartTrading("start", "me"), PauseTrading("pause", "me", "strategy/never"), raised])
-    until(lambda: all(len(positions) == 1 for positions in positions_of(system)))
+    system.run.host.say("person", [StartTrading("start", "me"), PauseTrading("pause", "me", "strategy/never")])
+    until(lambda: state_of(system, "operator").mode is Mode.RUN)
+
+    def is_open() -> bool:
+        """A signal without a price, or in front of a reading, is refused: another one is raised; a symbol has one slot."""
+        if not state_of(system, "risk_limit").book.reservations and not any(positions_of(system)):
+            system.run.host.say("person", [RaiseSignal(uuid.uuid4().hex, "me", "EURUSD", Direction.BUY)])
+        return all(len(positions) == 1 for positions in positions_of(system))
+
+    until(is_open)
     return system
 
 
