@@ -17,6 +17,7 @@ from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.flags import add_set_flag
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, runs_of
 from evenkeel.commands.flags import add_set_flag
 from evenkeel.commands.why import text_of
