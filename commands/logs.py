@@ -24,7 +24,7 @@ from evenkeel.commands import exit_codes
 from evenkeel.commands.flags import SINCE_HELP, count, since_utc_ms
 from evenkeel.commands.tables import columns
 
-PROCESSES: Final = {"run": "logs", "terminal": "terminal", "watchdog": "watchdog"}
+PROCESSES: Final = {"run": "logs", "terminal": "terminal", "watchdog": "watchdog", "webhooks": "webhooks"}
 """Each process of an account has a log of its own, in this folder of the account's."""
 LINES_SHOWN: Final = 50
 FOLLOW_EVERY_S: Final = 0.2

@@ -36,15 +36,15 @@ def test_a_killed_process_goes_on_where_its_journal_ends(house: House) -> None:
     first = house.start()
     first.until("the broker agrees")
     assert house.command("start").returncode == 0
-    first.until("opened")
-    first.until("opened")
+    first.until(" opened: ")
+    first.until(" opened: ")
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
     before = house.said()
 
     second = house.start()
     second.until("the broker agrees")
-    second.until("opened")
+    second.until(" opened: ")
     assert house.command("stop").returncode == 0
     assert second.process.wait(timeout=30) == 0
 
@@ -110,7 +110,7 @@ def test_a_kill_while_the_supervisor_stands_still_lets_no_order_out_afterwards(h
     run = house.start()
     run.until("the broker agrees")
     house.command("start")
-    run.until("opened")
+    run.until(" opened: ")
     run.process.send_signal(signal.SIGSTOP)
     killed = house.command("kill")
     assert killed.returncode == 5
@@ -158,7 +158,7 @@ def test_what_the_threaded_host_recorded_is_what_each_actor_says_again(house: Ho
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
     second = house.start()
-    second.until("opened")
+    second.until(" opened: ")
     house.command("stop")
     second.process.wait(timeout=30)
 
