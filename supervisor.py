@@ -33,6 +33,7 @@ from evenkeel.messages import (
     entry,
     health,
     market,
+    notifier,
     operator,
     position,
     protection,
@@ -65,6 +66,11 @@ INTAKE: Final = ("control", "market_feed")
 CHAINS: Final = ("recovery?", "profit_booking?", "shield?")
 """They follow each order of a chain to its end."""
 
+TOLD: Final = ("reporter?", "notifier?")
+"""What a person is told here and outside."""
+COUNTED: Final = ("health?", "snapshots?")
+"""They decide nothing: what they hear is judged and counted."""
+
 ROUTES: Final[Routes] = {
     # the runtime
     system.RunStarted: [
@@ -74,20 +80,20 @@ ROUTES: Final[Routes] = {
         "trading_calendar",
         "circuit_breaker?",
         "attendance?",
-        "reporter?",
+        *TOLD,
     ],
     system.RunConfigured: [],
     system.RunStopped: ["reporter?"],
-    system.ChildDown: ["broker_gateway", "protection?", "circuit_breaker?", "reporter?"],
+    system.ChildDown: ["broker_gateway", "protection?", "circuit_breaker?", *TOLD, "health?"],
     system.ChildServing: ["broker_gateway", "protection?", "reporter?"],
-    system.MessageParked: ["broker_gateway", "protection?", "reporter?"],
+    system.MessageParked: ["broker_gateway", "protection?", *TOLD, "health?"],
     system.LettersDead: ["reporter?"],
     system.SetTimer: ["clock"],
     system.CancelTimer: ["clock"],
     system.TimerDue: ["{owner}"],
-    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", "reporter?"],
+    trading_calendar.TradingDayStarted: ["risk_limit", "shield?", *TOLD, "snapshots?"],
     # the market
-    market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", *CHAINS, "reporter?"],
+    market.SymbolSpecified: ["position/*", "risk_limit", "broker_gateway", "market_feed", "strategy/*", *CHAINS, *TOLD],
     market.DailyBarsRead: ["risk_limit", "broker_gateway"],
     market.ArmWatches: ["market_feed", "protection?"],
     market.DisarmWatches: ["market_feed"],
@@ -95,14 +101,14 @@ ROUTES: Final[Routes] = {
     market.BarClosed: ["risk_limit", "circuit_breaker?", "shield?", "strategy/*", "recovery?", "profit_booking?"],
     market.WantSamples: ["market_feed"],
     market.SampleDue: ["{owner}"],
-    market.QuotesStale: ["circuit_breaker?", "reporter?"],
-    market.QuotesResumed: ["circuit_breaker?", "reporter?"],
-    market.FeedGap: ["reporter?"],
+    market.QuotesStale: ["circuit_breaker?", *TOLD],
+    market.QuotesResumed: ["circuit_breaker?", *TOLD],
+    market.FeedGap: [*TOLD],
     # the way in
-    entry.SignalRaised: ["position/{symbol}", "recovery?"],
-    entry.EntryProposed: ["risk_limit", "profit_booking?"],
+    entry.SignalRaised: ["position/{symbol}", "recovery?", "snapshots?"],
+    entry.EntryProposed: ["risk_limit", "profit_booking?", "snapshots?"],
     entry.OpenPosition: ["broker_gateway"],
-    entry.OrderDenied: ["position/{symbol}", "risk_limit", *CHAINS, "reporter?"],
+    entry.OrderDenied: ["position/{symbol}", "risk_limit", *CHAINS, "reporter?", "snapshots?"],
     broker_gateway.OrderRejected: [
         "position/{symbol}",
         "risk_limit",
@@ -110,7 +116,8 @@ ROUTES: Final[Routes] = {
         "profit_booking?",
         "circuit_breaker?",
         "shield?",
-        "reporter?",
+        *TOLD,
+        *COUNTED,
     ],
     broker_gateway.OrderOutcomeUnknown: [
         "position/{symbol}",
@@ -119,10 +126,11 @@ ROUTES: Final[Routes] = {
         "profit_booking?",
         "circuit_breaker?",
         "shield?",
-        "reporter?",
+        *TOLD,
+        "health?",
     ],
-    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", *CHAINS, "reporter?"],
-    risk_limit.LimitReached: ["reporter?"],
+    broker_gateway.OrderOutcomeResolved: ["position/{symbol}", "risk_limit", "terminal", *CHAINS, *TOLD],
+    risk_limit.LimitReached: [*TOLD],
     risk_limit.BalanceTierReached: ["position/*"],
     risk_limit.RecoveryReserved: ["{owner}"],
     risk_limit.RecoveryRefused: ["{owner}", "reporter?"],
@@ -138,21 +146,21 @@ ROUTES: Final[Routes] = {
     recovery.StopChain: [*CHAINS, "attendance?"],
     chain_store.SaveChain: ["chain_store/{plugin}"],
     chain_store.ChainSaved: ["{owner}"],
-    chain_store.ChainNotSaved: ["{owner}", "reporter?"],
-    shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", "reporter?"],
+    chain_store.ChainNotSaved: ["{owner}", *TOLD],
+    shield.ShieldRaised: ["position/{symbol}", "broker_gateway", "recovery?", "profit_booking?", *TOLD],
     shield.ShieldClosing: ["reporter?"],
     shield.ShieldLowered: ["position/{symbol}", "broker_gateway", "recovery?", "reporter?"],
     shield.LowerShield: ["shield?", "attendance?"],
     shield.HedgeWanted: ["shield?"],
     shield.HedgeEnded: ["recovery?", "reporter?"],
-    circuit_breaker.BreakerChanged: ["position/*", "risk_limit", "reporter?"],
+    circuit_breaker.BreakerChanged: ["position/*", "risk_limit", *TOLD],
     broker_gateway.IntentSettled: ["terminal"],
     # a position's life
-    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, "reporter?"],
+    position.PositionOpened: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, *TOLD, "snapshots?"],
     position.PositionPriced: ["position/{symbol}", "risk_limit", "protection?", *CHAINS, "reporter?"],
-    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", "reporter?"],
-    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, "reporter?"],
-    position.ClosePosition: ["broker_gateway", "protection?"],
+    position.PositionReduced: ["position/{symbol}", "risk_limit", "protection?", "profit_booking?", *TOLD, "health?"],
+    position.PositionClosed: ["position/{symbol}", "risk_limit", "protection?", "operator", *CHAINS, *TOLD, *COUNTED],
+    position.ClosePosition: ["broker_gateway", "protection?", "health?"],
     position.ReducePosition: ["position/{symbol}", "protection?"],
     position.TightenStop: ["position/{symbol}"],
     position.StopTightened: [
@@ -165,34 +173,34 @@ ROUTES: Final[Routes] = {
         "reporter?",
     ],
     position.CloseScope: ["position/*", "protection?"],
-    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", "reporter?"],
+    position.CloseFailed: ["position/{symbol}", "risk_limit", "protection?", "circuit_breaker?", *TOLD, "health?"],
     protection.SetStops: ["broker_gateway"],
     protection.StopsSet: ["protection?"],
-    protection.StopsRefused: ["protection?", "reporter?"],
-    protection.PositionUnprotected: ["reporter?"],
-    protection.PositionProtected: ["reporter?"],
-    protection.SymbolTakenOver: ["reporter?"],
-    protection.SymbolGivenBack: ["reporter?"],
+    protection.StopsRefused: ["protection?", *TOLD, "health?"],
+    protection.PositionUnprotected: [*TOLD],
+    protection.PositionProtected: [*TOLD],
+    protection.SymbolTakenOver: [*TOLD],
+    protection.SymbolGivenBack: [*TOLD],
     # the broker
     broker_gateway.CallTerminal: ["terminal"],
     broker_gateway.TerminalAnswered: ["broker_gateway"],
     broker_gateway.DealDone: ["broker_gateway", "risk_limit", "shield?"],
-    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "shield?", "reporter?"],
+    broker_gateway.CashMoved: ["broker_gateway", "risk_limit", "shield?", *TOLD, *COUNTED],
     broker_gateway.ReadTerminal: ["terminal"],
     broker_gateway.PositionsRead: ["broker_gateway", "protection?", "operator"],
-    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "shield?", "reporter?"],
-    broker_gateway.TerminalUnreadable: ["broker_gateway", "reporter?"],
-    broker_gateway.TerminalReadable: ["broker_gateway", "reporter?"],
+    broker_gateway.AccountRead: ["risk_limit", "broker_gateway", "shield?", *TOLD, *COUNTED],
+    broker_gateway.TerminalUnreadable: ["broker_gateway", *TOLD, "health?"],
+    broker_gateway.TerminalReadable: ["broker_gateway", *TOLD],
     broker_gateway.BrokerAgreed: ["operator", "reporter?"],
-    broker_gateway.BrokerDisagreed: ["operator", "reporter?"],
-    broker_gateway.ForeignPositionSeen: ["risk_limit", "reporter?"],
+    broker_gateway.BrokerDisagreed: ["operator", *TOLD],
+    broker_gateway.ForeignPositionSeen: ["risk_limit", *TOLD],
     broker_gateway.ForeignPositionGone: ["risk_limit", "reporter?"],
-    broker_gateway.ForeignOrderSeen: ["risk_limit", "reporter?"],
+    broker_gateway.ForeignOrderSeen: ["risk_limit", *TOLD],
     broker_gateway.ForeignOrderGone: ["risk_limit", "reporter?"],
-    broker_gateway.WitnessesDisagree: ["reporter?"],
-    broker_gateway.LevelsMoved: ["reporter?"],
-    broker_gateway.MoneyDisagreed: ["reporter?"],
-    broker_gateway.MoneyAgreed: ["reporter?"],
+    broker_gateway.WitnessesDisagree: [*TOLD],
+    broker_gateway.LevelsMoved: [*TOLD],
+    broker_gateway.MoneyDisagreed: [*TOLD],
+    broker_gateway.MoneyAgreed: [*TOLD],
     broker_gateway.AdoptPosition: ["broker_gateway", "attendance?"],
     # a person
     operator.StartTrading: ["operator", "attendance?"],
@@ -203,9 +211,20 @@ ROUTES: Final[Routes] = {
     operator.RearmTrading: ["operator", "attendance?"],
     operator.CloseTicket: ["operator", "attendance?"],
     operator.RaiseSignal: ["market_feed", "attendance?"],
-    operator.StopRun: ["reporter?"],
+    operator.StopRun: [*TOLD],
+    operator.LimitsLowered: ["risk_limit", "position/*", "attendance?", "reporter?"],
+    operator.SegmentAsked: ["attendance?", "control?", "reporter?"],
     operator.LowerMode: ["operator"],
-    operator.ModeChanged: ["broker_gateway", "position/*", "protection?", "terminal", "control?", "recovery?", "reporter?"],
+    operator.ModeChanged: [
+        "broker_gateway",
+        "position/*",
+        "protection?",
+        "terminal",
+        "control?",
+        "recovery?",
+        *TOLD,
+        "health?",
+    ],
     operator.TradingRearmed: [
         "broker_gateway",
         "risk_limit",
@@ -213,22 +232,26 @@ ROUTES: Final[Routes] = {
         "wall_clock?",
         "storage?",
         "circuit_breaker?",
-        "reporter?",
+        *TOLD,
+        "health?",
     ],
     operator.CommandAccepted: ["control?"],
     operator.CommandRefused: ["terminal", "control?"],
     operator.CommandDone: ["terminal", "control?"],
-    operator.HoldPlaced: ["broker_gateway", "reporter?"],
-    operator.HoldEnded: ["broker_gateway", "reporter?"],
+    operator.HoldPlaced: ["broker_gateway", *TOLD, "health?"],
+    operator.HoldEnded: ["broker_gateway", *TOLD, "health?"],
     operator.FlattenProgressed: ["reporter?"],
-    operator.ScopeFlattened: ["reporter?"],
+    operator.ScopeFlattened: [*TOLD],
     # the disk
-    storage.StorageStrained: ["reporter?"],
-    storage.StorageEased: ["reporter?"],
+    storage.StorageStrained: [*TOLD, "health?"],
+    storage.StorageEased: [*TOLD, "health?"],
     storage.BackupTaken: ["reporter?"],
+    # what was told outside
+    notifier.NoticeDelivered: [],
+    notifier.NoticeOverdue: [],
     # its own health
-    health.HealthAlarmed: ["reporter?", "notifier?"],
-    health.HealthEased: ["reporter?", "notifier?"],
+    health.HealthAlarmed: [*TOLD],
+    health.HealthEased: [*TOLD],
 }
 
 
@@ -250,7 +273,8 @@ def stepped_run(
 
 
 class LiveRun:
-    """A run on the threaded host over a journal on disk: it begins where the journal ends."""
+    """A run on the threaded host over a journal on disk: it begins where the journal ends, with what was lowered since the
+    configuration of `world` (`lowering`)."""
 
     def __init__(
         self,
@@ -262,6 +286,7 @@ class LiveRun:
         on_fatal: Callable[[str], None],
         on_journal_failed: Callable[[str], None],
         on_look: Callable[[], None] = lambda: None,
+        lowering: str = "",
     ) -> None:
         from evenkeel.runtime.threaded import ThreadedHost  # pykka and loguru: a replay has no threads and starts sooner
 
@@ -280,7 +305,8 @@ class LiveRun:
             specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look, shown=HIDDEN.shown
         )
         self._journal = journal
-        self._opening = [started, RunConfigured(canonical(world.config).decode())]
+        lowered = operator.LimitsLowered("", SUPERVISOR, lowering)
+        self._opening = [started, RunConfigured(canonical(world.config).decode()), lowered]
         journal.on_durable(lambda: self.host.wake("terminal"))
 
     def boot(self) -> None:
@@ -310,15 +336,15 @@ def children(
 ) -> list[ChildSpec]:
     """Every child, in the order of their start: each hears only of things that those before it may say at once.
 
-    `more_edges` are `reporter`, `storage` and `control`, which not every run has. `stand_ins` are made in the place of
-    strategies by their children's names: in a replay those that know what they will say.
+    `more_edges` are those that not every run has: `reporter`, `notifier`, `storage`, `health`, `snapshots`, `control`.
+    `stand_ins` are made in the place of strategies by their children's names: in a replay those that know what they will say.
     """
     more, stand_ins = more_edges or {}, stand_ins or {}
     specs = [
         _edge("clock", lambda: Timers(world.clock)),
         *actors(world.config, world.symbols, is_live=world.source is not None),
     ]
-    specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "reporter"]
+    specs += [_edge(name, make, essential=False) for name, make in more.items() if name in ("reporter", "notifier")]
     if isinstance(world.clock, SteadyClock):
         steady, hold_ms = world.clock, standstill_hold_ms(world.config)
         specs.append(_edge("wall_clock", lambda: WallClock(steady, standstill_hold_ms=hold_ms)))
@@ -327,6 +353,7 @@ def children(
     specs += [_edge(name, make, essential=False) for name, make in more.items() if name == "storage"]
     specs += [_chain_store(name, world) for name in plugins(world.config)]
     specs += [_strategy(name, world, stand_ins) for name in world.config.strategy]
+    specs += [_edge(name, make, essential=False) for name, make in more.items() if name in ("health", "snapshots")]
     specs += [_edge(name, make) for name, make in more.items() if name == "control"]
     return specs
 
@@ -374,6 +401,7 @@ def guard_names(config: Config, symbols: Sequence[str]) -> tuple[str, ...]:
         *shields,
         "wall_clock",
         "storage",
+        "notifier",
         *(f"position/{symbol}" for symbol in symbols),
     )
 

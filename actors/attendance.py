@@ -9,6 +9,7 @@ from evenkeel.messages.broker_gateway import AdoptPosition
 from evenkeel.messages.operator import (
     CloseTicket,
     KillTrading,
+    LimitsLowered,
     LowerMode,
     Mode,
     PauseTrading,
@@ -16,6 +17,7 @@ from evenkeel.messages.operator import (
     RearmTrading,
     RestrictTrading,
     ResumeTrading,
+    SegmentAsked,
     StartTrading,
 )
 from evenkeel.messages.recovery import StopChain
@@ -35,7 +37,7 @@ class AttendanceState(msgspec.Struct):
 
 
 OfTrading = StartTrading | PauseTrading | ResumeTrading | RestrictTrading | KillTrading | RearmTrading
-OfThings = CloseTicket | AdoptPosition | StopChain | LowerShield | RaiseSignal
+OfThings = CloseTicket | AdoptPosition | StopChain | LowerShield | RaiseSignal | LimitsLowered | SegmentAsked
 
 
 class Attendance:
@@ -55,7 +57,11 @@ class Attendance:
                 state.heard_utc_ms = now_utc_ms
             case RaiseSignal(origin=origin) if origin != PERSON:
                 return []
-            case CloseTicket() | AdoptPosition() | StopChain() | LowerShield() | RaiseSignal():
+            case CloseTicket() | AdoptPosition() | StopChain() | LowerShield() | RaiseSignal() | SegmentAsked():
+                state.heard_utc_ms = now_utc_ms
+            case LimitsLowered():
+                if not message.command_id:
+                    return ()  # a start of the process
                 state.heard_utc_ms = now_utc_ms
             case TimerDue():
                 return self._absent()

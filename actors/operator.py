@@ -142,8 +142,8 @@ class Operator:
     # -- the mode -------------------------------------------------------------------------------------------------------
 
     def _run_started(self, started: RunStarted, now_utc_ms: int) -> Sequence[Message]:
-        """RUN survives a crash and a service restart, not a change of what runs, nor three crashes in ten minutes. What was
-        being flattened still is."""
+        """RUN survives a crash, a service restart and what a person has reloaded, not another change of what runs, nor three
+        crashes in ten minutes. What was being flattened still is."""
         state = self.state
         state.is_agreed, state.installation = False, started.installation
         if state.mode is Mode.RUN and started.restored:
@@ -151,15 +151,17 @@ class Operator:
                 self._change(Mode.CLOSE_ONLY, "evenkeel", "the journal was restored from a backup"),
                 *self._go_on(now_utc_ms),
             ]
-        if state.mode is Mode.RUN and not started.continued:
-            return [
-                self._change(Mode.CLOSE_ONLY, "evenkeel", "build, configuration or account changed"),
-                *self._go_on(now_utc_ms),
-            ]
+        if state.mode is Mode.RUN and not started.continued and not self._may_go_on(started):
+            reason = f"raised: {started.raised}" if started.raised else "build, configuration or account changed"
+            return [self._change(Mode.CLOSE_ONLY, "evenkeel", reason), *self._go_on(now_utc_ms)]
         if state.mode is Mode.RUN and started.crashes_recent >= CRASHES_THAT_END_RUN:
             reason = f"{started.crashes_recent} crashes in ten minutes"
             return [self._change(Mode.CLOSE_ONLY, "evenkeel", reason), *self._go_on(now_utc_ms)]
         return [self._change(state.mode, "evenkeel", "the process started"), *self._go_on(now_utc_ms)]
+
+    def _may_go_on(self, started: RunStarted) -> bool:
+        """With a configuration that a person asked for while the run went on, and that lets nothing more through."""
+        return started.reloaded and not started.raised and self._trading_enabled
 
     def _change(self, mode: Mode, by: str, reason: str) -> ModeChanged:
         self.state.mode = mode

@@ -10,7 +10,7 @@ from evenkeel.messages.broker_gateway import OrderOutcomeResolved, OrderOutcomeU
 from evenkeel.messages.circuit_breaker import BreakerChanged, BreakerLevel
 from evenkeel.messages.entry import DenialReason, EntryProposed, OrderDenied, ReentryRaised, SignalRaised
 from evenkeel.messages.market import ArmWatches, DisarmWatches, PricesReached, Quote, SymbolSpec, SymbolSpecified
-from evenkeel.messages.operator import ACCOUNT, Mode, ModeChanged
+from evenkeel.messages.operator import ACCOUNT, LimitsLowered, Mode, ModeChanged
 from evenkeel.messages.position import (
     CloseFailed,
     CloseScope,
@@ -65,6 +65,7 @@ from evenkeel.rules.proposals import (
     take_slot,
     without_slot,
 )
+from evenkeel.rules.reload import InForce
 from evenkeel.rules.scopes import covers
 
 OfOthers = (
@@ -78,6 +79,7 @@ OfOthers = (
     | ChainWaits
     | ChainWaitOver
     | BalanceTierReached
+    | LimitsLowered
 )
 Heard = (
     SymbolSpecified
@@ -100,7 +102,12 @@ class Position:
         self.state = PositionState()
         self.name = f"position/{symbol}"
         self._symbol = symbol
-        self._config = config
+        self._in_force = InForce(config)
+
+    @property
+    def _config(self) -> Config:
+        """As it is in force. What a position was opened with stays its own."""
+        return self._in_force.at(self.state.lowered)
 
     def handle(self, message: Heard, now_utc_ms: int, /) -> Sequence[Message]:
         if self.state.spec is None and isinstance(message, OfTheBroker):
@@ -160,6 +167,8 @@ class Position:
                 self.state.waiting.pop(message.chain_id, None)
             case BalanceTierReached():
                 self.state.tier = message.tier
+            case LimitsLowered():
+                self.state.lowered = message.limits
             case _:
                 assert_never(message)
         return ()

@@ -20,7 +20,7 @@ from evenkeel.messages.broker_gateway import (
 from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.entry import EntryProposed, OpenPosition, OrderDenied
 from evenkeel.messages.market import BarClosed, DailyBarsRead, Direction, SymbolSpecified
-from evenkeel.messages.operator import TradingRearmed
+from evenkeel.messages.operator import CommandDone, LimitsLowered, TradingRearmed
 from evenkeel.messages.position import (
     ClosedBy,
     CloseFailed,
@@ -42,6 +42,7 @@ from evenkeel.rules.exits import sign
 from evenkeel.rules.frequency import request_counted, request_not_sent, slippage_points_max
 from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.order_size import Sized
+from evenkeel.rules.reload import InForce
 from evenkeel.rules.risk_limit import (
     CANNOT_BE_SIZED,
     RiskState,
@@ -91,6 +92,7 @@ Heard = (
     | ChainEnded
     | BreakerChanged
     | StopTightened
+    | LimitsLowered
 )
 
 
@@ -100,8 +102,21 @@ class RiskLimit:
     name = limit_trips.NAME
 
     def __init__(self, config: Config) -> None:
-        self.config, self.state = config, RiskState()
-        self._needs_samples = needs_equity(config.limits)
+        self.state = RiskState()
+        self._in_force = InForce(config)
+        self._judged, self._needs_samples_of_judged = config.limits, needs_equity(config.limits)
+
+    @property
+    def config(self) -> Config:
+        """As it is in force."""
+        return self._in_force.at(self.state.lowered)
+
+    @property
+    def _needs_samples(self) -> bool:
+        limits = self.config.limits
+        if limits is not self._judged:
+            self._judged, self._needs_samples_of_judged = limits, needs_equity(limits)
+        return self._needs_samples_of_judged
 
     def handle(self, message: Heard, now_utc_ms: int) -> list[Message]:
         match message:
@@ -111,6 +126,8 @@ class RiskLimit:
                 return limit_measures.bar_closed(self.config, self.state, message, is_sampled=self._needs_samples)
             case EntryProposed():
                 return self._answer(message, now_utc_ms)
+            case LimitsLowered():
+                return self._lowered(message)
             case OrderDenied() | OrderRejected() | OrderOutcomeUnknown() | OrderOutcomeResolved():
                 return self._order(message, now_utc_ms)
             case CloseFailed():
@@ -132,6 +149,13 @@ class RiskLimit:
                 return []
             case _:
                 assert_never(message)
+
+    def _lowered(self, message: LimitsLowered) -> list[Message]:
+        said: list[Message] = []
+        if message.limits != self.state.lowered:
+            self.state.lowered = message.limits
+            said = limit_trips.limits_lowered(self.config.limits, self.state)
+        return [*said, CommandDone(message.command_id, "in force")] if message.command_id else said
 
     def mark(self, symbol: str, close_points: int, close_ask_points: int) -> list[Message]:
         """Take in the close of an M1 bar: nothing where the symbol is not exposed or no limit needs samples."""

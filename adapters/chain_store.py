@@ -102,6 +102,8 @@ class ChainStoreEdge:
 
     def __init__(self, plugin: str, store: ChainStore) -> None:
         self.state = ChainStoreState()
+        self.failure = ""
+        """Why the store could not be used the last time; "" when it could. For other threads to look at."""
         self._plugin = plugin
         self._store = store
 
@@ -128,7 +130,9 @@ class ChainStoreEdge:
         """What was asked and not answered is saved now, or was saved already."""
         try:
             self._agree(now_utc_ms)
+            self.failure = ""
         except StoreUnusable as error:
+            self.failure = str(error)
             logger.error("the chains of {} cannot be stored: {}; none of them takes a step", self._plugin, error)
         return [self._saved(asked) for asked in self.state.asked.values()]
 
@@ -142,7 +146,9 @@ class ChainStoreEdge:
         chain = asked.chain
         try:
             refusal = self._store.save(chain)
+            self.failure = ""
         except StoreUnusable as error:
+            self.failure = str(error)
             logger.error("chain {} of {} was not stored: {}", chain.chain_id, self._plugin, error)
             refusal = Refusal(StoreFailure.UNWRITABLE, str(error))
         if refusal is None:

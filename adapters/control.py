@@ -20,6 +20,7 @@ from evenkeel.adapters.control_channel import (
     HandledRequest,
     Refused,
     Told,
+    Written,
 )
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
@@ -38,12 +39,14 @@ from evenkeel.messages.operator import (
     RearmTrading,
     RestrictTrading,
     ResumeTrading,
+    SegmentAsked,
     StartTrading,
     StopRun,
 )
 from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.shield import LowerShield
 from evenkeel.messages.system import Message
+from evenkeel.rules.reload import Answer, Kind, Outcome
 from evenkeel.runtime.edge import At
 
 OUTCOMES_KEPT: Final = 1024
@@ -63,7 +66,7 @@ Said = (
     | RaiseSignal
     | StopRun
 )
-Heard = CommandAccepted | CommandDone | CommandRefused | ModeChanged
+Heard = CommandAccepted | CommandDone | CommandRefused | ModeChanged | SegmentAsked
 
 
 class ControlState(msgspec.Struct):
@@ -77,7 +80,8 @@ class ControlEdge:
     """`view` answers questions with JSON; `wake` lets the host poll this edge; `on_stop` ends the process in order.
 
     `strategies` are those of the configuration, `plugins` the ones with chains, and `has_shield` tells whether there are
-    shields: what is asked of others is refused here, for nobody else would answer.
+    shields: what is asked of others is refused here, for nobody else would answer. `on_reload` is called on the connection's
+    thread, and says itself what comes of it.
     """
 
     poll_s: float | None = LOOK_AT_EPOCH_S
@@ -94,11 +98,13 @@ class ControlEdge:
         strategies: Collection[str] = (),
         plugins: Collection[str] = (),
         has_shield: bool = False,
+        on_reload: Callable[[channel.Reload], Answer],
     ) -> None:
         self.state = ControlState()
         self._strategies = strategies
         self._plugins = plugins
         self._has_shield = has_shield
+        self._on_reload = on_reload
         self._server = make_server(self._handled)
         self._gate = gate
         self._kill_epoch = kill_epoch
@@ -138,6 +144,7 @@ class ControlEdge:
                     | StopChain()
                     | LowerShield()
                     | RaiseSignal()
+                    | SegmentAsked()
                 ):
                     self.state.outcomes.setdefault(message.command_id, ("accepted", ""))
                 case _:
@@ -183,10 +190,12 @@ class ControlEdge:
             case _:
                 return self._command(request)
 
-    def _command(self, command: Command) -> ControlReply:
+    def _command(self, command: Written | channel.Reload) -> ControlReply:
         known = self._reply(command.command_id)
         if known is not None:
             return known  # asked before this process was started
+        if isinstance(command, channel.Reload):
+            return self._reload(command)
         if isinstance(command, channel.Kill) and not self._is_on_disk(command):
             return Refused(command.command_id, f"epoch {command.epoch} is not on disk: raise it there first")
         if isinstance(command, channel.Rearm) and self._kill_epoch.read() == UNREADABLE:
@@ -201,9 +210,22 @@ class ControlEdge:
         if isinstance(command, channel.Kill | channel.Pause | channel.Restrict):
             self._gate.shut(command.command_id)
         self._take(command)
+        self._wait_for(command)
+        return self._reply(command.command_id) or Accepted(command.command_id)
+
+    def _reload(self, command: channel.Reload) -> ControlReply:
+        """A lowering is answered when it is in force."""
+        answer = self._on_reload(command)
+        has_lowered = any(change.kind is Kind.FREE for change in answer.changes)
+        if has_lowered and answer.outcome in (Outcome.LOWERED, Outcome.LEFT):
+            self._wait_for(command)
+            if not self._is_over(command.command_id):
+                return Accepted(command.command_id)
+        return Told(msgspec.json.encode(answer))
+
+    def _wait_for(self, command: Command) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._is_over(command.command_id), command.wait_ms / 1000)
-        return self._reply(command.command_id) or Accepted(command.command_id)
 
     def _is_on_disk(self, kill: channel.Kill) -> bool:
         """A kill of a smaller scope has no epoch: the gate is shut until its hold stands."""
@@ -211,7 +233,7 @@ class ControlEdge:
             return kill.epoch == 0
         return 0 < kill.epoch <= self._kill_epoch.read().epoch
 
-    def _take(self, command: Command) -> None:
+    def _take(self, command: Written) -> None:
         self._in_hand.add(command.command_id)
         self._inbox.put(_said(command))
         self._wake()
@@ -242,7 +264,7 @@ def _list(plugins: Collection[str]) -> str:
     return f"with chains: {' '.join(plugins)}" if plugins else "none is configured"
 
 
-def _said(command: Command) -> Said:
+def _said(command: Written) -> Said:
     who = (command.command_id, command.by)
     match command:
         case channel.Start():

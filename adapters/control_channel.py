@@ -152,6 +152,15 @@ class RaiseSignal(_Command, frozen=True, kw_only=True):
     source_id: Annotated[str, Meta(pattern=r"\A[ -~]{0,96}\Z")] = ""
 
 
+class Reload(_Command, frozen=True, kw_only=True):
+    """Read the configuration again. Lowered limits come into force; with `segment` all that may change, in a new segment of
+    the run. With `dry_run` nothing does. Answered by Told, whose body is an Answer of rules/reload.py; after an answer that a
+    segment begins, Follow asks for its end."""
+
+    dry_run: bool = False
+    segment: bool = False
+
+
 class Stop(_Command, frozen=True):
     """End the process in order; positions keep their stops at the broker."""
 
@@ -172,7 +181,9 @@ class Follow(_Words, frozen=True):
     command_id: CommandId
 
 
-Command = Start | Pause | Resume | Restrict | Kill | Rearm | Close | Adopt | StopChain | LowerShield | RaiseSignal | Stop
+Written = Start | Pause | Resume | Restrict | Kill | Rearm | Close | Adopt | StopChain | LowerShield | RaiseSignal | Stop
+"""Commands that stand in the journal as they are."""
+Command = Written | Reload
 HandledRequest = Command | Ask | Follow
 ControlRequest = Ping | HandledRequest
 

@@ -116,6 +116,7 @@ class MarketFeed:
         if utc_ms <= self.next_sample_utc_ms:
             return []
         due = [row for symbol in self.state.symbols for row in self._samples(symbol, utc_ms)]
+        self._board.samples += len(due)
         self._plan_samples()
         return [sample for _, sample in sorted(due, key=lambda row: row[0])]
 
@@ -173,9 +174,9 @@ class MarketFeed:
             case SymbolSpecified(spec=spec):
                 self.state.symbols.setdefault(spec.symbol, SymbolFeed(spec)).spec = spec
             case ArmWatches():
-                arm(self.state.symbols[message.symbol].watches, message.owner, message.watches)
+                arm(self._feed(message.symbol).watches, message.owner, message.watches)
             case DisarmWatches():
-                disarm(self.state.symbols[message.symbol].watches, message.owner, message.names)
+                disarm(self._feed(message.symbol).watches, message.owner, message.names)
             case WantSamples():
                 self._want_samples(message)
             case PricesReached():
@@ -235,6 +236,7 @@ class MarketFeed:
 
     def _serve(self, symbol: str, quote: Quote) -> list[Message]:
         served = self._board.served(symbol)
+        self._board.quotes += 1
         price = (symbol, quote.time_utc_ms, quote.bid_points, quote.ask_points)
         said: list[Message] = []
         if self.state.symbols[symbol].is_stale:
@@ -320,8 +322,12 @@ class MarketFeed:
             for timeframe in self._longer.get(bar.symbol, ()):
                 feed.bars[timeframe] = with_minute(feed.bars.get(timeframe), bar, timeframe)
 
+    def _feed(self, symbol: str) -> SymbolFeed:
+        """Others may want something of a symbol that is new in the configuration before a fold has come to its terms."""
+        return self.state.symbols.get(symbol) or self.state.symbols.setdefault(symbol, SymbolFeed(self._specs[symbol]))
+
     def _want_samples(self, message: WantSamples) -> None:
-        samples = self.state.symbols[message.symbol].samples
+        samples = self._feed(message.symbol).samples
         if message.every_ms:
             samples[message.owner] = Sampling(message.every_ms)
         else:

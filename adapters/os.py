@@ -23,6 +23,8 @@ from typing import BinaryIO, Final, Self
 
 from evenkeel.runtime.clock import monotonic_s
 
+HANGUP: Final[int | None] = getattr(signal, "SIGHUP", None)
+"""The signal by which a person asks a service to read its configuration again; Windows has none."""
 _POLL_S: Final = 0.005
 _SOCKET_PATH_BYTES_MAX: Final = 100  # sun_path holds 104 bytes on macOS and 108 on Linux, the ending zero included
 _BACKLOG: Final = 16

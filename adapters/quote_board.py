@@ -28,6 +28,8 @@ class QuoteBoard:
     """Written by the feed alone, read from any thread: a row is replaced as a whole."""
 
     def __init__(self) -> None:
+        self.quotes = self.samples = 0
+        """How many quotes a live feed has looked at, and how many samples it has said, over all of its incarnations."""
         self._newest: dict[str, tuple[int, int, int, int]] = {}
         self._held: dict[str, BoardQuote | None] = {}
         self._followers: dict[str, list[deque[Tick]]] = {}
@@ -46,7 +48,8 @@ class QuoteBoard:
 
     def served(self, symbol: str) -> BoardQuote | None:
         """The newest quote whose crossings are certainly published."""
-        return self._held[symbol] if symbol in self._held else self.get(symbol)
+        newest = self.get(symbol)
+        return self._held.get(symbol, newest)
 
     def hold(self, symbol: str, served: BoardQuote | None) -> None:
         """What the newest quote crossed is not published yet: until `release` only `served` is."""

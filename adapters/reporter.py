@@ -53,8 +53,9 @@ from evenkeel.messages.system import (
     MessageParked,
     RunStarted,
 )
+from evenkeel.rules.reload import InForce
 from evenkeel.rules.told import told
-from evenkeel.rules.view import Event, View
+from evenkeel.rules.view import CheckView, Event, View
 from evenkeel.rules.view_of import view_of
 from evenkeel.rules.view_state import (
     Heard,
@@ -90,7 +91,7 @@ class ChildStatus(Protocol):
 class Reporter:
     """`write` takes a view as JSON and raises OSError when it cannot keep it. `utc_ms` is real time, whatever the run's clock.
 
-    `children` is called on the reporter's thread.
+    `children` and `health`, what the checks find, are called on the reporter's thread.
     """
 
     poll_s: float | None = LOOK_EVERY_S
@@ -102,13 +103,15 @@ class Reporter:
         *,
         children: Callable[[], Iterable[ChildStatus]],
         write: Callable[[bytes], None],
+        health: Callable[[], tuple[CheckView, ...]] = lambda: (),
         utc_ms: Callable[[], int] = _CLOCK.now_utc_ms,
     ) -> None:
         self.state = ViewState()
-        self._config = config
+        self._in_force = InForce(config)
         self._board = board
         self._children = children
         self._write = write
+        self._health = health
         self._utc_ms = utc_ms
         self._is_failing = False
         self._view = view_of(self.state, marks={}, children=(), config=config, now_utc_ms=0, written_utc_ms=0)
@@ -177,9 +180,10 @@ class Reporter:
             self.state,
             marks={symbol: Quote(row.time_utc_ms, row.bid_points, row.ask_points) for symbol, row in rows.items() if row},
             children=[(child.name, child.serving, child.incarnation) for child in self._children()],
-            config=self._config,
+            config=self._in_force.at(self.state.lowered),
             now_utc_ms=now_utc_ms,
             written_utc_ms=self._utc_ms(),
+            health=self._health(),
         )
 
 

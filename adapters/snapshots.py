@@ -7,22 +7,92 @@ skips a line that is none: the end of a process, or of the room on the disk, may
 import contextlib
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from loguru import logger
 
-from evenkeel.adapters.os import private_folder
-from evenkeel.rules.snapshots import Snapshot
+from evenkeel.adapters.os import StateError, private_folder
+from evenkeel.messages.system import Message
+from evenkeel.rules.snapshots import Counted, Loop, Snapshot, Tally, count, snapshot_of
+from evenkeel.runtime.edge import At
 
 KEPT_IN_MEMORY_MAX: Final = 10_000
 """trading_rules 2.6; a week has 10,080 minutes."""
 LINE_BYTES_MAX: Final = 16_384
+LOOK_EVERY_S: Final = 1.0
 _SUFFIX: Final = ".jsonl"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder: msgspec.json.Decoder[Snapshot] = msgspec.json.Decoder(Snapshot)
+
+
+class Snapshots:
+    """The edge: each `every_ms` of the run's clock, at most once a second, it takes down what was counted so far.
+
+    `loop`, `positions` and `alarms` are called on its thread; `utc_ms` is real time. It says nothing.
+    """
+
+    poll_s: float | None = LOOK_EVERY_S
+
+    def __init__(
+        self,
+        every_ms: int,
+        *,
+        put: Callable[[Snapshot], None],
+        loop: Callable[[], Loop],
+        positions: Callable[[], int],
+        alarms: Callable[[], int],
+        utc_ms: Callable[[], int],
+    ) -> None:
+        self.state = Tally()
+        self.lost = 0
+        """Snapshots since the last one that was written."""
+        self._every_ms, self._put, self._utc_ms = every_ms, put, utc_ms
+        self._loop, self._positions, self._alarms = loop, positions, alarms
+        self._period = -1
+
+    def remember(self, message: Counted, /) -> None:
+        count(self.state, message)
+
+    def act(self, message: Counted, at: At, /) -> Sequence[Message]:
+        return ()
+
+    def resume(self, now_utc_ms: int, /) -> Sequence[Message]:
+        self._period = now_utc_ms // self._every_ms
+        return ()
+
+    def poll(self, now_utc_ms: int, /) -> Sequence[Message]:
+        if now_utc_ms // self._every_ms != self._period:
+            self._period = now_utc_ms // self._every_ms
+            self._take(now_utc_ms)
+        return ()
+
+    def close(self) -> None:
+        """Each line opens the file for itself."""
+
+    def _take(self, now_utc_ms: int) -> None:
+        try:
+            snapshot = snapshot_of(
+                self.state,
+                self._loop(),
+                utc_ms=now_utc_ms,
+                written_utc_ms=self._utc_ms(),
+                positions=self._positions(),
+                alarms=self._alarms(),
+                lost=self.lost,
+            )
+            self._put(snapshot)
+        except (OSError, StateError) as error:
+            if self.lost == 0:
+                logger.error("no snapshot can be written, they are lost: {}", error)
+            self.lost += 1
+            return
+        if self.lost:
+            logger.info("snapshots are written again, {} are missing", self.lost)
+        self.lost = 0
 
 
 class SnapshotFiles:

@@ -47,6 +47,7 @@ class StateFolder:
         self.journal = self.folder / "journal"
         self.chains = self.folder / "chains"
         self.view = self.folder / "view"
+        self.notices = self.folder / "notices"
         self.control = self.folder / "control"
         self.endpoint = self.control / ENDPOINT_NAME
         self.logs = self.folder / "logs"

@@ -84,6 +84,8 @@ class Storage:
         monotonic_ns: Callable[[], int],
     ) -> None:
         self.state = StorageState()
+        self.newest_backup_utc_ms: int | None = None
+        """As last seen in the folder; None: none was seen. For other threads to look at."""
         self._config = config
         self._account = account
         self._journal = journal
@@ -193,8 +195,8 @@ class Storage:
         every_h = self._config.backup_every_h
         if every_h == "off" or (self._monotonic_ns() - self._started_ns) // _NS_PER_MS < FIRST_BACKUP_AFTER_MS:
             return False
-        newest = found(self._backups, self._account)[-1:]
-        last_utc_ms = max([self._tried_utc_ms, *map(taken_utc_ms, newest)])
+        self.newest_backup_utc_ms = max(map(taken_utc_ms, found(self._backups, self._account)[-1:]), default=None)
+        last_utc_ms = max(self._tried_utc_ms, self.newest_backup_utc_ms or 0)
         return self._utc_ms() - last_utc_ms >= every_h * 3_600_000
 
     def _begun(self) -> list[Message]:

@@ -114,6 +114,8 @@ class TerminalEdge:
         unreadable_ms: int,
     ) -> None:
         self.state = TerminalState()
+        self.read_ns: int | None = None
+        """When the broker was last read as a whole (monotonic); None: not yet. For other threads to look at."""
         self._broker = broker
         self._symbols = symbols
         self._gate = gate
@@ -388,7 +390,7 @@ class TerminalEdge:
             self._failing_since_ns = now_ns - failed_ns
             is_news = failed_ns >= self._unreadable_ns and not self.state.unreadable
             return [TerminalUnreadable(failed_ns // 1_000_000)] if is_news else []
-        self._failing_since_ns = None
+        self._failing_since_ns, self.read_ns = None, now_ns
         back: list[Message] = [TerminalReadable(failed_ns // 1_000_000)] if self.state.unreadable else []
         tickets = [line.deal.deal_ticket if isinstance(line, DealDone) else 0 for line in untold]
         last = max([self.state.deal_ticket, *tickets])

@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         plan = plan_of(
             config_path=arguments.config,
+            flags=arguments.flags,
             symbols=arguments.symbols,
             strategy=arguments.strategy,
             digits=arguments.digits,

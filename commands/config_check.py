@@ -11,6 +11,7 @@ from evenkeel.commands.exit_codes import CONFIG_INVALID, OK
 from evenkeel.config.load import ConfigInvalid, Problem, identity
 from evenkeel.config.schema import Config
 from evenkeel.rules.lineage import has_chains, opens_pyramids
+from evenkeel.rules.notifier import GRAVE_EVENTS, how
 from evenkeel.rules.pyramid_odds import WIN_RATE_SHOWN, LevelOdds, PyramidOdds, pyramid_odds
 
 
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print_json(Report(valid=True, profile=config.profile, identity=identity(config), pyramids=told))
     else:
         arithmetic = [line for name in odds for line in _arithmetic(name, odds[name], config)]
-        print("\n".join([_summary(config), *_hedge(config), *arithmetic]))
+        print("\n".join([_summary(config), *_told_outside(config), *_hedge(config), *arithmetic]))
     return OK
 
 
@@ -59,8 +60,16 @@ def _summary(config: Config) -> str:
     strategies = " ".join(config.strategy) or "none"
     return (
         f"ok: profile {config.profile}, account {config.account.name}, trading {trading}, strategies {strategies}, "
-        f"identity {identity(config)[:12]}"
+        f"identity {identity(config)[:12]}, told outside: {' '.join(config.notifier.outlet) or 'nobody'}"
     )
+
+
+def _told_outside(config: Config) -> list[str]:
+    """What of the gravest is switched off, where somebody is told at all."""
+    off = [event.value for event in GRAVE_EVENTS if how(config.notifier, event) == "off"]
+    if not config.notifier.outlet or not off:
+        return []
+    return [f"notifier.events: although they may be grave, nobody is told of {', '.join(off)}"]
 
 
 def _hedge(config: Config) -> list[str]:

@@ -14,8 +14,9 @@ show     every setting with its value, as TOML that can be read again; --origin 
 schema   the JSON Schema of a file (draft 7), for editors: evenkeel config schema > evenkeel.schema.json, and
          "#:schema ./evenkeel.schema.json" as the first line of the TOML file (taplo, Even Better TOML)
 
-layers, the later ones win: defaults, the profile's limits, --config, the environment, flags
-in the environment EVENKEEL_SET__exit__retry_min_s=2 sets retry_min_s in [exit]; the value is TOML, or else text
+layers, the later ones win: defaults, the profile's limits, --config, the environment, --set and other flags
+EVENKEEL_SET__exit__retry_min_s=2 in the environment, or --set exit.retry_min_s=2, sets retry_min_s in [exit]; the value is
+TOML, or else text
 """
 
 

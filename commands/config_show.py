@@ -13,7 +13,7 @@ from evenkeel.config.written import toml_key, toml_value
 
 
 class Row(msgspec.Struct, frozen=True):
-    """`value` is null where the setting is absent. `place`: the profile, FILE:LINE, or the variable's name."""
+    """`value` is null where the setting is absent. `place`: the profile, FILE:LINE, the variable's name, or the flag."""
 
     key: str
     value: object
@@ -75,4 +75,6 @@ def _line(one: Setting) -> str:
 
 
 def _origin(one: Setting) -> str:
-    return f"profile {one.place}" if one.source == "profile" else one.place or one.source
+    if one.source == "profile":
+        return f"profile {one.place}"
+    return one.source if one.source == "command line" else one.place or one.source

@@ -13,6 +13,7 @@ from evenkeel.adapters.mt5.examine import Finding, examine, plain
 from evenkeel.adapters.mt5.measure import Measured, NotMeasurable, measure
 from evenkeel.adapters.mt5.module import Expected, NotConnected, Package, PackageMissing, connect, load
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
+from evenkeel.adapters.outlets import AddressUnusable, outlets_of
 from evenkeel.adapters.rehearsals import MEASURED, note
 from evenkeel.adapters.secrets import SecretError, secret
 from evenkeel.adapters.simulated.account_file import AccountFileInvalid
@@ -89,6 +90,7 @@ def _note(folder: StateFolder, config: Config, symbol: str, measured: Sequence[M
 
 def _fill(report: Report, arguments: argparse.Namespace, config: Config, folder: StateFolder) -> None:
     """Raises NotMeasurable."""
+    report.findings.append(_told_outside(config))
     running = _host(folder)
     if running is not None:
         report.findings.append(running)
@@ -154,6 +156,17 @@ def _secrets(config: Config) -> Iterator[Finding]:
             yield Finding(f"secret {name}", "good", f"{key}: {secret(name).source}")
         except SecretError as error:
             yield Finding(f"secret {name}", "odd", f"{key}: {error}")
+
+
+def _told_outside(config: Config) -> Finding:
+    """Whether each outlet has what it needs. Nothing is sent."""
+    if not config.notifier.outlet:
+        return Finding("notifier", "odd", "nobody outside is told anything", "name a [notifier.outlet.NAME]")
+    try:
+        outlets = outlets_of(config.notifier)
+    except (SecretError, AddressUnusable) as error:
+        return Finding("notifier", "bad", str(error), "set the secret where it says")
+    return Finding("notifier", "good", f"tells {' '.join(outlets)}; evenkeel notify --test tries them")
 
 
 def _host(folder: StateFolder) -> Finding | None:

@@ -27,7 +27,7 @@ from evenkeel.adapters.strategy.making import StrategyUnusable
 from evenkeel.adapters.world import World
 from evenkeel.commands import exit_codes
 from evenkeel.commands.configured import add_config_flags, configured
-from evenkeel.commands.live import simulated_terminal
+from evenkeel.commands.inside import simulated_terminal
 from evenkeel.config.load import ConfigInvalid, identity
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import SymbolSpec, SymbolSpecified

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 OK: Final = 0
 FAILED: Final = 1
 """It was tried. Of run, backup, restore, drill and verify also: a journal or a backup is not what was written; of
-check-strategy and `data check`: something was found."""
+check-strategy and `data check`: something was found; of health: something alarms, or cannot tell."""
 USAGE: Final = 2
 NOT_RUNNING: Final = 3
 REFUSED: Final = 4

@@ -1,10 +1,11 @@
-"""Values of flags that several commands take, for argparse: each raises ArgumentTypeError with what would be right."""
+"""Flags that several commands take, and their values, for argparse: those raise ArgumentTypeError with what would be right."""
 
 import argparse
 import datetime
 import re
 from typing import Final
 
+from evenkeel.config.flag import FLAG
 from evenkeel.runtime.clock import SystemClock
 
 SINCE_HELP: Final = "2026-11-20, 2026-11-20T14:30 (UTC), or so long ago: 30m, 12h, 7d, 2w"
@@ -37,3 +38,15 @@ def count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no count: 0 or more")
     return int(text)
+
+
+def add_set_flag(parser: argparse.ArgumentParser) -> None:
+    """`flags` are the texts of `--set`, in their order."""
+    parser.add_argument(
+        FLAG,
+        dest="flags",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting over all others, as exit.time_stop_minutes=60; may repeat",
+    )

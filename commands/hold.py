@@ -13,7 +13,7 @@ import msgspec
 from loguru import logger
 
 from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
-from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
+from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart, HostKeeper
@@ -53,7 +53,6 @@ class Hold:
         self,
         config: Config,
         folder: StateFolder,
-        config_file: Path | None,
         *,
         lost_ns: int,
         told: Callable[[str], None],
@@ -66,7 +65,7 @@ class Hold:
         self._view = last_view(folder.view)
         self._seen = outage.NOTHING_SEEN
         self._told_words, self._told_ns = "", 0
-        connect, command = host_of(config, folder.terminal / ENDPOINT_NAME, config_file)
+        connect, command = host_of(config, folder)
         self._keeper: HostKeeper = keeper_of(config, folder, connect, command, beat=self._beat, on_look=alive)
         self._links = HostLink(connect, config.terminal.call_timeout_s, self._keeper.hung), HostLink(connect, READ_S)
         self._broker = HostedBroker(*self._links)

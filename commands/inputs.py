@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from evenkeel.commands.flags import add_set_flag
+
 COLUMNS: Final = {
     "ticks": "time_msc (UTC milliseconds), bid, ask",
     "bars": "time (UTC milliseconds of the open), bid_open, bid_high, bid_low, bid_close, ask_open, ... ask_close",
@@ -20,6 +22,7 @@ quotes of several files are merged in time order; at one time those of the first
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """`inputs` are (kind, path) in the order given, or None."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration; without it the plain.toml that is shipped")
+    add_set_flag(parser)
     for kind, columns in COLUMNS.items():
         parser.add_argument(
             f"--{kind}",

@@ -1,13 +1,12 @@
 """A live system: everything that `run` and `demo` start, and nothing that they show."""
 
-import itertools
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-import msgspec
 from loguru import logger
 
 from evenkeel.adapters.broker import Broker
@@ -20,30 +19,32 @@ from evenkeel.adapters.kill_epoch import UNREADABLE, KillEpoch
 from evenkeel.adapters.lmdb_chains import Declared, LmdbChains
 from evenkeel.adapters.lmdb_journal import LmdbJournal
 from evenkeel.adapters.market_feed_state import QuoteSource
+from evenkeel.adapters.notifier import Notifier
 from evenkeel.adapters.os import require_local
+from evenkeel.adapters.outbox import Outbox
+from evenkeel.adapters.outbox import opened as outbox_opened
+from evenkeel.adapters.outlets import OutletCourier, outlets_of
 from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.reporter import Reporter
-from evenkeel.adapters.simulated.market import SimulatedSource, SyntheticMarket
-from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.storage import Storage
-from evenkeel.adapters.view import ViewWriter
+from evenkeel.adapters.view import view_writer
 from evenkeel.adapters.world import World
-from evenkeel.commands.segment import note_journal, run_started
-from evenkeel.config.load import identity
-from evenkeel.config.schema import Config, ProtectionConfig
-from evenkeel.messages.market import DailyRange, Quote, SymbolSpec
-from evenkeel.messages.operator import ACCOUNT, HoldPlaced, Mode
+from evenkeel.commands.onlookers import Log, health_rows, onlookers
+from evenkeel.commands.reloading import Again, Next, Reloaded, Reloading
+from evenkeel.commands.segment import Opening, note_journal, opening_of, run_started
+from evenkeel.config.load import canonical, identity
+from evenkeel.config.schema import Config
+from evenkeel.messages.market import SymbolSpec
+from evenkeel.messages.operator import ACCOUNT, CommandDone, CommandRefused, HoldPlaced, Mode
 from evenkeel.messages.system import RunStarted
 from evenkeel.rules.lineage import plugins
-from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.rules.trading_calendar import trading_day
-from evenkeel.runtime.clock import Clock, MarketClock, SteadyClock, SystemClock
+from evenkeel.runtime.clock import Clock, SystemClock
 from evenkeel.runtime.leases import Broken, Leases, Progress
 from evenkeel.runtime.publisher import SUPERVISOR
 from evenkeel.supervisor import LiveRun, has_shield, last_utc_ms
 
-WAIT_S_MAX: Final = 86_400.0
 NEVER_EPOCH: Final = 2**62
 """Above every epoch that an order can carry: what an unreadable kill epoch counts as at the gate."""
 STOP_DEADLINE_S: Final = 10.0
@@ -56,15 +57,6 @@ JOURNAL_LEASE_S: Final = 5.0
 LOST_JOURNAL: Final = "journal"
 
 
-class Market(NamedTuple):
-    """Quotes in the order of time, and how fast market time runs. `is_live`: the run's clock is UTC, not market time."""
-
-    quotes: Iterable[tuple[str, Quote]]
-    daily: dict[str, tuple[DailyRange, ...]]
-    speed: float
-    is_live: bool
-
-
 class Source(QuoteSource, Protocol):
     @property
     def ended(self) -> bool:
@@ -72,23 +64,36 @@ class Source(QuoteSource, Protocol):
         ...
 
 
-class Outside(NamedTuple):
-    """What a live system stands on: a broker, its terms, a clock and quotes. `config` with what the outside makes of it."""
+def unchanged(config: Config) -> Config:
+    return config
 
-    config: Config
+
+class Outside(NamedTuple):
+    """What a live system stands on: a broker, its terms, a clock and quotes. `adapted` is what it makes of a configuration.
+
+    One of the two ends it: `leave` where another system of this process goes on with what lives in other processes.
+    `host_ns` is when the process that owns the terminal last answered (monotonic), where there is one.
+    """
+
     specs: Mapping[str, SymbolSpec]
     broker: Broker
     clock: Clock
     source: Source
     close: Callable[[], None] = lambda: None
     patience_s: float = 0.0
+    adapted: Callable[[Config], Config] = unchanged
+    leave: Callable[[], None] | None = None
+    host_ns: Callable[[], int | None] | None = None
 
 
 class LiveSystem:
     """One account's processes-worth of parts. The caller holds the account's lock.
 
-    `outside` is made when the journal is open, for it goes on where the journal ends. Errors: BookUnreadable, JournalError,
-    StateError, BootFailed, HostDidNotStart.
+    `outside` is made when the journal is open, for it goes on where the journal ends. `again` is where `config` comes from,
+    None where it cannot be read again; `reloaded` how this segment came to be, None at a start of the process. `config` becomes
+    what the actors are made of, without what was lowered since.
+    Errors: BookUnreadable, JournalError, StateError, BootFailed, HostDidNotStart, SecretError, AddressUnusable; then nothing is
+    left open.
     """
 
     def __init__(
@@ -99,35 +104,45 @@ class LiveSystem:
         *,
         force_tcp: bool = False,
         on_fatal: Callable[[str], None],
+        log: Log | None = None,
+        again: Again | None = None,
+        reloaded: Reloaded | None = None,
     ) -> None:
-        self.folder = folder
+        self.folder, self._reloaded, self._again = folder, reloaded, again
+        self.next: Next | None = None
         self.ended = threading.Event()
         self.stops_asked: list[str] = []
         self.leases = Leases()
         self.kill_epoch = KillEpoch(folder.kill_epoch)
         calendar = config.trading_calendar
         self._restored = folder.restored()
-        self._chains = chain_stores(config, folder.chains)
+        self._outlets = outlets_of(config.notifier)
+        self._outbox: Outbox | None = None
         require_local(folder.journal)
+        self._chains = chain_stores(config, folder.chains)
         self._journal = LmdbJournal.open(
             folder.journal,
             day_of=lambda utc_ms: trading_day(utc_ms, calendar.day_boundary, calendar.zone),
             map_size=config.journal.map_mb << 20,
         )
-        self._view = ViewWriter(folder.view)
-        self._on_fatal = on_fatal
+        self._view = view_writer(folder.view)
+        self._on_fatal, self._log = on_fatal, log
         self.board = QuoteBoard()
         self.gate = Gate()
         self.config = config
         self._journal_progress = Progress(self.leases.grant(JOURNAL, JOURNAL_LEASE_S))
-        self._outside = outside(self)
-        self.config, self.specs, self.broker, self.clock, self.source, *_ = self._outside
-        self._identity = identity(self.config)  # with what the outside made of it: the actors answer by that
+        self._outside: Outside | None = None
         try:
-            self.run = self._live_run(force_tcp)
+            self._outbox = outbox_opened(folder.notices) if self._outlets else None
+            self._outside = outside(self)
+            self.specs, self.broker, self.clock, self.source, *_ = self._outside
+            opening = self._opening(self._outside.adapted(config))
+            self.config = opening.config
+            self.run = self._live_run(opening, force_tcp)
             self._journal.on_durable(self._journal_heard)
         except BaseException:
-            self._outside.close()
+            self._journal.close(clean=False)
+            self._let_go()
             raise
 
     @property
@@ -143,6 +158,9 @@ class LiveSystem:
     def boot(self) -> None:
         """Every child serves, and what is remembered beside the journal says that this run is in it. Raises BootFailed."""
         self.run.boot()
+        if (asked := self._reloaded) is not None:
+            refused, done = CommandRefused(asked.command_id, asked.refused), CommandDone(asked.command_id, "in force")
+            self.run.host.say(SUPERVISOR, [refused if asked.refused else done])
         if self._journal.flush(STOP_DEADLINE_S):
             note_journal(self.folder.segment, self._journal.durable_seq)
             self.folder.forget_restored()
@@ -151,6 +169,11 @@ class LiveSystem:
         """From any thread. Each time counts, up to STOPS_KEPT."""
         if len(self.stops_asked) < STOPS_KEPT:
             self.stops_asked.append(by)
+        self.ended.set()
+
+    def ask_next(self, asked: Next) -> None:
+        """End in order, for another segment of this process. From any thread."""
+        self.next = asked
         self.ended.set()
 
     @property
@@ -168,15 +191,22 @@ class LiveSystem:
             self._journal_progress.look(done=self._journal.durable_seq, wanted=self.run.publisher.last_seq)
         return self.leases.broken()
 
-    def stop(self, reason: str) -> list[str]:
-        """End in order; returns children that did not end in time."""
+    def stop(self, reason: str, *, leave: bool = False) -> list[str]:
+        """End in order; returns children that did not end in time. `leave` what another system of this process goes on with."""
         late = self.run.stop(reason, STOP_DEADLINE_S)
         note_journal(self.folder.segment, self._journal.durable_seq)
+        self._let_go(leave=leave)
+        return late
+
+    def _let_go(self, *, leave: bool = False) -> None:
         self._view.close()
+        if self._outbox is not None:
+            self._outbox.close()
         for store in self._chains.values():
             store.close()
-        self._outside.close()
-        return late
+        if self._outside is not None:
+            end = self._outside.leave if leave else None
+            (end or self._outside.close)()
 
     def is_flat_or_protected(self) -> bool:
         """Every position of ours has a stop at the broker, by the last reading; asks nobody, so it never waits."""
@@ -190,37 +220,65 @@ class LiveSystem:
         gateway = self.run.host.child("broker_gateway")
         return [] if gateway is None else list(gateway.state.book.positions)
 
-    def _live_run(self, force_tcp: bool) -> LiveRun:
+    def _opening(self, wanted: Config) -> Opening:
+        is_own = self._restored is None and self._reloaded is None
+        return opening_of(self.folder.segment, wanted, build_id()) if is_own else Opening(wanted)
+
+    def _live_run(self, opening: Opening, force_tcp: bool) -> LiveRun:
+        assert self._outside is not None
         started_utc_ms = SystemClock().now_utc_ms()
-        started = self._run_started(started_utc_ms)
+        started = self._run_started(opening, started_utc_ms)
+        self.reloading = self._reloading(opening.lowering)
         return LiveRun(
             self._world(),
             self._journal,
             started,
             more_edges={
                 "reporter": self._reporter,
+                **({"notifier": partial(self._notifier, self._outbox)} if self._outbox is not None else {}),
                 "storage": self._storage,
+                **onlookers(self, self._journal, self._outside.host_ns, self._log),
                 "control": lambda: self._control(started_utc_ms, force_tcp),
             },
             on_fatal=self._on_fatal,
             on_journal_failed=self._journal_failed,
             on_look=self.leases.grant(SUPERVISION, SUPERVISION_LEASE_S),
+            lowering=opening.lowering,
         )
 
-    def _run_started(self, started_utc_ms: int) -> RunStarted:
+    def _reloading(self, lowering: str) -> Reloading:
+        assert self._outside is not None
+        return Reloading(
+            self._again,
+            opened_with=self.config,
+            lowering=lowering,
+            adapted=self._outside.adapted,
+            segment_file=self.folder.segment,
+            say=lambda messages: self.run.host.say(SUPERVISOR, messages),
+            child=lambda name: self.run.host.child(name),
+            begin=self.ask_next,
+        )
+
+    def _run_started(self, opening: Opening, started_utc_ms: int) -> RunStarted:
         return run_started(
             self.folder.segment,
             build=build_id(),
-            configuration=self._identity,
+            configuration=identity(self.config),  # with what the outside made of it: the actors answer by that
             account=self.config.account.name,
             installation=self.folder.installation_id(),
             crashed=self._journal.last_seq > 0 and not self._journal.was_clean,
             now_utc_ms=started_utc_ms,
             journal_seq=self._journal.last_seq,
             restored=self._restored is not None,
+            settings=canonical(self.config).decode(),
+            lowering=opening.lowering,
+            is_same=opening.is_same,
+            reloaded=self._reloaded is not None,
+            raised=self._reloaded.raised if self._reloaded else "",
         )
 
     def _world(self) -> World:
+        assert self._outside is not None
         return World(
             config=self.config,
             specs=self.specs,
@@ -250,6 +308,7 @@ class LiveSystem:
             strategies=tuple(self.config.strategy),
             plugins=plugins(self.config),
             has_shield=has_shield(self.config),
+            on_reload=lambda asked: self.reloading.reload(asked),
         )
 
     def _reporter(self) -> Reporter:
@@ -258,6 +317,18 @@ class LiveSystem:
             self.board,
             children=lambda: self.run.host.status(),
             write=self._view.put,
+            health=lambda: health_rows(self),
+        )
+
+    def _notifier(self, outbox: Outbox) -> Notifier:
+        real = SystemClock()
+        return Notifier(
+            self.config.notifier,
+            self.config.account.name,
+            outbox,
+            {name: OutletCourier(outlet, real.monotonic_ns) for name, outlet in self._outlets.items()},
+            utc_ms=real.now_utc_ms,
+            monotonic_ns=real.monotonic_ns,
         )
 
     def _storage(self) -> Storage:
@@ -312,108 +383,6 @@ def chain_stores(config: Config, folder: Path) -> dict[str, LmdbChains]:
     return stores
 
 
-def with_real_waits(config: Config, speed: float) -> Config:
-    """What waits for an answer waits as long in real time as it says: the expiry of intents, protection. The run's clock is
-    market time: unscaled, the milliseconds from decision to order would be seconds on it, and an accelerated market must
-    expire nothing. No more than a configuration may say, or the recorded one could not be read back."""
-    faster, expiry_s, protection = max(1.0, speed), config.limits.intent_expiry_s, config.protection
-
-    def slower(seconds: float) -> float:
-        return min(seconds * faster, WAIT_S_MAX)
-
-    limits = config.limits
-    if expiry_s != "off":
-        limits = msgspec.structs.replace(limits, intent_expiry_s=slower(expiry_s))
-    protection = ProtectionConfig(grace_s=slower(protection.grace_s), close_answer_s=slower(protection.close_answer_s))
-    return msgspec.structs.replace(config, limits=limits, protection=protection)
-
-
 def symbols_of(config: Config) -> tuple[str, ...]:
     """Every symbol that a strategy trades, in the order of the configuration."""
     return tuple(dict.fromkeys(symbol for strategy in config.strategy.values() for symbol in strategy.symbols))
-
-
-def simulated_terminal(
-    config: Config, specs: Mapping[str, SymbolSpec], daily: Mapping[str, Sequence[DailyRange]], store: Path | None
-) -> SimulatedTerminal:
-    account = config.account
-    rules = {symbol: profit_rule(symbol, config) for symbol in specs}
-    return SimulatedTerminal(
-        specs,
-        start_balance_cents=round(account.start_balance * 10**account.currency_digits),
-        currency=account.currency,
-        currency_digits=account.currency_digits,
-        leverage=account.leverage,
-        profit_cents=lambda spec, points, steps, close: rules[spec.symbol](spec, points, steps, close),
-        daily=daily,
-        store=store,
-    )
-
-
-def inside(
-    market: Callable[["LiveSystem", "Inside"], Market], *, symbols: Iterable[str] = (), digits: int | None = None
-) -> Callable[[LiveSystem], Outside]:
-    """The simulated terminal in this process, for market time and recorded quotes. The book lies in the account's folder."""
-
-    def outside(system: LiveSystem) -> Outside:
-        config, names = system.config, tuple(symbols) or symbols_of(system.config)
-        specs = {name: spec_for(name, config, digits=digits, spec_id=at) for at, name in enumerate(names, 1)}
-        daily: dict[str, Sequence[DailyRange]] = {}
-        terminal = simulated_terminal(config, specs, daily, system.folder.simulated / "book")
-        chosen = market(system, Inside(specs, terminal))
-        daily.update(chosen.daily)
-        quotes = iter(chosen.quotes)
-        first = list(itertools.islice(quotes, 1))
-        clock: Clock = (
-            SteadyClock(SystemClock(), not_before_utc_ms=system.last_utc_ms)
-            if chosen.is_live
-            else MarketClock(first[0][1].time_utc_ms if first else 0)
-        )
-        source = SimulatedSource(
-            itertools.chain(first, quotes),
-            terminal,
-            speed=chosen.speed,
-            clock=clock if isinstance(clock, MarketClock) else None,
-            monotonic_ns=clock.monotonic_ns,
-        )
-        expiring = config if chosen.is_live else with_real_waits(config, chosen.speed)
-        return Outside(expiring, specs, terminal, clock, source)
-
-    return outside
-
-
-class Inside(NamedTuple):
-    """What a market inside is made for."""
-
-    specs: Mapping[str, SymbolSpec]
-    terminal: SimulatedTerminal
-
-    @property
-    def last_quotes(self) -> dict[str, Quote]:
-        """The newest quote of each symbol that the terminal remembers from before."""
-        quotes = {name: self.terminal.quote(name) for name in self.specs}
-        return {name: quote for name, quote in quotes.items() if quote is not None}
-
-
-def synthetic_market(system: LiveSystem, inside: Inside, *, speed: float, start_utc_ms: int, is_live: bool) -> Market:
-    """The seeded market of the configuration from `start_utc_ms` on, or from where the journal ends, near the last quotes."""
-    start_utc_ms = max(start_utc_ms, system.last_utc_ms + 1)
-    config, specs = system.config, inside.specs
-    prices = {name: round((typical_price(name, config) or 1) * 10**spec.digits) for name, spec in specs.items()}
-    every_ms = round(config.simulated.quote_every_s * 1000)
-    market = SyntheticMarket(
-        specs,
-        seed=config.simulated.seed,
-        start_utc_ms=start_utc_ms,
-        quote_every_ms=every_ms,
-        typical_price_points=prices,
-    )
-    for name, quote in inside.last_quotes.items():
-        market.resume(name, quote)
-    market.skip_to(start_utc_ms)
-    return Market(market, {name: tuple(market.daily(name)) for name in specs}, speed, is_live)
-
-
-def not_before(quotes: Iterable[tuple[str, Quote]], utc_ms: int) -> Iterator[tuple[str, Quote]]:
-    """Recorded quotes from where the journal ends."""
-    return ((symbol, quote) for symbol, quote in quotes if quote.time_utc_ms > utc_ms)

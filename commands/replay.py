@@ -15,6 +15,7 @@ from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.flags import add_set_flag
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRun, RecordedRuns, first_needed, runs_of, states_before
 from evenkeel.commands.why import by_name, text_of
 from evenkeel.commands.why.records import record_at, said_of
@@ -87,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument("--list", action="store_true", help="name the runs of the journal and end")
     parser.add_argument("--config", type=Path, metavar="FILE", help="decide with this configuration, not with the recorded one")
+    add_set_flag(parser)
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
     parser.add_argument(
         "--folder", type=Path, metavar="DIR", help="a copy of the journal's folder, in place of the account's own"
@@ -100,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 everything as recorded, 9 something differs, 1 the journal cannot be read or does not hold it, 6 wrong --config."""
     try:
-        config = None if arguments.config is None else load(arguments.config)
+        config = load(arguments.config, flags=arguments.flags) if arguments.config or arguments.flags else None
         folder = arguments.folder or StateFolder(state_root(), arguments.account).journal
         with DayFiles(folder) as files:
             runs = runs_of(files)

@@ -5,16 +5,15 @@ served by a simulated terminal in this process, because there the clock follows 
 """
 
 import argparse
-import faulthandler
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Final, Protocol
+from typing import Final
 
 from loguru import logger
 
@@ -22,7 +21,9 @@ from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters import logs
 from evenkeel.adapters.build import build_id
 from evenkeel.adapters.hidden import HIDDEN
-from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
+from evenkeel.adapters.os import HANGUP, AccountLock, AlreadyRunning, StateError, state_root
+from evenkeel.adapters.outlets import AddressUnusable
+from evenkeel.adapters.secrets import SecretError
 from evenkeel.adapters.service_manager import ServiceManager
 from evenkeel.adapters.simulated.server.book import BookUnreadable
 from evenkeel.adapters.state_folder import StateFolder
@@ -31,20 +32,13 @@ from evenkeel.adapters.terminal_host.keeper import HostDidNotStart
 from evenkeel.commands import exit_codes
 from evenkeel.commands.check_strategy import unfit
 from evenkeel.commands.configured import add_config_flags, configured
-from evenkeel.commands.hosted import hosted
-from evenkeel.commands.live import (
-    JOURNAL,
-    Inside,
-    LiveSystem,
-    Market,
-    Outside,
-    Source,
-    inside,
-    not_before,
-    symbols_of,
-    synthetic_market,
-)
+from evenkeel.commands.hosted import KeptHost, hosted, stays
+from evenkeel.commands.inside import Inside, Market, inside, not_before, synthetic_market
+from evenkeel.commands.live import LiveSystem, Outside, symbols_of
+from evenkeel.commands.onlookers import Log
+from evenkeel.commands.reloading import Again, Reloaded
 from evenkeel.commands.run_words import first_words_of, last_words_of, say
+from evenkeel.commands.segments import Making, Segments, Words, reload_lowered
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import Quote
@@ -52,12 +46,9 @@ from evenkeel.rules.strategy import StrategyBroken
 from evenkeel.rules.symbols import UnknownSymbol, spec_for, typical_price
 from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.journal import JournalError
-from evenkeel.runtime.leases import Broken
 from evenkeel.runtime.threaded import BootFailed
 
-TICK_S: Final = 0.2
 PING_S: Final = 1.0
-STOPS_THAT_INSIST: Final = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,14 +73,20 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_codes.CONFIG_INVALID
     signals = Signals()
     try:
-        outside, symbols = _outside(arguments, config)
-        _require_fit_strategies(arguments, config, symbols)
+        kept = KeptHost()
+        outside = _outside(arguments, config, kept)
+        _require_fit_strategies(arguments, config, _symbols(arguments, config))
         folder = StateFolder(state_root(), config.account.name)
         folder.create()
         with AccountLock(folder.lock):
-            logs.set_up(folder.logs)
-            system = LiveSystem(config, folder, outside, on_fatal=die)
-            return _serve(system, signals, ServiceManager(os.environ), arguments)
+            making = _making(arguments, folder, kept, outside, logs.set_up(folder.logs))
+            words = Words(first=lambda system: say(first_words_of(system, arguments)), last=_last_words)
+
+            def serve(system: LiveSystem) -> None:
+                signals.serve(system.ask_stop, partial(reload_lowered, system))
+
+            manager = ServiceManager(os.environ)
+            return Segments(making, config, serve=serve, words=words, manager=manager, end_now=die).run()
     except StoppedEarly as stopped:
         print(f"account {config.account.name}: stopped by {stopped} before it served", file=sys.stderr)
         return exit_codes.OK
@@ -102,6 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
     except (_StrategyRefused, StrategyBroken) as error:
         print(HIDDEN.shown(str(error)), file=sys.stderr)
         return exit_codes.REFUSED
+    except (SecretError, AddressUnusable) as error:
+        print(error, file=sys.stderr)
+        return exit_codes.CONFIG_INVALID
     except (StateError, BookUnreadable, JournalError) as error:
         print(HIDDEN.shown(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return exit_codes.FAILED
@@ -132,15 +132,19 @@ class StoppedEarly(BaseException):
 
 class Signals:
     """SIGTERM and SIGINT. Until `serve` the first breaks off what is being put together; from then on they ask for an end in
-    order."""
+    order. Without a terminal of its own a process takes a hang-up, where there is such a signal, for the wish to reload."""
 
     def __init__(self) -> None:
         self._ask: Callable[[str], None] | None = None
+        self._reload: Callable[[], None] | None = None
         signal.signal(signal.SIGTERM, self._came)
         signal.signal(signal.SIGINT, self._came)
+        if HANGUP is not None and not os.isatty(0):
+            signal.signal(HANGUP, self._hung_up)
 
-    def serve(self, ask: Callable[[str], None]) -> None:
-        self._ask = ask
+    def serve(self, ask: Callable[[str], None], reload: Callable[[], None] = lambda: None) -> None:
+        """From now on they are for this one."""
+        self._ask, self._reload = ask, reload
 
     def _came(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
@@ -148,6 +152,10 @@ class Signals:
             self._ask = _ignore  # what is broken off is let go of in peace
             raise StoppedEarly(name)
         self._ask(name)
+
+    def _hung_up(self, number: int, frame: FrameType | None) -> None:
+        if self._reload is not None:
+            self._reload()
 
 
 class _InputUnusable(Exception):
@@ -171,129 +179,71 @@ def _require_fit_strategies(arguments: argparse.Namespace, config: Config, symbo
         raise _StrategyRefused("\n".join(lines))
 
 
-def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager, arguments: argparse.Namespace) -> int:
-    signals.serve(system.ask_stop)
-    faulthandler.enable()  # who is killed for silence says where its threads are
-    sys.setswitchinterval(0.0005)  # shorter waits for the interpreter's lock; measured to cost no throughput
-    system.boot()
-    mode = "is on: evenkeel start" if system.config.trading.enabled else "is off in the configuration"
-    words = f"account {system.config.account.name} serves {' '.join(system.specs)}; trading {mode}"
-    logger.info(words)
-    manager.ready(words)
-    say(first_words_of(system, arguments))
-    try:
-        MainLoop(system, manager, die).run()
-    except Exception as error:  # noqa: BLE001  the edge of the process: without its main loop it must not go on
-        logger.opt(exception=error).critical("the main loop has ended")
-        die(f"the main loop has ended: {error!r}")
-    logger.info("stopping in order: {}", system.stop_asked_by)
-    manager.stopping(f"stopped by {system.stop_asked_by}")
-    last_words = last_words_of(system)
-    late = system.stop(f"stopped by {system.stop_asked_by}")
-    for name in late:
-        logger.error("{} did not end in time", name)
-    say(last_words)
-    if system.journal_failure is not None:
-        return exit_codes.RESTART
-    return exit_codes.FAILED if late else exit_codes.OK
-
-
 def _ignore(by: str) -> None:
     """Asked already."""
 
 
-class Watched(Protocol):
-    """What the main loop looks at: a LiveSystem."""
-
-    @property
-    def source(self) -> Source: ...
-
-    @property
-    def ended(self) -> threading.Event: ...
-
-    @property
-    def stops_asked(self) -> Sequence[str]: ...
-
-    @property
-    def journal_failure(self) -> str | None: ...
-
-    def ask_stop(self, by: str) -> None: ...
-
-    def broken_leases(self) -> Sequence[Broken]: ...
-
-    def is_flat_or_protected(self) -> bool: ...
-
-    def is_flattening(self) -> bool: ...
+def _last_words(system: LiveSystem) -> Callable[[], None]:
+    """They tell of what is open before the end, and are said after it."""
+    words = last_words_of(system)
+    return lambda: say(words)
 
 
-class MainLoop:
-    """Looks whether everybody lives, says so to whoever started the process, and sees when it is time to end. Never waits for a
-    broker, a disk or a lock: what silences it is a process that hangs. `end_now` is for what only a new process mends."""
+def _making(
+    arguments: argparse.Namespace,
+    folder: StateFolder,
+    kept: KeptHost,
+    first: Callable[[LiveSystem], Outside],
+    log: Log | None,
+) -> Making:
+    """`first` is the outside of the first segment."""
+    again = Again(
+        read=partial(configured, arguments),
+        unfit=partial(_unfit, arguments),
+        symbols=partial(_symbols, arguments),
+    )
 
-    def __init__(self, system: Watched, manager: ServiceManager, end_now: Callable[[str], None]) -> None:
-        self._system, self._manager, self._end_now = system, manager, end_now
-        self._writer_is_late = self._has_said_why = False
+    def make(config: Config, reloaded: Reloaded | None) -> LiveSystem:
+        outside = first if reloaded is None else _outside(arguments, config, kept)
+        return LiveSystem(config, folder, outside, on_fatal=die, log=log, again=again, reloaded=reloaded)
 
-    def run(self) -> None:
-        """Returns when the process is to end in order."""
-        pause = threading.Event()
-        while not self.look():
-            pause.wait(TICK_S)
-
-    def look(self) -> bool:
-        """Once; true when the process is to end in order. A flatten goes on until nothing of ours is open, unless the end is
-        asked for again."""
-        system = self._system
-        self._manager.alive()
-        self._look_at_leases()
-        if not system.ended.is_set() and system.source.ended:
-            system.ask_stop("the end of the recorded quotes")
-        if not system.ended.is_set() and system.journal_failure is not None and system.is_flat_or_protected():
-            system.ask_stop(f"a failed journal: {system.journal_failure}")
-        if not system.ended.is_set():
-            return False
-        if len(system.stops_asked) >= STOPS_THAT_INSIST or not system.is_flattening():
-            return True
-        if not self._has_said_why:
-            self._has_said_why = True
-            logger.warning("{}: positions are being flattened first; ask again to end without", system.stops_asked[0])
-        return False
-
-    def _look_at_leases(self) -> None:
-        """Everybody but the journal's writer is missed: only a new process helps. Without the writer exits go on, and nothing
-        new passes the gate; a new process would wait for the same disk."""
-        broken = self._system.broken_leases()
-        for name, silent_s in broken:
-            if name != JOURNAL:
-                self._end_now(f"{name} has not shown that it lives for {silent_s:.1f} s")
-        late = next((silent_s for name, silent_s in broken if name == JOURNAL), None)
-        if late is not None and not self._writer_is_late:
-            words = f"{JOURNAL} has stood still for {late:.1f} s: nothing new is opened, exits go on"
-            logger.critical(words)
-            self._manager.status(words)
-        if late is None and self._writer_is_late:
-            logger.warning("{} gets on again", JOURNAL)
-        self._writer_is_late = late is not None
+    return Making(make, stays)
 
 
-def _outside(arguments: argparse.Namespace, config: Config) -> tuple[Callable[[LiveSystem], Outside], tuple[str, ...]]:
+def _unfit(arguments: argparse.Namespace, config: Config) -> list[str]:
+    """What the next segment could not begin with, a line each."""
+    try:
+        if arguments.ticks is None:  # recorded quotes are of one symbol, whatever the configuration says
+            _outside(arguments, config, KeptHost())
+        _require_fit_strategies(arguments, config, _symbols(arguments, config))
+    except (_InputUnusable, UnknownSymbol, StrategyUnusable, _StrategyRefused, StrategyBroken) as error:
+        return str(error).splitlines()
+    return []
+
+
+def _symbols(arguments: argparse.Namespace, config: Config) -> tuple[str, ...]:
+    return (arguments.symbol,) if arguments.symbol else symbols_of(config)
+
+
+def _outside(arguments: argparse.Namespace, config: Config, kept: KeptHost) -> Callable[[LiveSystem], Outside]:
+    """Raises _InputUnusable; nothing is opened yet."""
     speed = config.simulated.speed if arguments.speed is None else arguments.speed
     if not 0 < speed <= 100_000:
         raise _InputUnusable(f"--speed {speed}: not between 0 and 100000")
-    symbols = (arguments.symbol,) if arguments.symbol else symbols_of(config)
+    symbols = _symbols(arguments, config)
     if arguments.ticks is not None:
-        return inside(_recorded(arguments, config, symbols, speed), symbols=symbols, digits=arguments.digits), symbols
+        return inside(_recorded(arguments, config, symbols, speed), symbols=symbols, digits=arguments.digits)
     if not symbols:
         raise _InputUnusable("no strategy names a symbol: add symbols to a [strategy.NAME] table, or say --symbol")
     if speed == 1.0:
-        return hosted(symbols, config_file=arguments.config), symbols
+        return hosted(symbols, kept=kept)
     if config.terminal.kind != "simulated":
         raise _InputUnusable(f"--speed {speed}: a real terminal has only real time")
 
     def synthetic(system: LiveSystem, made: Inside) -> Market:
         return synthetic_market(system, made, speed=speed, start_utc_ms=SystemClock().now_utc_ms(), is_live=False)
 
-    return inside(synthetic, symbols=symbols, digits=arguments.digits), symbols
+    return inside(synthetic, symbols=symbols, digits=arguments.digits)
 
 
 def _recorded(

@@ -108,6 +108,13 @@ class _Recoveries(msgspec.Struct):
     losses_cents: int = 0
 
 
+class _Check(msgspec.Struct):
+    check: str
+    scope: str
+    state: str
+    detail: str
+
+
 class Glance(msgspec.Struct):
     """The little of a View that is printed here. Importing the whole would cost a third of the time that `status` has."""
 
@@ -131,6 +138,8 @@ class Glance(msgspec.Struct):
     shields: list[_Shield] = []
     breakers: list[_Breaker] = []
     recoveries: _Recoveries = msgspec.field(default_factory=_Recoveries)
+    health: list[_Check] = []
+    outlets: list[str] | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -209,8 +218,23 @@ def _lines(glance: Glance) -> list[str]:
     for hold in glance.holds:
         until = f"until {utc_text(hold.until_utc_ms)}" if hold.until_utc_ms else "until rearm"
         lines.append(f"hold       {hold.scope} {until}: {hold.who}: {hold.reason}")
+    if glance.outlets is not None:
+        told = f"by {' '.join(glance.outlets)}" if glance.outlets else "nobody: no [notifier.outlet.NAME] is configured"
+        lines.append(f"tells      {told}")
     lines += [f"down       {child.name}" for child in glance.children if not child.serving]
-    return [*lines, *(f"no quotes  {symbol}" for symbol in glance.stale)]
+    return [*lines, *(f"no quotes  {symbol}" for symbol in glance.stale), *_health_lines(glance)]
+
+
+def _health_lines(glance: Glance) -> list[str]:
+    """What alarms; the rest is in `evenkeel health`."""
+    if not glance.health:
+        return ["health     nobody looks after it"]
+    alarms = [one for one in glance.health if one.state == "alarm"]
+    unknown = sum(one.state == "unknown" for one in glance.health)
+    if not alarms:
+        return ["health     " + (f"well so far, {unknown} checks cannot tell yet" if unknown else "well")]
+    of = [f"{one.check.replace('_', ' ')} {one.scope}".strip() for one in alarms]
+    return [f"alarm      {what}: {one.detail}" for what, one in zip(of, alarms, strict=True)]
 
 
 def _chain_lines(glance: Glance) -> list[str]:

@@ -21,14 +21,16 @@ class BadInput(Exception):
     """One line that names the flag and its value."""
 
 
-def strategy_of(text: str, symbols: Sequence[str], config_path: Path) -> tuple[str, SomeStrategyConfig]:
+def strategy_of(
+    text: str, symbols: Sequence[str], config_path: Path, flags: Sequence[str] = ()
+) -> tuple[str, SomeStrategyConfig]:
     """The strategy that `text` names, by its name, for `symbols`; keys that it leaves out are as the configuration has them.
 
     A key that the kind `python` does not have is a parameter of the user's class. Raises BadInput; ConfigInvalid when the
     file itself is invalid.
     """
     name, colon, listed = text.partition(":")
-    configured = load(config_path).strategy
+    configured = load(config_path, flags=flags).strategy
     if name not in configured and name not in KINDS:
         known = [*configured, *KINDS]
         raise BadInput(f"--strategy {text!r}: unknown strategy {name!r}{_did_you_mean(name, known)}")
@@ -37,7 +39,8 @@ def strategy_of(text: str, symbols: Sequence[str], config_path: Path) -> tuple[s
     if name not in configured:
         table["kind"] = name
     try:
-        return name, load(config_path, overrides={"strategy": {name: {**table, "symbols": list(symbols)}}}).strategy[name]
+        overrides = {"strategy": {name: {**table, "symbols": list(symbols)}}}
+        return name, load(config_path, flags=flags, overrides=overrides).strategy[name]
     except ConfigInvalid as invalid:  # the file alone is valid, so it is the flag
         problem = invalid.problems[0]
         raise BadInput(f"--strategy {text!r}: {problem.key.rpartition('.')[2]} {problem.text}") from None

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from loguru import logger
 
 from evenkeel.adapters import logs
@@ -30,7 +31,7 @@ from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.commands import exit_codes
 from evenkeel.commands.configured import add_config_flags, configured
-from evenkeel.config.load import ConfigInvalid
+from evenkeel.config.load import ConfigInvalid, recorded
 from evenkeel.config.schema import Config, TerminalConfig
 from evenkeel.rules.symbols import UnknownSymbol, spec_for
 from evenkeel.runtime.clock import SystemClock, ToldClock, monotonic_s
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--play", metavar="SCENARIO", help="play a scenario of the simulated terminal")
     parser.add_argument("--list", action="store_true", help="list the scenarios, and end")
     parser.add_argument("--listen", metavar="HOST:PORT", help="serve a supervisor on another machine; needs the three pins")
+    parser.add_argument("--resolved", type=Path, help=argparse.SUPPRESS)  # what a supervisor runs with; no layer is read then
     parser.add_argument("--alone-s", type=float, default=0.0, help=argparse.SUPPRESS)
 
 
@@ -63,6 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigInvalid as error:
         print(error, file=sys.stderr)
         return exit_codes.CONFIG_INVALID
+    except (OSError, msgspec.DecodeError) as error:
+        print(f"--resolved {arguments.resolved}: {error}", file=sys.stderr)
+        return exit_codes.FAILED
     try:
         folder = StateFolder(state_root(), config.account.name)
         folder.create()
@@ -87,6 +92,8 @@ class _Unusable(Exception):
 
 
 def _config(arguments: argparse.Namespace) -> Config:
+    if arguments.resolved is not None:
+        return recorded(arguments.resolved.read_text("utf-8"))
     overrides: dict[str, object] = {}
     if arguments.simulated or arguments.play:
         overrides["terminal.kind"] = "simulated"

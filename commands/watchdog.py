@@ -13,8 +13,6 @@ import sys
 import threading
 import uuid
 from collections import deque
-from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Final, assert_never
 
@@ -22,13 +20,14 @@ from loguru import logger
 
 from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters import logs
-from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
+from evenkeel.adapters.herald import herald_of
+from evenkeel.adapters.os import HANGUP, AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.service_manager import Note, NoteBox, ServiceManager, without_manager
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart
 from evenkeel.adapters.watchdog_report import State, WatchdogReport, end_report, write_report
 from evenkeel.commands import exit_codes
-from evenkeel.commands.configured import add_config_flags, configured
+from evenkeel.commands.configured import add_config_flags, config_words, configured
 from evenkeel.commands.hold import Hold
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
@@ -71,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         folder.create()
         with AccountLock(folder.watchdog / "lock"):
             logs.set_up(folder.watchdog)
-            return Watchdog(config, folder, arguments.config, _words(arguments), ServiceManager(os.environ)).run()
+            return Watchdog(config, folder, arguments, ServiceManager(os.environ)).run()
     except AlreadyRunning as error:
         print(f"watchdog of {config.account.name}: {error}", file=sys.stderr)
         return exit_codes.REFUSED
@@ -81,24 +80,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Watchdog:
-    """`words` are the arguments of `evenkeel run`."""
+    """`arguments` are passed on to `evenkeel run`."""
 
-    def __init__(
-        self, config: Config, folder: StateFolder, config_file: Path | None, words: Sequence[str], manager: ServiceManager
-    ) -> None:
-        self._config, self._folder, self._config_file, self._manager = config, folder, config_file, manager
-        self._command = [sys.executable, "-m", "evenkeel.cli", "run", *words]
+    def __init__(self, config: Config, folder: StateFolder, arguments: argparse.Namespace, manager: ServiceManager) -> None:
+        self._config, self._folder, self._manager = config, folder, manager
+        self._command = [sys.executable, "-m", "evenkeel.cli", "run", *_words(arguments)]
         self._restarts_s: deque[float] = deque(maxlen=RESTARTS_KEPT)
         self._restarts = 0
         self._has_served = False
         self._lost_ns = elapsed_ns()
+        self._herald = herald_of(config.notifier, config.account.name, SystemClock().now_utc_ms)
         self._stops_asked = self._stops_passed_on = 0
+        self._hung_up = threading.Event()
         self._ended = threading.Event()
 
     def run(self) -> int:
         """Until the supervisor has ended for good, or a person ends this process."""
         signal.signal(signal.SIGTERM, self._asked)
         signal.signal(signal.SIGINT, self._asked)
+        if HANGUP is not None and not os.isatty(0):
+            signal.signal(HANGUP, lambda number, frame: self._hung_up.set())
         try:
             while True:
                 end = self._one()
@@ -148,6 +149,8 @@ class Watchdog:
                     watched.hear(note)
                     self._pass_on(note)
                     self._pass_stops_on(process)
+                    if watched.has_served:
+                        self._pass_hangup_on(process)
                     if watched.is_silent():
                         logger.critical("the supervisor hangs: no sign of life for {:.1f} s; it is killed", watched.silent_s)
                         _kill(process)
@@ -186,6 +189,12 @@ class Watchdog:
                 logger.info("asked to stop by a signal: {}", error)
                 process.terminate()
 
+    def _pass_hangup_on(self, process: subprocess.Popen[bytes]) -> None:
+        """The wish to reload is for the supervisor, which hears it once it serves: before that the signal would end it."""
+        if HANGUP is not None and self._hung_up.is_set():
+            self._hung_up.clear()
+            process.send_signal(HANGUP)
+
     def _hold(self) -> int:
         """Nobody else may supervise the account meanwhile; whoever does already is left to it."""
         try:
@@ -193,7 +202,6 @@ class Watchdog:
                 hold = Hold(
                     self._config,
                     self._folder,
-                    self._config_file,
                     lost_ns=self._lost_ns,
                     told=lambda words: self._tell("holding", words),
                     alive=self._manager.alive,
@@ -205,7 +213,10 @@ class Watchdog:
         return exit_codes.FAILED
 
     def _tell(self, state: State, words: str) -> None:
-        """To `evenkeel status`, and to whoever watches this process; a full disk must not end the watch."""
+        """To `evenkeel status`, to whoever watches this process, and, what is no good news, outside. A full disk must not end
+        the watch."""
+        if state != "watching":
+            self._herald.tell(words)
         with contextlib.suppress(OSError):
             report = WatchdogReport(state, os.getpid(), SystemClock().now_utc_ms(), words)
             write_report(self._folder.watchdog, report)
@@ -223,7 +234,7 @@ class _Watched:
     """The silence of one supervisor. Time in which this process stood still itself counts for nothing."""
 
     def __init__(self, start_s: float, silent_s: float) -> None:
-        self.is_stopping = self.is_hung = False
+        self.is_stopping = self.is_hung = self.has_served = False
         self._vigil = Vigil(monotonic_s())
         self._may_be_silent_s, self._silent_s = start_s, silent_s
         self._heard_s = monotonic_s()
@@ -237,7 +248,7 @@ class _Watched:
         if note is None:
             return
         if note.ready:
-            self._may_be_silent_s = self._silent_s
+            self._may_be_silent_s, self.has_served = self._silent_s, True
         if note.stopping:
             self.is_stopping, self._may_be_silent_s = True, STOP_S
         self._heard_s = monotonic_s()
@@ -258,7 +269,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:
-    words = ["--config", str(arguments.config)] if arguments.config else []
+    words = config_words(arguments)
     words += ["--account", arguments.account] if arguments.account else []
     return words + [word for name in arguments.force_strategy or [] for word in ("--force-strategy", name)]
 

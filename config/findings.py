@@ -14,6 +14,7 @@ from msgspec import inspect
 from evenkeel.config.chains import ProfitBookingConfig
 from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.locate import KeyPath, paths
+from evenkeel.config.notifier import OUTLETS_MAX, OutletConfig
 from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig, RsiConfig
 from evenkeel.config.units import NAMES_SECRET
 
@@ -192,6 +193,10 @@ def contradictions(config: Config) -> Iterator[Finding]:
     for name, strategy in config.strategy.items():
         if isinstance(strategy, PythonConfig) and not strategy.object:
             yield Finding((("strategy", name, "object"), ("strategy", name, "kind")), "is missing: the dotted name of a class")
+    if len(config.notifier.outlet) > OUTLETS_MAX:
+        yield Finding((("notifier", "outlet"),), f"has {len(config.notifier.outlet)} outlets, {OUTLETS_MAX} are allowed")
+    for name, outlet in config.notifier.outlet.items():
+        yield from _wrong_outlet(("notifier", "outlet", name), outlet)
 
 
 def _orders(config: Config) -> Iterator[tuple[str, msgspec.Struct, KeyPath, tuple[str, ...]]]:
@@ -225,6 +230,14 @@ def _wrong_pyramid(booking: ProfitBookingConfig) -> Iterator[Finding]:
     if beyond:
         text = f"level {beyond[0]} is not one of the {levels} of multipliers"
         yield Finding(((*at, "levels_enabled"), (*at, "multipliers")), text)
+
+
+def _wrong_outlet(at: KeyPath, outlet: OutletConfig) -> Iterator[Finding]:
+    if outlet.kind == "program" and not (outlet.command and outlet.command[0]):
+        yield Finding(((*at, "command"), (*at, "kind")), "is missing: a program and its arguments")
+    if outlet.kind == "webhook" and outlet.shape in ("telegram", "ntfy") and not outlet.to:
+        what = "the number of a chat" if outlet.shape == "telegram" else "a topic"
+        yield Finding(((*at, "to"), (*at, "shape")), f"is missing: {what}")
 
 
 def _wrong_zone(zone: str) -> str | None:

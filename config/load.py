@@ -1,7 +1,7 @@
 """Reads the configuration, checks all of it, and says everything that is wrong at once.
 
-Layers, the later ones win: the profile's limits, default.toml, the user's file, the environment, overrides (flags). Tables are
-merged key by key.
+Layers, the later ones win: the profile's limits, default.toml, the user's file, the environment, flags (`--set`), overrides
+(what other flags mean). Tables are merged key by key.
 
 Exception
 └── ConfigInvalid    a person mends the file or the command line; `.problems` holds every finding; nothing was started
@@ -9,15 +9,17 @@ Exception
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from evenkeel.config.environment import flags as settings_in
 from evenkeel.config.environment import variables
 from evenkeel.config.findings import Finding, contradictions, dotted, wrong
+from evenkeel.config.flag import FLAG
 from evenkeel.config.limits import PROFILES, Profile
 from evenkeel.config.locate import KeyPath, NotToml, parse, paths
 from evenkeel.config.schema import Config
@@ -39,7 +41,8 @@ class Problem(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return ": ".join(part for part in (place, self.key, self.text) if part)
+        key = "" if self.file == f"{FLAG} {self.key}" else self.key  # the flag has named it
+        return ": ".join(part for part in (place, key, self.text) if part)
 
 
 class ConfigInvalid(Exception):
@@ -51,7 +54,10 @@ class ConfigInvalid(Exception):
 
 
 class Setting(NamedTuple):
-    """One value of a configuration and where it comes from: `place` is the profile, FILE:LINE, or the variable's name."""
+    """One value of a configuration and where it comes from.
+
+    `place` is the profile, FILE:LINE, the variable's name, or the flag.
+    """
 
     path: KeyPath
     value: object
@@ -59,37 +65,49 @@ class Setting(NamedTuple):
     place: str
 
 
-def load(path: Path | None, *, environment: Mapping[str, str] = {}, overrides: Mapping[str, object] = {}) -> Config:
-    """The configuration of `path` (None: the defaults alone), with what `environment` sets and `overrides` on top.
+def load(
+    path: Path | None,
+    *,
+    environment: Mapping[str, str] = {},
+    flags: Sequence[str] = (),
+    overrides: Mapping[str, object] = {},
+) -> Config:
+    """The configuration of `path` (None: the defaults alone), with what `environment` and `flags` set and `overrides` on top.
 
-    An override's key is dotted ("account.name"); where a name holds a dot, give the table above it as a mapping. Variables are
-    named as config/environment.py says. Raises ConfigInvalid with every problem.
+    An override's key is dotted ("account.name"); where a name holds a dot, give the table above it as a mapping. Variables and
+    flags are written as config/environment.py says. Raises ConfigInvalid with every problem.
     """
-    return _resolved(path, environment, overrides)[0]
+    return _resolved(path, environment, flags, overrides)[0]
 
 
 def settings(
-    path: Path | None, *, environment: Mapping[str, str] = {}, overrides: Mapping[str, object] = {}
+    path: Path | None,
+    *,
+    environment: Mapping[str, str] = {},
+    flags: Sequence[str] = (),
+    overrides: Mapping[str, object] = {},
 ) -> Iterator[Setting]:
     """Every value of the configuration that `load` gives, in the order of the schema; raises what it raises, at once."""
-    config, layers = _resolved(path, environment, overrides)
+    config, layers = _resolved(path, environment, flags, overrides)
     return (_setting(at, value, config, layers) for at, value in _leaves(msgspec.to_builtins(config), ()))
 
 
 def _resolved(
-    path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object]
+    path: Path | None, environment: Mapping[str, str], flags: Sequence[str], overrides: Mapping[str, object]
 ) -> "tuple[Config, list[_Layer]]":
     default = tomllib.loads(packaged("default.toml").read_text("utf-8"))
     layers = [] if path is None else [_file_layer(path)]
     found = variables(environment, _merged(default, *(layer.table for layer in layers)))
     layers += [_layer("environment", one.name, _nested(one.path, one.value)) for one in found if not one.wrong]
+    flagged = settings_in(flags)
+    layers += [_layer("command line", one.name, _nested(one.path, one.value)) for one in flagged if not one.wrong]
     layers.append(_override_layer(overrides))
     merged = _merged(default, *(layer.table for layer in layers))
     alone = list(wrong(Config, _with_limits(merged), ()))
     wrong_paths = {finding.paths[0] for finding in alone}
     config = msgspec.convert(_with_limits(_without(merged, wrong_paths)), Config)
     between = [finding for finding in contradictions(config) if not _reads_any(finding, wrong_paths)]
-    problems = [Problem(one.name, None, "", one.wrong) for one in found if one.wrong]
+    problems = [Problem(one.name, None, "", one.wrong) for one in (*found, *flagged) if one.wrong]
     if problems := [*problems, *(_problem(finding, layers) for finding in alone + between)]:
         raise ConfigInvalid(sorted(problems, key=lambda problem: (problem.file, problem.line or 0)))
     return config, layers

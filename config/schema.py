@@ -11,10 +11,12 @@ from msgspec import Meta
 from evenkeel.config.chains import ChainType, DualOrdersConfig, Logic, Orders, ProfitBookingConfig, RecoveryConfig, ShieldConfig
 from evenkeel.config.circuit_breaker import CircuitBreakerConfig
 from evenkeel.config.limits import LimitsConfig, Profile
+from evenkeel.config.notifier import NotifierConfig
 from evenkeel.config.units import (
     Address,
     Count,
     HostName,
+    Hours,
     Lots,
     Minutes,
     MoneyDecimal,
@@ -132,6 +134,33 @@ class JournalConfig(Table, frozen=True):
     backup_folder: Annotated[str, Meta(max_length=500)] = ""
     backups_hourly: Count = 24
     backups_daily: Count = 30
+
+
+class HealthConfig(Table, frozen=True):
+    """What `evenkeel health` looks at, and when it alarms (rules/health.py). Seconds are real time.
+
+    `broker_late_s`, `host_late_s` and `backup_late_hours` count from when an answer was due, `attendance_hours_left` back from
+    `attendance.absent_hours_max`. `snapshot_every_s`: see rules/snapshots.py.
+    """
+
+    child_down_s: Seconds | Off = 10.0
+    position_not_evaluated_s: Seconds | Off = 10.0
+    quotes_stale_s: Seconds | Off = 30.0
+    rollover_grace_minutes: Annotated[float, Meta(ge=0, le=720)] = 10.0
+    broker_late_s: Seconds | Off = 10.0
+    host_late_s: Seconds | Off = 10.0
+    drawdown_pct: Pct | Off = 20.0
+    limit_reached: Literal["on", "off"] = "on"
+    errors_per_hour: Count | Off = 10
+    errors_at_start_s: Seconds | Off = 60.0
+    chain_store: Literal["on", "off"] = "on"
+    journal_late_s: Seconds | Off = 5.0
+    storage: Literal["on", "off"] = "on"
+    log_lines_lost: Literal["on", "off"] = "on"
+    backup_late_hours: Hours | Off = 3.0
+    attendance_hours_left: Hours | Off = 2.0
+    snapshot_every_s: Annotated[float, Meta(ge=1, le=3600)] | Off = 60.0
+    snapshot_days: Annotated[int, Meta(ge=1, le=3650)] = 90
 
 
 class StrategyConfig(Table, frozen=True, tag_field="kind"):
@@ -276,6 +305,8 @@ class Config(Table, frozen=True):
     protection: ProtectionConfig = ProtectionConfig()
     broker_gateway: BrokerGatewayConfig = BrokerGatewayConfig()
     journal: JournalConfig = JournalConfig()
+    health: HealthConfig = HealthConfig()
+    notifier: NotifierConfig = NotifierConfig()
     strategy: dict[Name, SomeStrategyConfig] = msgspec.field(default_factory=dict)
     symbols: dict[Name, SymbolConfig] = msgspec.field(default_factory=dict)
     terminal: TerminalConfig = TerminalConfig()

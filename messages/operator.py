@@ -111,6 +111,27 @@ class StopRun(Observation, frozen=True):
     by: str
 
 
+class LimitsLowered(Observation, frozen=True):
+    """Of the limits that the run opened with these are stricter from now on: JSON by dotted key of the configuration.
+
+    It replaces what was lowered before; "" is nothing. Each start says it; where a person asked for it, it is answered by
+    CommandDone. Nothing that is open is touched by it, but a limit that is reached by now does what it does.
+    """
+
+    command_id: str
+    by: str
+    limits: str
+
+
+class SegmentAsked(Observation, frozen=True):
+    """A person asks for another configuration, of which `changes` are the keys. Followed by RunStopped, by RunStarted
+    (reloaded) of the next segment, and by CommandDone, or CommandRefused when the run goes on as it was."""
+
+    command_id: str
+    by: str
+    changes: str
+
+
 class LowerMode(Message, frozen=True):
     """A limit demands at least this mode, until a person rearms. Answered by ModeChanged."""
 

@@ -23,6 +23,8 @@ class RunStarted(Message, frozen=True):
 
     `crashed` says that the process before this one left no clean stop; `crashes_recent` counts such ends in ten minutes.
     `restored`: the journal was put there from a backup, so whatever was done since is not in it; such a run is never continued.
+    `reloaded`: a person asked for this configuration while the one before it ran; `raised` are the keys of it by which more may
+    be risked than before.
     """
 
     build: str
@@ -33,6 +35,8 @@ class RunStarted(Message, frozen=True):
     crashed: bool
     crashes_recent: int = 0
     restored: bool = False
+    reloaded: bool = False
+    raised: str = ""
 
 
 class RunConfigured(Message, frozen=True):

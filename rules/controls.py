@@ -13,7 +13,9 @@ from evenkeel.messages.broker_gateway import (
     MoneyDisagreed,
 )
 from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
+from evenkeel.messages.health import HealthAlarmed
 from evenkeel.messages.market import QuotesStale
+from evenkeel.messages.notifier import NoticeDelivered, NoticeOverdue
 from evenkeel.messages.operator import (
     HoldPlaced,
     KillTrading,
@@ -39,7 +41,8 @@ Built = Literal["built", "partly", "not built"]
 
 class Control(NamedTuple):
     """`settings` are key paths of the configuration; `denials`, `kinds` and `limits` (what a hold, a demanded mode
-    or a LimitReached begins with, who says it, or what made a volume what it is) are what counts as evidence.
+    or a LimitReached begins with, who says it, or what made a volume what it is) and `checks` of the run's health are what
+    counts as evidence.
     `lacks` says what is not there where it is not wholly built."""
 
     number: int
@@ -50,6 +53,7 @@ class Control(NamedTuple):
     denials: tuple[DenialReason, ...] = ()
     kinds: tuple[type[Message], ...] = ()
     limits: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
     lacks: str = ""
 
     @property
@@ -64,6 +68,8 @@ class Control(NamedTuple):
                 return limit.startswith(self.limits)
             case HoldPlaced(who=who, reason=reason) | LowerMode(by=who, reason=reason):
                 return reason.startswith(self.limits) or who in self.limits
+            case HealthAlarmed(check=check):
+                return check in self.checks
             case LimitReached(limit=limit) | RecoveryRefused(limit=limit):
                 return limit.startswith(self.limits)
             case _:
@@ -260,19 +266,30 @@ CONTROLS: Final = (
     Control(29, "approvals", "a person's yes to one order", "not built"),
     # monitoring
     Control(
-        *(30, "heartbeats", "a part that is silent stops entries", "built"),
+        30,
+        "heartbeats",
+        "a part that is silent stops entries; a position that nobody looks at is told",
+        "built",
+        ("health.child_down_s", "health.position_not_evaluated_s", "health.quotes_stale_s"),
         denials=(_D.GUARD_DOWN, _D.TERMINAL_DOWN),
         kinds=(ChildDown,),
         limits=("supervision",),
+        checks=("child_down", "position_not_evaluated", "quotes_stale"),
     ),
-    Control(31, "alerts", "outside, within seconds", "not built", lacks="the log, status and the words of the watchdog alone"),
+    Control(
+        *(31, "alerts", "outside, within seconds, or nothing new is opened", "built"),
+        settings=("notifier.outlet", "notifier.severity_max", "notifier.events.unprotected"),
+        kinds=(NoticeDelivered, NoticeOverdue),
+        limits=("notifier",),
+    ),
     Control(
         32,
         "unattended",
         "no person for too long: close only",
         "partly",
-        ("attendance.absent_hours_max",),
+        ("attendance.absent_hours_max", "health.attendance_hours_left"),
         limits=("attendance",),
+        checks=("attendance",),
         lacks="any command counts; an alert is not acknowledged by itself",
     ),
     Control(
@@ -326,6 +343,7 @@ CONTROLS: Final = (
         ("journal.map_stop_pct", "journal.disk_stop_mb"),
         (_D.NOT_DURABLE,),
         (StorageStrained,),
+        checks=("storage", "journal_late"),
     ),
     Control(
         40,
@@ -365,8 +383,9 @@ CONTROLS: Final = (
         "records",
         "a digest chain, copies, checks",
         "partly",
-        ("journal.backup_every_h", "journal.backups_daily"),
+        ("journal.backup_every_h", "journal.backups_daily", "health.backup_late_hours"),
         kinds=(BackupTaken, PositionClosed),
+        checks=("backup",),
         lacks="nothing keeps them for years, nothing exports them",
     ),
     Control(
@@ -388,12 +407,14 @@ def evidence_of(message: Message) -> tuple[str, ...]:
             return type(message).__name__, limit
         case HoldPlaced(who=who, reason=reason) | LowerMode(by=who, reason=reason):
             return type(message).__name__, who, reason
+        case HealthAlarmed(check=check):
+            return type(message).__name__, check
         case _:
             return (type(message).__name__,)
 
 
 EVIDENCE: Final[tuple[type[Message], ...]] = (
-    *(OrderDenied, OpenPosition, HoldPlaced, LowerMode, LimitReached, RecoveryRefused),
+    *(OrderDenied, OpenPosition, HoldPlaced, LowerMode, LimitReached, RecoveryRefused, HealthAlarmed),
     *dict.fromkeys(kind for control in CONTROLS for kind in control.kinds),
 )
 """Every message that may show that a control did something."""

@@ -4,6 +4,7 @@
 also where the stop has moved since.
 """
 
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 from typing import Final, NamedTuple
@@ -106,6 +107,13 @@ def watches_for(ticket: int, generation: int, direction: Direction, levels: Leve
     return tuple(
         Watch(f"{ticket}/{name}/{generation}", side, rising, level) for name, rising, level in wanted if level is not None
     )
+
+
+def guarded_tickets(watches: Iterable[Watch]) -> set[int]:
+    """The positions of which a level on the losing side is among `watches`; those of other owners count for none."""
+    parts = [watch.name.split("/") for watch in watches]
+    losing = (ExitReason.EMERGENCY.value, ExitReason.STOP.value)
+    return {int(part[0]) for part in parts if len(part) == 3 and part[0].isdigit() and part[1] in losing}
 
 
 def is_nearer(direction: Direction, stop_points: int, than_points: int) -> bool:

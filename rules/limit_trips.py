@@ -65,6 +65,13 @@ def trade_closed(limits: LimitsConfig, state: RiskState, net_cents: int, now_utc
 
 def equity_sampled(limits: LimitsConfig, state: RiskState, equity_cents: int) -> list[Message]:
     state.marks = sampled(state.marks, equity_cents)
+    return limits_lowered(limits, state)
+
+
+def limits_lowered(limits: LimitsConfig, state: RiskState) -> list[Message]:
+    """What is reached by the last sample, whichever of the two has moved: the equity or the limit."""
+    if state.marks.equity_cents is None:
+        return []
     return [
         *_after_day_loss(limits, state),
         *_after_week_loss(limits, state),

@@ -78,6 +78,13 @@ def shifted(marks: EquityMarks, capital_cents: int) -> EquityMarks:
     )
 
 
+def drawdown_ppm(marks: EquityMarks) -> int | None:
+    """How far equity is below its peak, rounded up; None before the first sample, and where the peak is no money."""
+    if marks.equity_cents is None or marks.peak_cents is None or marks.peak_cents <= 0:
+        return None
+    return -((marks.equity_cents - marks.peak_cents) * PPM // marks.peak_cents)
+
+
 def fall_reached(from_cents: int | None, equity_cents: int | None, limit_pct: float | Off) -> Fall | None:
     """The fall from a mark when it is at or beyond the limit; None when it is not, is off, or nothing was sampled."""
     if limit_pct == "off" or from_cents is None or equity_cents is None:

@@ -125,7 +125,7 @@ class PositionState(msgspec.Struct):
     `early` came before the symbol's terms, without which nothing can be planned: it waits for them. `trades` is by
     "STRATEGY/DIRECTION", `derived` has the orders of chains that were opened, newest last; `waiting` is by chain, and its
     length is bounded by who has the chains. Of `shielded` directions and while a breaker is at its last level in one of
-    `halted` scopes nothing stays open. `tier` is what the balance belongs to, 0: nobody said yet.
+    `halted` scopes nothing stays open. `tier` is what the balance belongs to, 0: nobody said yet. `lowered`: see LimitsLowered.
     """
 
     spec: SymbolSpec | None = None
@@ -142,6 +142,7 @@ class PositionState(msgspec.Struct):
     shielded: list[Direction] = []
     halted: list[str] = []
     tier: int = 0
+    lowered: str = ""
 
 
 def managed(config: Config, spec: SymbolSpec, opened: PositionOpened) -> ManagedPosition:

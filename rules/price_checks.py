@@ -160,7 +160,8 @@ class PriceChecks:
         is_strange = (steps > 0) & (steps < period_ms)
         for longer_ms in PERIOD_MS.values():
             if longer_ms > period_ms:
-                is_strange |= _in_runs(steps == longer_ms)
+                over_days = (steps >= _DAY_MS) & (steps % longer_ms == 0)  # a week end or a holiday ends no run
+                is_strange |= _in_runs((steps == longer_ms) | over_days)
         self._counts.pop(Flaw.TIMEFRAMES, None)
         self._examples.pop(Flaw.TIMEFRAMES, None)
         self._note(Flaw.TIMEFRAMES, is_strange, PriceRows(times[1:], (), place[1:]))

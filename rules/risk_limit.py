@@ -36,7 +36,7 @@ class RiskState(msgspec.Struct):
     is with credit.
 
     Of chains: `chains` by chain id, `breaker_ppm` what the circuit breaker leaves of new volume by scope, where that is not
-    all, `balance_tier` the tier that was said last, 0 none.
+    all, `balance_tier` the tier that was said last, 0 none. `lowered`: see LimitsLowered.
     """
 
     book: Book = msgspec.field(default_factory=Book)
@@ -68,6 +68,7 @@ class RiskState(msgspec.Struct):
     chains: dict[str, ChainRisk] = {}
     breaker_ppm: dict[str, int] = {}
     balance_tier: int = 0
+    lowered: str = ""
 
 
 def entry_refusal(config: Config, state: RiskState, proposal: EntryProposed, now_utc_ms: int) -> Refusal | None:

@@ -41,7 +41,15 @@ def session_refusal(config: SessionConfig, now_utc_ms: int) -> Refusal | None:
 
 def is_week_open(now_utc_ms: int) -> bool:
     """Between the week's first open and its last close. Holidays are not known."""
-    return _weekday(day_start(now_utc_ms, ROLLOVER, ZONE)) not in (FRIDAY, SATURDAY)
+    return closed_since_utc_ms(now_utc_ms) is None
+
+
+def closed_since_utc_ms(now_utc_ms: int) -> int | None:
+    """The week's last close, while it is closed."""
+    start_utc_ms = day_start(now_utc_ms, ROLLOVER, ZONE)
+    if _weekday(start_utc_ms) == SATURDAY:
+        return day_start(start_utc_ms - 1, ROLLOVER, ZONE)
+    return start_utc_ms if _weekday(start_utc_ms) == FRIDAY else None
 
 
 def _is_off(config: SessionConfig) -> bool:

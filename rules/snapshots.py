@@ -11,9 +11,8 @@ from evenkeel.messages.broker_gateway import AccountRead, CashMoved, OrderReject
 from evenkeel.messages.entry import EntryProposed, OrderDenied, SignalRaised
 from evenkeel.messages.position import ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules.losses import EquityMarks, at_day_start, sampled, shifted
+from evenkeel.rules.losses import EquityMarks, at_day_start, drawdown_ppm, sampled, shifted
 from evenkeel.rules.money import capital_cents_of
-from evenkeel.rules.sizing import PPM
 
 BROKER = "broker"
 """Who refused, where no actor of ours did."""
@@ -130,14 +129,10 @@ def count(tally: Tally, message: Counted) -> None:
             assert_never(message)
 
 
-def drawdown_ppm(marks: EquityMarks) -> int | None:
-    """How far equity is below its peak, rounded up; None before the first sample, and where the peak is no money."""
-    if marks.equity_cents is None or marks.peak_cents is None or marks.peak_cents <= 0:
-        return None
-    return -((marks.equity_cents - marks.peak_cents) * PPM // marks.peak_cents)
-
-
-def snapshot_of(tally: Tally, loop: Loop, *, utc_ms: int, written_utc_ms: int, alarms: int, lost: int) -> Snapshot:
+def snapshot_of(
+    tally: Tally, loop: Loop, *, utc_ms: int, written_utc_ms: int, positions: int, alarms: int, lost: int
+) -> Snapshot:
+    """`positions` is how many are open now: a tally that began in the middle does not know."""
     account, marks = tally.account, tally.marks
     day_known = marks.equity_cents is not None and marks.day_base_cents is not None
     return Snapshot(
@@ -147,7 +142,7 @@ def snapshot_of(tally: Tally, loop: Loop, *, utc_ms: int, written_utc_ms: int, a
         equity_cents=account.equity_cents if account else None,
         currency=account.currency if account else "",
         currency_digits=account.currency_digits if account else 2,
-        positions=len(tally.open),
+        positions=positions,
         trading_day=tally.trading_day,
         day_cents=(marks.equity_cents or 0) - (marks.day_base_cents or 0) if day_known else None,
         day_net_cents=tally.day_net_cents,

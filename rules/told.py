@@ -28,8 +28,10 @@ from evenkeel.messages.operator import (
     FlattenProgressed,
     HoldEnded,
     HoldPlaced,
+    LimitsLowered,
     ModeChanged,
     ScopeFlattened,
+    SegmentAsked,
     StopRun,
     TradingRearmed,
 )
@@ -281,17 +283,21 @@ def _flattening_told(message: OfFlattening) -> str:
             assert_never(message)
 
 
-def _run_told(message: OfRun) -> str:
+def _run_told(message: OfRun) -> str | None:
     match message:
         case RunStarted():
             count = f" ({message.crashes_recent} in ten minutes)" if message.crashes_recent > 1 else ""
             how = " from a backup" if message.restored else f" after a crash{count}" if message.crashed else ""
-            goes_on = ", going on as before" if message.continued else ""
+            goes_on = ", going on as before" if message.continued else ", reloaded" if message.reloaded else ""
             return f"run started{how}{goes_on}: build {message.build}, account {message.account}"
         case RunStopped():
             return f"run stopped: {message.reason}"
         case StopRun():
             return f"stop asked by {message.by}"
+        case SegmentAsked():
+            return f"another configuration asked by {message.by}: {message.changes}"
+        case LimitsLowered():
+            return f"lowered by {message.by}: {message.limits}" if message.limits else None
         case ChildDown():
             return f"{message.child} is down, crash {message.crashes}: {message.error}"
         case ChildServing():

@@ -3,6 +3,7 @@
 Money is in cents of the account; prices and volumes are decimal strings with the symbol's own digits.
 """
 
+from enum import StrEnum
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -184,6 +185,33 @@ class LimitView(_Shown, frozen=True):
     unit: str
 
 
+class CheckState(StrEnum):
+    """The worst first."""
+
+    ALARM = "alarm"
+    UNKNOWN = "unknown"
+    WELL = "well"
+    OFF = "off"
+
+
+class CheckView(_Shown, frozen=True):
+    """What a health check finds, of the whole or of `scope` (a symbol, a ticket, a child). `severity` 1 is the gravest.
+
+    `since_utc_ms` is since when it has been so, as far as this process has looked. `measured` against `limit` in `unit` (ms,
+    ppm, count, mb); None where there is no number.
+    """
+
+    check: str
+    scope: str
+    state: CheckState
+    severity: int
+    since_utc_ms: int
+    detail: str
+    measured: int | None
+    limit: int | None
+    unit: str
+
+
 class Event(_Shown, frozen=True):
     """`time_utc_ms` is None for what a restarted reporter read again: a fold knows no times."""
 
@@ -195,7 +223,8 @@ class View(_Shown, frozen=True, kw_only=True):
     """`written_utc_ms` is real time; `now_utc_ms` and the times of what happened are the run's clock (market time in a demo).
 
     Limits in money are measured at the account's readings, so risk_limit, which also hears deals and bars, may be ahead.
-    `chains` are the newest, `chains_more` how many more there are.
+    `chains` are the newest, `chains_more` how many more there are. `health` are the worst first; none: nobody looks.
+    `outlets` are the ways outside by which a person is told.
     """
 
     v: Literal[1] = 1
@@ -225,6 +254,9 @@ class View(_Shown, frozen=True, kw_only=True):
     shields: tuple[ShieldView, ...] = ()
     breakers: tuple[BreakerView, ...] = ()
     recoveries: RecoveriesToday = RecoveriesToday()
+    health: tuple[CheckView, ...] = ()
+    health_more: int = 0
+    outlets: tuple[str, ...] = ()
 
 
 def decimal_of(amount: int, digits: int) -> str:

@@ -1,6 +1,7 @@
 """The View of a fold (rules/view_state.py) at the prices of the moment, in the words and units of a person."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,7 @@ from evenkeel.rules.exits import exit_price, sign
 from evenkeel.rules.symbols import points_per_pip
 from evenkeel.rules.view import (
     AccountView,
+    CheckView,
     ChildView,
     FlattenView,
     ForeignOrderView,
@@ -32,6 +34,9 @@ from evenkeel.rules.view_chains import CHAINS_SHOWN, breaker_views, chain_views,
 from evenkeel.rules.view_limits import limit_views
 from evenkeel.rules.view_state import Held, ViewState
 
+CHECKS_SHOWN: Final = 24
+"""A whole view must fit into one frame of the control channel."""
+
 
 def view_of(
     state: ViewState,
@@ -41,8 +46,10 @@ def view_of(
     config: Config,
     now_utc_ms: int,
     written_utc_ms: int,
+    health: tuple[CheckView, ...] = (),
 ) -> View:
-    """`marks` are the newest quotes by symbol; `children` are name, whether it serves, and incarnation of each."""
+    """`marks` are the newest quotes by symbol; `children` are name, whether it serves, and incarnation of each; `health` what
+    the checks find, the worst first."""
     guards = state.guards
     holds = (hold for hold in guards.holds.values() if hold.until_utc_ms == 0 or now_utc_ms < hold.until_utc_ms)
     return View(
@@ -75,6 +82,9 @@ def view_of(
         shields=shield_views(guards),
         breakers=breaker_views(state.chains),
         recoveries=state.chains.today,
+        health=health[:CHECKS_SHOWN],
+        health_more=max(0, len(health) - CHECKS_SHOWN),
+        outlets=tuple(config.notifier.outlet),
     )
 
 

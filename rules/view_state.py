@@ -33,9 +33,11 @@ from evenkeel.messages.operator import (
     FlattenProgressed,
     HoldEnded,
     HoldPlaced,
+    LimitsLowered,
     Mode,
     ModeChanged,
     ScopeFlattened,
+    SegmentAsked,
     StopRun,
     TradingRearmed,
 )
@@ -76,7 +78,8 @@ from evenkeel.rules.view_chains import ChainsSeen, OfRisk, chains_heard, recover
 
 REFUSED_BY_BROKER: Final = "rejected_by_broker"
 
-OfRun = RunStarted | RunStopped | StopRun | ChildDown | ChildServing | MessageParked | LettersDead | TradingDayStarted
+OfProcess = RunStarted | RunStopped | StopRun | ChildDown | ChildServing | MessageParked | LettersDead
+OfRun = OfProcess | TradingDayStarted | LimitsLowered | SegmentAsked
 OfMarket = SymbolSpecified | QuotesStale | QuotesResumed | FeedGap
 OfGuards = ModeChanged | TradingRearmed | HoldPlaced | HoldEnded | BrokerAgreed | BrokerDisagreed | AccountRead | LimitReached
 OfOrders = OrderDenied | OrderRejected | OrderOutcomeUnknown | OrderOutcomeResolved
@@ -116,7 +119,7 @@ class Held(msgspec.Struct):
 
 class ViewState(msgspec.Struct):
     """Positions by ticket, orders of unknown outcome by proposal, restarts by child, `unprotected` by ticket, `flattening` by
-    scope, `taken_over` in the order in which it happened, `alarms` that last by check and scope.
+    scope, `taken_over` in the order in which it happened, `lowered` as LimitsLowered says it.
 
     `started_utc_ms` and `events` are the reporter's to set: a fold knows neither times nor words.
     """
@@ -143,8 +146,8 @@ class ViewState(msgspec.Struct):
     unprotected: dict[int, PositionUnprotected] = {}
     taken_over: list[str] = []
     chains: ChainsSeen = msgspec.field(default_factory=ChainsSeen)
+    lowered: str = ""
     limits: LimitsSeen = msgspec.field(default_factory=LimitsSeen)
-    alarms: dict[str, HealthAlarmed] = {}
 
 
 def fold(state: ViewState, message: Heard) -> None:
@@ -197,12 +200,12 @@ def fold(state: ViewState, message: Heard) -> None:
             _protection(state, message)
         case LimitReached():
             limits_seen.heard(state.limits, message)
-        case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
+        case LimitsLowered(limits=limits):
+            state.lowered = limits
+        case RunStopped() | SegmentAsked() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
             pass  # events, nothing that lasts
-        case HealthAlarmed():
-            state.alarms[f"{message.check} {message.scope}"] = message
-        case HealthEased():
-            state.alarms.pop(f"{message.check} {message.scope}", None)
+        case HealthAlarmed() | HealthEased():
+            pass  # who judges shows what lasts
         case StorageStrained() | StorageEased() | BackupTaken():
             pass  # what lasts of them is a hold
         case WitnessesDisagree() | LevelsMoved() | MoneyDisagreed() | MoneyAgreed() | TerminalUnreadable() | TerminalReadable():

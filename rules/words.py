@@ -33,6 +33,7 @@ from evenkeel.messages.market import (
     WantSamples,
     Watch,
 )
+from evenkeel.messages.notifier import NoticeDelivered, NoticeOverdue
 from evenkeel.messages.operator import (
     ACCOUNT,
     CloseTicket,
@@ -97,6 +98,8 @@ def words(known: ViewState, message: Message) -> str | None:
             return _asked_words(message)
         case CommandAccepted() | CommandRefused() | CommandDone():
             return _command_words(message)
+        case NoticeDelivered() | NoticeOverdue():
+            return _notice_words(message)
         case _:
             return chain_words(known, message)
 
@@ -117,6 +120,17 @@ def _price_words(message: OfPrices, spec: SymbolSpec | None) -> str:
         case SignalRaised(lineage=lineage):
             source = f"{lineage.strategy or lineage.origin}, confidence {lineage.confidence:g}"
             return f"signal to {message.direction.value} {message.symbol} ({source}): {quote}"
+        case _:
+            assert_never(message)
+
+
+def _notice_words(message: NoticeDelivered | NoticeOverdue) -> str:
+    about = message.event.value.replace("_", " ")
+    match message:
+        case NoticeDelivered():
+            return f"notice {message.notice} ({about}) was taken by {message.outlet} after {message.took_ms / 1000:.1f} s"
+        case NoticeOverdue():
+            return f"nobody has taken notice {message.notice} ({about}) for {message.waited_ms / 1000:.1f} s: {message.detail}"
         case _:
             assert_never(message)
 

@@ -1,6 +1,6 @@
 """Worlds for tests: a small account on the simulated terminal, on the deterministic host."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,18 +99,21 @@ def scene(
     after: Scene | None = None,
     host_of: type[SteppedHost] = SteppedHost,
     restart_after_ms: int | None = None,
+    more_edges: Callable[[World, Callable[[], SteppedHost]], Mapping[str, Callable[[], Any]]] = lambda world, host: {},
 ) -> Scene:
     """Boot every child over an empty account, or over that of a scene whose process has died, where its journal ends;
-    `sabotage` may replace how a child is made."""
+    `sabotage` may replace how a child is made, `more_edges` are what supervisor.children says; the host is there later."""
     clock = after.host.clock if after else ManualClock(MONDAY_UTC_MS - 60_000)
     terminal = after.terminal if after else terminal_of(config, specs, faults=faults, daily=daily)
     world = world_of(config, specs, terminal, clock)
-    childs = [sabotage(spec) for spec in children(world)]
+    hosts: list[SteppedHost] = []
+    childs = [sabotage(spec) for spec in children(world, more_edges(world, lambda: hosts[0]))]
     journal = after.journal if after else MemoryJournal()
     last_seq = len(journal.bodies)
     publisher = Publisher(routes=route_table(childs), codec=CODEC, clock=clock, journal=journal, last_seq=last_seq)
     ledgers = ledgers_from(after.records(), {}, childs, CODEC) if after else None
     host = host_of(childs, publisher=publisher, clock=clock, ledgers=ledgers, restart_after_ms=restart_after_ms)
+    hosts.append(host)
     again = msgspec.structs.replace(STARTED, continued=True, crashed=True)
     publisher.publish(SUPERVISOR, 0, [again if after else STARTED])
     host.boot()

@@ -75,7 +75,7 @@ def houses(tmp_path: Path, text: str = CONFIG) -> Iterator[House]:
 
     def start() -> Run:
         arguments = [*evenkeel, "run", "--config", str(config), "--speed", str(SPEED)]
-        process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(arguments, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return Run(process)
 

@@ -21,6 +21,7 @@ from evenkeel.adapters.frame_server import Endpoint
 from evenkeel.adapters.service_manager import without_manager
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import Connect, HostLink, LinkDown, ReplyLost
+from evenkeel.runtime.clock import elapsed_ns
 
 BEAT_S: Final = 1.0
 LOOK_S: Final = 0.1
@@ -59,7 +60,8 @@ class HostKeeper:
     A host that does not answer for `silent_s`, or for `start_s` at its start, is killed and started again; `lock` is the file
     that its process holds. The real package holds the interpreter in each call, so there `silent_s` must be longer than a call.
     `on_look` is called on the keeper's thread, at least every LEASE_S while it lives. A host of this machine that is not of
-    `build`, where one is named, is ended and replaced at the start: its words may mean something else.
+    `build`, where one is named, is ended and replaced at the start: its words may mean something else. `process` is one that
+    another keeper has left.
     """
 
     def __init__(
@@ -75,18 +77,21 @@ class HostKeeper:
         beat_timeout_s: float = 2.0,
         on_look: Callable[[], None] = lambda: None,
         build: str = "",
+        process: subprocess.Popen[bytes] | None = None,
     ) -> None:
         self._command, self._beat, self._log, self._beat_timeout_s = command, beat, log, beat_timeout_s
         self._lock_file, self._start_s, self._silent_s = lock, start_s, silent_s
         self._link = HostLink(connect, beat_timeout_s)
         self._on_look, self._build = on_look, build
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = process
         self._hangs = threading.Event()
         self._ending = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="terminal host keeper", daemon=True)
         self._lock = threading.Lock()
         self.starts = 0
+        self.answered_ns: int | None = None
+        """When the host last answered a beat (monotonic). For other threads to look at."""
         self.refusal = "not connected yet"
 
     def start(self) -> None:
@@ -119,12 +124,15 @@ class HostKeeper:
         self._hangs.set()
         self._wake.set()
 
+    def leave(self) -> subprocess.Popen[bytes] | None:
+        """Keep it no longer and let it live, for the next keeper; None where it was not started here."""
+        self._let_go()
+        self._link.close()
+        return self._process
+
     def stop(self) -> None:
         """End the host that was started here; another one is left alone."""
-        self._ending.set()
-        self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join(LEAVE_S)
+        self._let_go()
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(LinkDown, ReplyLost):
                 self._link.ask(verbs.Leave())
@@ -133,6 +141,12 @@ class HostKeeper:
             except subprocess.TimeoutExpired:
                 self._kill()
         self._link.close()
+
+    def _let_go(self) -> None:
+        self._ending.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(LEAVE_S)
 
     @property
     def pid(self) -> int | None:
@@ -175,7 +189,7 @@ class HostKeeper:
         if isinstance(replied, verbs.Beaten):
             if replied.refusal != self.refusal and replied.refusal:
                 logger.warning("the terminal refuses new positions: {}", replied.refusal)
-            self.refusal = replied.refusal
+            self.refusal, self.answered_ns = replied.refusal, elapsed_ns()
             return True
         return False
 

@@ -110,6 +110,7 @@ def _backtest(arguments: argparse.Namespace) -> None:
     files = [Input(*given) for given in arguments.inputs or []]
     plan = plan_of(
         config_path=arguments.config,
+        flags=arguments.flags,
         symbols=arguments.symbols,
         strategy=arguments.strategy,
         digits=arguments.digits,

@@ -57,6 +57,7 @@ class Plan(NamedTuple):
 def plan_of(
     *,
     config_path: Path | None,
+    flags: Sequence[str] = (),
     symbols: Sequence[str],
     strategy: str,
     digits: int | None = None,
@@ -66,17 +67,17 @@ def plan_of(
 ) -> Plan:
     """Raises ConfigInvalid, UnknownSymbol, BadInput or, if it `needs_trading`, TradingOff.
 
-    `config_path` None: the plain.toml that is shipped.
+    `config_path` None: the plain.toml that is shipped. `flags` are settings over it, as "exit.time_stop_minutes=60".
     """
     path = config_path or packaged("plain.toml")
-    config = load(path)
+    config = load(path, flags=flags)
     if needs_trading and not config.trading.enabled:
         raise TradingOff(f"{path}: trading is off in the configuration: [trading] enabled = true")
     for symbol in symbols:
         if symbols.count(symbol) > 1:
             raise BadInput(f"--symbol {symbol}: is given {symbols.count(symbol)} times")
     specs = {symbol: spec_for(symbol, config, digits=digits) for symbol in symbols}
-    name, chosen = strategy_of(strategy, tuple(specs), path)
+    name, chosen = strategy_of(strategy, tuple(specs), path, flags)
     return Plan(
         msgspec.structs.replace(config, strategy={name: chosen}),
         specs,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from evenkeel.commands import exit_codes
+from evenkeel.commands.flags import add_set_flag
 from evenkeel.rules.price_flaws import EXPLAINED
 
 GAP_MINUTES: Final = 90.0
@@ -121,6 +122,7 @@ def _add_reading(part: argparse.ArgumentParser, *, symbol_required: bool) -> Non
     )
     part.add_argument("--digits", type=int, choices=range(9), metavar="N", help="decimals of all prices, 0 to 8")
     part.add_argument("--config", type=Path, metavar="FILE", help="configuration, for what [symbols] says")
+    add_set_flag(part)
     part.add_argument(
         "--gap-minutes", type=_minutes, default=GAP_MINUTES, metavar="N", help="a longer pause is a gap (%(default)s)"
     )

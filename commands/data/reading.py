@@ -60,7 +60,7 @@ class Terms(NamedTuple):
 
 def terms_of(arguments: argparse.Namespace) -> Terms:
     """Raises ConfigInvalid, UnknownSymbol, Unusable."""
-    config, symbol, digits = load(arguments.config), arguments.symbol, arguments.digits
+    config, symbol, digits = load(arguments.config, flags=arguments.flags), arguments.symbol, arguments.digits
     if digits is None:
         digits = DIGITS_MAX if symbol is None else digits_of(symbol, config)
     typical = None if symbol is None else typical_price(symbol, config)

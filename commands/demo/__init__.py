@@ -25,7 +25,8 @@ from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.demo.stage import Line, Moment, PlainLines, Stage, counted
-from evenkeel.commands.live import Inside, LiveSystem, Market, inside, synthetic_market
+from evenkeel.commands.inside import Inside, Market, inside, synthetic_market
+from evenkeel.commands.live import LiveSystem
 from evenkeel.config.load import load, packaged
 from evenkeel.messages.codec import decode
 from evenkeel.messages.entry import OrderDenied

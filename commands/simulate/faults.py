@@ -1,7 +1,7 @@
 """The faults that a world may have, by the numbers of the catalogue, and how often each comes.
 
-What cannot happen inside one stepped account is not here: outside channels (F55, F56, F59), what is refused before a run
-begins (F22, F60, F64), a clock of the broker's (F52), and what belongs to threads, mailboxes and files (F36, F38, F50, F62).
+What cannot happen inside one stepped account is not here: what outside channels ask for (F56, F59), what is refused before a
+run begins (F22, F60, F64), a clock of the broker's (F52), what belongs to threads, mailboxes and files (F36, F38, F50, F62).
 """
 
 from enum import StrEnum
@@ -84,6 +84,8 @@ FAULTS: Final[dict[str, Fault]] = {
     # a person
     "F58": Fault("kill, pressed again and again", Way.EVENT, 2),
     "F61": Fault("a person closes or opens by hand", Way.EVENT, 8),
+    # outside
+    "F55": Fault("the channel outside is slow, refuses or loses", Way.SPELL, 24),
 }
 
 

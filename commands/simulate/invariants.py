@@ -39,6 +39,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "I34": "the terminal host lets a second unresolved open of a slot pass never",
     "I38": "bytes that mean nothing get a typed answer",
     "L1": "every unknown outcome is resolved after the last fault",
+    "L2": "what is gravest is told outside within 5 s, or the mode has dropped",
     "L3": "the broker agrees after the last fault",
     "L4": "flatten comes to its end",
 }

@@ -1,6 +1,6 @@
 """One life of the supervisor process in a world: from its start over what the store holds until it dies or is stopped."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +30,7 @@ FEED: Final = "market_feed"
 TERMINAL: Final = "terminal"
 CLOCK: Final = "clock"
 WALL_CLOCK: Final = "wall_clock"
+NOTIFIER: Final = "notifier"
 READING_EVERY_MS: Final = 15_000
 READING_WHEN_FLAT_EVERY_MS: Final = 45_000
 WAITING_EVERY_MS: Final = 100
@@ -139,6 +140,7 @@ class Around(NamedTuple):
     fuse: Fuse
     stand_in: Callable[[ChildSpec, World], ChildSpec]
     gate: Callable[[], Gate]
+    more_edges: Mapping[str, Callable[[], Any]] = {}
 
 
 class Life:
@@ -166,7 +168,9 @@ class Life:
             reading_every_ms=READING_EVERY_MS,
             chain_store=store.chain_store,
         )
-        specs = [_fragile(self._rare_looks(around.stand_in(spec, world)), around.fuse) for spec in children(world)]
+        specs = [
+            _fragile(self._rare_looks(around.stand_in(spec, world)), around.fuse) for spec in children(world, around.more_edges)
+        ]
         self.specs = specs
         ledgers = ledgers_of(store.read, store.snapshots, specs, CODEC, tolerant=not started.continued)
         publisher = Publisher(
@@ -187,7 +191,8 @@ class Life:
 
         publisher.connect(deliver)
         self.next_poll_utc_ms = around.clock.true_utc_ms
-        self.timers_utc_ms = _NEVER
+        self.timers_utc_ms = self.notifier_utc_ms = _NEVER
+        self._told_utc_ms = around.clock.true_utc_ms
         publisher.publish(SUPERVISOR, 0, [started])
         self.host.boot()
         self.host.snapshot_all()
@@ -225,6 +230,9 @@ class Life:
                 if seen:
                     host.poke(name, _already(seen))
             self._poll_terminal()
+        if self._around.clock.true_utc_ms >= self.notifier_utc_ms:
+            self._told_utc_ms = self._around.clock.true_utc_ms
+            host.poke(NOTIFIER, lambda edge: edge.poll(clock.now_utc_ms()))
         self.settle()
 
     def settle(self) -> None:
@@ -239,6 +247,8 @@ class Life:
             self.next_poll_utc_ms = min(self.next_poll_utc_ms, true_utc_ms + WAITING_EVERY_MS)
         due = host.child(CLOCK).next_due_utc_ms()
         self.timers_utc_ms = _NEVER if due is None else true_utc_ms + max(1, due - self.clock.now_utc_ms())
+        if self._around.more_edges:
+            self.notifier_utc_ms = self._told_utc_ms + round(host.child(NOTIFIER).poll_s * 1000)
 
     def snapshot_all(self) -> None:
         self.host.snapshot_all()

@@ -67,8 +67,16 @@ def config_for(plan: Plan) -> Config:
         "broker_gateway.late_fill": random.choice(["close", "close", "keep"]),
         "strategy": {"cross": strategy},
         **chains,
+        **_notifier(plan),
     }
     return load(None, overrides=wanted)
+
+
+def _notifier(plan: Plan) -> dict[str, object]:
+    """Half of the worlds have somebody outside who is told."""
+    if Random(f"{plan.seed}-notifier").random() < 0.5:
+        return {}
+    return {"notifier.outlet": {"outside": {"kind": "program", "command": ["the world's own"]}}}
 
 
 def _chains(plan: Plan) -> tuple[str, dict[str, object]]:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.simulated.server import records
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
+from evenkeel.commands.simulate.alerts import Alerts
 from evenkeel.commands.simulate.chronicle import Asked, Chronicle
 from evenkeel.commands.simulate.life import Life
 from evenkeel.commands.simulate.troubles import Troubles
@@ -83,6 +84,7 @@ class Witness:
         self._deal_ticket = terminal.books.last_deal_ticket
         self._start_cents = self._balance_cents = terminal.books.balance_cents
         self._judged_ticket = self._deal_ticket
+        self.alerts = Alerts(lambda holds, detail: self.see("L2", holds, detail)) if config.notifier.outlet else None
         self._since: dict[tuple[str, int], int] = {}
         self._reached: dict[int, int] = {}
 
@@ -102,6 +104,8 @@ class Witness:
                 break
             self._judge_message(delivery.message)
             self.chronicle.hear(delivery.message, at_utc_ms)
+            if self.alerts is not None:
+                self.alerts.durable(delivery.seq, delivery.message, at_utc_ms)
             count += 1
         del self._waiting[:count]
 
@@ -124,6 +128,8 @@ class Witness:
         self._newest.clear()
         for message in messages:
             self.chronicle.hear(message, self._troubles.now_utc_ms)
+        if self.alerts is not None:
+            self.alerts.go_back(upto_seq, self.chronicle.mode)
 
     def _judge_message(self, message: Message) -> None:
         chronicle = self.chronicle
@@ -182,6 +188,8 @@ class Witness:
         self.see("I23", epoch >= self.kill_epoch, f"sent under epoch {epoch}, the kill is {self.kill_epoch}")
         self.see("I24", chronicle.mode is Mode.RUN, f"intent {asked.intent_id} was sent in {chronicle.mode.value}")
         self.see("I17", asked.is_agreed, f"intent {asked.intent_id} was decided while the broker did not agree")
+        if self.alerts is not None:
+            self.see("L2", not self.alerts.is_down, f"intent {asked.intent_id} was sent while nobody could tell of it")
         if limits.intent_expiry_s != "off":
             age_ms = now - asked.asked_utc_ms
             self.see("I6", age_ms <= limits.intent_expiry_s * 1000, f"intent {asked.intent_id} was sent after {age_ms} ms")

@@ -15,16 +15,18 @@ import msgspec
 from loguru import logger
 
 from evenkeel.adapters.gate import DurableGate, Gate
+from evenkeel.adapters.outbox import Outbox
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.adapters.world import World
 from evenkeel.commands.simulate.control import NaiveGateway, OpenGate, OpenHostGate
 from evenkeel.commands.simulate.faults import FAULTS, Rates, Way
-from evenkeel.commands.simulate.life import FEED, Around, Died, Fuse, InProcessLink, Life, WorldClock
+from evenkeel.commands.simulate.life import FEED, NOTIFIER, Around, Died, Fuse, InProcessLink, Life, WorldClock
 from evenkeel.commands.simulate.lull import Lull
 from evenkeel.commands.simulate.market import DAY_MS, HOUR_MS, Row, Trouble, WorldMarket, quote_of
 from evenkeel.commands.simulate.misfortunes import happen
+from evenkeel.commands.simulate.outside import judge_alerts, notifier_of
 from evenkeel.commands.simulate.persons import person_acts, raise_epoch, tell_of_kill
 from evenkeel.commands.simulate.plan import Outcome, Plan, config_for
 from evenkeel.commands.simulate.rest import come_to_rest
@@ -34,6 +36,7 @@ from evenkeel.commands.simulate.witness import Witness
 from evenkeel.messages.broker_gateway import OpenRequest
 from evenkeel.messages.market import Quote
 from evenkeel.messages.system import Message, RunStarted
+from evenkeel.rules.outbox import OutboxState
 from evenkeel.rules.symbols import profit_rule, spec_for, typical_price
 from evenkeel.runtime.publisher import Delivery
 from evenkeel.runtime.shell import ChildSpec
@@ -87,6 +90,7 @@ class LivedWorld:
         self.witness = Witness(self.config, self.terminal, self.troubles, is_control=plan.is_control)
         self.troubled = TroubledTerminal(self.terminal, self.troubles, self._sent)
         self.store = TearingStore(self._may_die_at_commit)
+        self.outbox = Outbox(OutboxState("world"))
         self.fuse = Fuse()
         self.kill_epoch = 0
         self.counts: Counter[str] = Counter()
@@ -256,7 +260,7 @@ class LivedWorld:
         wake = _NEVER if later is None else later
         if self.life is None:
             return min(wake, self.restart_utc_ms)
-        own = min(self.life.next_poll_utc_ms, self.life.timers_utc_ms)
+        own = min(self.life.next_poll_utc_ms, self.life.timers_utc_ms, self.life.notifier_utc_ms)
         return min(wake, max(own, self.asleep_until_utc_ms))
 
     def _wake(self) -> None:
@@ -279,6 +283,7 @@ class LivedWorld:
         now = self.clock.true_utc_ms
         self._look_utc_ms = now + 10_000
         self.witness.look(self.life, is_steady=now >= self.steady_from_utc_ms)
+        judge_alerts(self)
 
     # -- lives ----------------------------------------------------------------------------------------------------------
 
@@ -310,6 +315,7 @@ class LivedWorld:
             self.fuse,
             self._stand_in,
             OpenGate if self.plan.is_control else Gate,
+            {NOTIFIER: lambda: notifier_of(self)} if self.config.notifier.outlet else {},
         )
         self.counts["lives"] += 1
         self.disturbed()
@@ -326,6 +332,8 @@ class LivedWorld:
         self.witness.durable(self.store.durable_seq)
         self.witness.died()
         self.restart_utc_ms = self.clock.true_utc_ms + self.troubles.between(DOWN_MS)
+        if self.witness.alerts is not None:
+            self.witness.alerts.died(self.restart_utc_ms)
         self.disturbed(self.restart_utc_ms)
         if self.plan.crash_at_commit or self.plan.crash_at_call:
             self.ends_utc_ms = min(self.ends_utc_ms, self.restart_utc_ms + AFTER_CRASH_MS)

@@ -17,6 +17,7 @@ from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.configured import add_set_flag
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, runs_of
 from evenkeel.commands.why import text_of
 from evenkeel.commands.why.question import PROPOSAL
@@ -149,6 +150,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="for records of a version that did not keep the configuration"
     )
+    add_set_flag(parser)
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -156,7 +158,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0, or 1 with one line when the journal cannot be read or knows nothing of it."""
     try:
-        config = None if arguments.config is None else load(arguments.config)
+        config = load(arguments.config, flags=arguments.flags) if arguments.config or arguments.flags else None
         folder = StateFolder(state_root(), arguments.account)
         with DayFiles(folder.journal) as files:
             report = why_not(files, arguments.what, arguments.strategy, arguments.since, config)

@@ -6,6 +6,8 @@ The gates are asked again here, all of them; the run itself stopped at the first
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from evenkeel.actors.broker_gateway import NAME as GATEWAY
 from evenkeel.actors.broker_gateway import BrokerGateway, BrokerGatewayState
 from evenkeel.actors.position import Position
@@ -20,6 +22,7 @@ from evenkeel.messages.system import Message
 from evenkeel.rules.entries import Refusal
 from evenkeel.rules.position import Plan, PositionState
 from evenkeel.rules.proposals import plan_of
+from evenkeel.rules.reload import lowered
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.runtime.actor import restore, snapshot_of
 from evenkeel.runtime.journal import Record
@@ -89,11 +92,14 @@ def moment_of(files: DayFiles, runs: RecordedRuns, denied: Said, config: Config 
         GATEWAY: order.record.seq,
     }
     states = _states(files, runs, asked_at, config)
+    position, risk = states[f"position/{signal.message.symbol}"], states[RiskLimit.name]
     return Moment(
-        config=runs.at(signal.record.seq).config(config),
+        config=lowered(
+            runs.at(signal.record.seq).config(config), risk.lowered
+        ),  # there, and not in the states: a lever moves it
         signal=raised.signal if isinstance(raised, ReentryRaised) else raised,
-        position=states[f"position/{signal.message.symbol}"],
-        risk=states[RiskLimit.name],
+        position=msgspec.structs.replace(position, lowered=""),
+        risk=msgspec.structs.replace(risk, lowered=""),
         gateway=states[GATEWAY],
         signal_utc_ms=signal.record.time_utc_ms,
         proposal_utc_ms=proposal.record.time_utc_ms,

@@ -8,7 +8,17 @@ from builders import STARTED
 from evenkeel.actors.attendance import Attendance
 from evenkeel.messages.broker_gateway import AdoptPosition
 from evenkeel.messages.market import Direction
-from evenkeel.messages.operator import CloseTicket, KillTrading, LowerMode, Mode, RaiseSignal, RestrictTrading, StartTrading
+from evenkeel.messages.operator import (
+    CloseTicket,
+    KillTrading,
+    LimitsLowered,
+    LowerMode,
+    Mode,
+    RaiseSignal,
+    RestrictTrading,
+    SegmentAsked,
+    StartTrading,
+)
 from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.shield import LowerShield
 from evenkeel.messages.system import RunStarted, SetTimer, TimerDue
@@ -22,6 +32,8 @@ EXAMPLES: dict[Any, tuple[Any, ...]] = {
     StopChain: ("c", "me", "trend", "EURUSD-a-1"),
     LowerShield: ("c", "me", "EURUSD", Direction.BUY),
     RaiseSignal: ("c", "me", "EURUSD", Direction.BUY),
+    LimitsLowered: ("c", "me", ""),
+    SegmentAsked: ("c", "me", "exit.emergency_r"),
 }
 HOUR_MS = 3_600_000
 DUE = TimerDue("attendance", "absence", 12 * HOUR_MS)
@@ -64,3 +76,4 @@ def test_a_restart_of_the_process_is_not_a_person() -> None:
     person = attendance()
     person.handle(StartTrading("s", "me"), HOUR_MS)
     assert person.handle(STARTED, 9 * HOUR_MS) == timer_at(13)
+    assert person.handle(LimitsLowered("", "evenkeel", ""), 9 * HOUR_MS) == ()

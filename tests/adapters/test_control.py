@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from orders import closed, opened, order
 
@@ -27,6 +28,7 @@ from evenkeel.adapters.control_channel import (
     Pause,
     Rearm,
     Refused,
+    Reload,
     Restrict,
     Resume,
     Start,
@@ -49,20 +51,24 @@ from evenkeel.messages.operator import (
     CommandRefused,
     HoldPlaced,
     KillTrading,
+    LimitsLowered,
     Mode,
     ModeChanged,
     PauseTrading,
     RaiseSignal,
     RearmTrading,
+    SegmentAsked,
     StartTrading,
     StopRun,
 )
 from evenkeel.messages.system import Message
 from evenkeel.rules.order_intents import request_for
+from evenkeel.rules.reload import Answer, Change, Kind, Outcome, answer
 from evenkeel.runtime.actor import restore, snapshot_of
 
 WAIT_MS = 20_000
 REQUEST = request_for(order())
+LOWERED = Change("limits.positions_max", 5, 1, Kind.FREE)
 
 
 def operator() -> Operator:
@@ -93,7 +99,16 @@ class Desk:
             strategies=("trend", "ma_cross"),
             plugins=("trend",),
             has_shield=self.has_shield,
+            on_reload=self.reload,
         )
+
+    def reload(self, asked: Reload) -> Answer:
+        """A limit is to be lowered; the journal has it, and risk_limit will say that it is in force."""
+        if asked.dry_run:
+            return answer(Outcome.LOOKED, [LOWERED])
+        self.published.append(LimitsLowered(asked.command_id, asked.by, '{"limits.positions_max":1}'))
+        self.woken.set()
+        return answer(Outcome.LOWERED, [LOWERED])
 
     def ask(self, request: Any) -> ControlReply:
         return ask(self.folder / "c" / ENDPOINT_NAME, request, WAIT_MS / 1000)
@@ -120,8 +135,8 @@ class Desk:
             self.answer(message)
 
     def answer(self, message: Any) -> None:
-        for answer in self.operator.handle(message, 0):
-            self.hear(answer)
+        for said in self.operator.handle(message, 0):
+            self.hear(said)
 
     def hear(self, message: Message) -> None:
         self.published.append(message)
@@ -389,3 +404,27 @@ def test_nobody_rearms_while_the_epoch_on_disk_cannot_be_read(running: Desk) -> 
     reply = running.ask(Rearm(command_id="a-1", by="me"))
     assert reply == Refused("a-1", "the kill epoch on disk cannot be read: kill again to mend it")
     assert running.publish() == []
+
+
+def told_of(reply: ControlReply) -> Answer:
+    assert isinstance(reply, Told)
+    return msgspec.json.decode(reply.body, type=Answer)
+
+
+def test_a_lowering_is_answered_once_it_is_in_force(desk: Desk) -> None:
+    waiting = desk.asked(Reload(command_id="l-1", by="me", wait_ms=WAIT_MS))
+    assert not waiting.done()
+    desk.hear(CommandDone("l-1", "in force"))
+    assert told_of(waiting.result()) == Answer(Outcome.LOWERED, (LOWERED,))
+
+
+def test_a_look_at_the_configuration_is_no_command_and_is_answered_at_once(desk: Desk) -> None:
+    assert told_of(desk.ask(Reload(command_id="l-1", by="me", wait_ms=WAIT_MS, dry_run=True))).outcome is Outcome.LOOKED
+    assert desk.published == []
+
+
+def test_the_end_of_another_segment_can_be_asked_for_in_it(desk: Desk) -> None:
+    desk.edge.remember(SegmentAsked("g-1", "me", "exit.emergency_r"))
+    assert desk.ask(Follow(command_id="g-1")) == Accepted("g-1")
+    desk.hear(CommandDone("g-1", "in force"))
+    assert desk.ask(Follow(command_id="g-1")) == Done("g-1", "in force")

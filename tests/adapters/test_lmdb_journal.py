@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from journals import flip_a_byte, key, opened, row, rows, tamper, write
 
-from evenkeel.adapters.lmdb_files import DayFile
+from evenkeel.adapters.lmdb_files import DayFile, DayFiles
 from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
 from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrupt, Record, encode_record
 
@@ -402,3 +402,12 @@ def test_numbers_without_a_gap_are_the_callers_duty(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="record 2 after record 0"):
         journal.append([row(2)])
     journal.close(clean=True)
+
+
+def test_a_record_is_found_by_its_number_on_whatever_day(tmp_path: Path) -> None:
+    write(tmp_path, rows(1, 5), rows(6, 9, day=1), rows(10, 12, day=3))
+    with DayFiles(tmp_path) as files:
+        assert [found.seq for seq in (1, 5, 6, 9, 12) if (found := files.record(seq))] == [1, 5, 6, 9, 12]
+        assert (files.record(0), files.record(13)) == (None, None)
+    with DayFiles(tmp_path / "absent") as none:
+        assert (none.days(), none.record(1)) == ([], None)

@@ -392,3 +392,13 @@ def test_a_strategy_with_chains_has_the_bars_of_trend_and_shield_beside_its_own(
         feed.closed_bars(symbol, MONDAY_UTC_MS, 110_000, 110_010)
         closed_now[symbol] = [bar.timeframe for bar in feed.closed_bars(symbol, MONDAY_UTC_MS + 900_000, 110_000, 110_010)]
     assert closed_now == {"EURUSD": ["M1", "M5", "M15"], "GBPUSD": ["M1", "M5"]}
+
+
+def test_a_symbol_that_the_newest_snapshot_does_not_know_yet_is_folded_too(world: World) -> None:
+    """A restart soon after a symbol came into the configuration."""
+    older = MarketFeed(
+        {"EURUSD": spec()}, {}, board=QuoteBoard(), history=lambda symbol, utc_ms: [], monotonic_ns=world.clock.monotonic_ns
+    )
+    restore(world.feed, snapshot_of(older))
+    world.feed.remember(WantSamples("circuit_breaker", "USDJPY", 5_000))
+    assert "circuit_breaker" in world.feed.state.symbols["USDJPY"].samples

@@ -30,7 +30,7 @@ from evenkeel.messages.broker_gateway import (
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied, OrderKind
 from evenkeel.messages.health import HealthAlarmed, HealthEased
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec, SymbolSpecified
-from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, Mode, ModeChanged, ScopeFlattened
+from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, LimitsLowered, Mode, ModeChanged, ScopeFlattened
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.protection import Gap, PositionProtected, PositionUnprotected, StopsRefused, SymbolTakenOver
 from evenkeel.messages.risk_limit import LimitReached
@@ -366,3 +366,13 @@ def test_a_restarted_reporter_knows_everything_but_the_times_that_it_folds_again
     assert [event.time_utc_ms for event in after.events] == [10, None]
     assert after.run is not None
     assert after.run.started_utc_ms == 77, "real time, whatever the run's clock"
+
+
+def test_a_lowered_limit_is_shown_as_it_is_in_force() -> None:
+    desk = Desk()
+    desk.hear(ACCOUNT)
+    before = {limit.name: limit.limit for limit in desk.look().limits}
+    desk.hear(LimitsLowered("r-1", "me", '{"limits.positions_max":2}'))
+    after = {limit.name: limit.limit for limit in desk.look().limits}
+    assert (before["positions_max"], after.pop("positions_max")) == (5, 2)
+    assert after.items() <= before.items()

@@ -1,9 +1,12 @@
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from loguru import logger
 
-from evenkeel.adapters.snapshots import SnapshotFiles, files_of, newest_snapshots, read_snapshots
-from evenkeel.rules.snapshots import Decisions, Loop, Snapshot, Tally, snapshot_of
+from evenkeel.adapters.snapshots import SnapshotFiles, Snapshots, files_of, newest_snapshots, read_snapshots
+from evenkeel.rules.snapshots import Counted, Decisions, Loop, Snapshot, Tally, snapshot_of
+from evenkeel.supervisor import ROUTES
 
 MONDAY_UTC_MS = 1_767_571_200_000
 MINUTE_MS = 60_000
@@ -11,7 +14,9 @@ DAY_MS = 86_400_000
 
 
 def at(utc_ms: int) -> Snapshot:
-    return snapshot_of(Tally(signals=3), Loop(quotes=5), utc_ms=utc_ms, written_utc_ms=utc_ms + 1, alarms=0, lost=0)
+    return snapshot_of(
+        Tally(signals=3), Loop(quotes=5), utc_ms=utc_ms, written_utc_ms=utc_ms + 1, positions=0, alarms=0, lost=0
+    )
 
 
 def put(folder: Path, *times_utc_ms: int, days_kept: int = 9) -> None:
@@ -71,3 +76,48 @@ def test_nobody_else_can_read_them(tmp_path: Path) -> None:
     (path,) = files_of(tmp_path / "s")
     assert path.stat().st_mode & 0o077 == 0
     assert at(0).decisions == Decisions(signals=3)
+
+
+class Disk:
+    """Takes what it is given, or says that it is full."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.kept: list[Snapshot] = []
+
+    def put(self, snapshot: Snapshot) -> None:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        self.kept.append(snapshot)
+
+
+def edge(disk: Disk) -> Snapshots:
+    made = Snapshots(MINUTE_MS, put=disk.put, loop=Loop, positions=lambda: 3, alarms=lambda: 2, utc_ms=lambda: 7)
+    made.resume(MONDAY_UTC_MS)
+    return made
+
+
+def test_each_minute_has_one_snapshot() -> None:
+    disk = Disk()
+    made = edge(disk)
+    for second in range(0, 200, 10):
+        made.poll(MONDAY_UTC_MS + second * 1_000)
+    assert [snapshot.utc_ms - MONDAY_UTC_MS for snapshot in disk.kept] == [60_000, 120_000, 180_000]
+    assert (disk.kept[0].written_utc_ms, disk.kept[0].positions, disk.kept[0].alarms) == (7, 3, 2)
+
+
+def test_a_full_disk_costs_snapshots_which_are_counted_and_told_once() -> None:
+    disk, lines = Disk(), list[str]()
+    logger.remove()
+    handler = logger.add(lambda message: lines.append(message.record["level"].name), level="INFO")
+    made = edge(disk)
+    for minute, is_full in enumerate([False, True, True, False, False], start=1):
+        disk.is_full = is_full
+        made.poll(MONDAY_UTC_MS + minute * MINUTE_MS)
+    logger.remove(handler)
+    assert [snapshot.lost for snapshot in disk.kept] == [0, 2, 0]
+    assert lines == ["ERROR", "INFO"]
+
+
+def test_the_edge_knows_every_message_that_is_routed_to_it() -> None:
+    assert {kind for kind, receivers in ROUTES.items() if "snapshots?" in receivers} == set(get_args(Counted))

@@ -20,13 +20,21 @@ from evenkeel.adapters.control_channel import ControlReply, ControlServer, Done,
 from evenkeel.adapters.secrets import Secret
 from evenkeel.adapters.signal_ids import SignalIds
 from evenkeel.adapters.signal_intake import Intake, supervisor_at
-from evenkeel.adapters.webhooks import BAD_REQUESTS_PER_MINUTE, BODY_BYTES_MAX, CONNECTIONS_MAX, Door, application, server
+from evenkeel.adapters.webhooks import (
+    BAD_REQUESTS_PER_MINUTE,
+    BODY_BYTES_MAX,
+    CONNECTION_S,
+    CONNECTIONS_MAX,
+    Door,
+    application,
+    server,
+)
 from evenkeel.rules.outside_signals import Terms
 from evenkeel.runtime.clock import SystemClock
 
 TOKEN = "canary-6d1f0b2c9a8e4753-token"
 TERMS = Terms(60_000, {"FX:EURUSD": "EURUSD"}, ("trend",))
-SLOW_S = 0.6
+SLOW_S = 1.0
 NUMBERS = itertools.count(1)
 
 
@@ -38,15 +46,15 @@ class Heard(NamedTuple):
 
 
 class Listening:
-    """One uvicorn for all tests of this module, and a supervisor behind it."""
+    """One uvicorn for several tests, and a supervisor behind it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, connection_s: float = CONNECTION_S) -> None:
         self.app: Any = None
         self.raised: list[channel.RaiseSignal] = []
         self._folder = folder
         self.ids = SignalIds(folder / "signals.lmdb")
         self.start_supervisor()
-        self._server = server(self, connection_s=SLOW_S)
+        self._server = server(self, connection_s=connection_s)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
@@ -305,7 +313,10 @@ def test_a_flood_of_wrong_tokens_fills_no_log_and_keeps_nobody_out(site: Site) -
     assert site.signal().status == 202
 
 
-def test_who_speaks_slowly_holds_nothing_for_long(site: Site) -> None:
+def test_who_speaks_slowly_holds_nothing_for_long(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    listening = Listening(tmp_path, connection_s=SLOW_S)
+    site = Site(listening)
     slow = [site.connection() for _ in range(CONNECTIONS_MAX + 8)]
     for number, connection in enumerate(slow[:CONNECTIONS_MAX]):
         connection.sendall(b"POST /signal HTTP/1.1\r\nHost: 127.0" if number % 2 else b"P")
@@ -313,3 +324,5 @@ def test_who_speaks_slowly_holds_nothing_for_long(site: Site) -> None:
         with connection, contextlib.suppress(ConnectionError):
             assert connection.recv(1) == b"", "the end, and no answer"
     assert site.signal().status == 202
+    site.close()
+    listening.close()

@@ -107,3 +107,10 @@ def test_a_flag_out_of_place_is_refused(capsys: pytest.CaptureFixture[str]) -> N
 def test_show_prints_toml_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "show"]) == 0
     assert tomllib.loads(capsys.readouterr().out)["profile"] == "personal"
+
+
+def test_a_flag_is_shown_with_its_origin_and_a_wrong_one_ends_with_6(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "show", "--origin", "--config", str(mine), "--set", "exit.retry_min_s=4"]) == 0
+    assert lines_of(capsys.readouterr().out)["retry_min_s = 4.0"] == "command line"
+    assert main(["config", "check", "--config", str(mine), "--set", "exit.retry_min=4"]) == 6
+    assert capsys.readouterr().err == "--set exit.retry_min: is unknown; did you mean 'retry_min_s'?\n"

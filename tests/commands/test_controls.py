@@ -19,7 +19,7 @@ from evenkeel.config.limits import LimitsConfig
 from evenkeel.config.schema import Config
 from evenkeel.messages.entry import DenialReason, OrderDenied
 from evenkeel.messages.market import Direction
-from evenkeel.rules import guard_table
+from evenkeel.rules import guard_table, notifier
 from evenkeel.rules.controls import CONTROLS, Control
 from evenkeel.runtime.journal import decode_record
 
@@ -81,7 +81,7 @@ def test_what_is_called_built_can_show_itself(control: Control) -> None:
         assert control.denials or control.kinds or control.limits, "nothing in a journal would ever show it"
 
 
-SAID_BY = {wall_clock.NAME, wall_clock.STANDSTILL, attendance.NAME, guard_table.SUPERVISION}
+SAID_BY = {wall_clock.NAME, wall_clock.STANDSTILL, attendance.NAME, guard_table.SUPERVISION, notifier.NAME}
 LIMITS = {field.name for field in msgspec.structs.fields(LimitsConfig)} | {reason.value for reason in DenialReason}
 
 

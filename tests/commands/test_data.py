@@ -240,6 +240,19 @@ def test_check_finds_what_is_wrong_and_where(tmp_path: Path, say: Say) -> None:
     assert "crossed                    1  2024-03-03 22:49:03.091 (line or row 7)" in table
 
 
+def test_check_finds_daily_bars_behind_hourly_ones(tmp_path: Path, say: Say) -> None:
+    text = bars_text(60, header=DUKASCOPY_HEADER, form=DUKASCOPY_BAR)
+    days = (datetime(2024, 3, 7, tzinfo=UTC) + timedelta(days=day) for day in range(19))
+    text += "".join(
+        DUKASCOPY_BAR.format(day, *map(price, (110_000, 110_020, 109_980, 110_010))) + "\n" for day in days if day.weekday() < 5
+    )
+    (tmp_path / "a.csv").write_text(text)
+    told = say("data", "check", tmp_path / "a.csv", "--symbol", "EURUSD", "--json")
+    assert told.status == 1
+    [found] = [one for one in told.object["files"][0]["findings"] if one["flaw"] == "mixed time frames"]
+    assert (found["count"], found["examples"][0]["place"]) == (12, 63), "all but the first, before which is a gap"
+
+
 def test_check_tells_server_time_that_is_called_utc(tmp_path: Path, say: Say) -> None:
     shifted = [(time.astimezone(ATHENS).replace(tzinfo=UTC), *points) for time, *points in market()]
     path = own_ticks(tmp_path / "a.parquet", utc_rows(shifted))

@@ -144,7 +144,7 @@ def snapshots(root: Path, closed: list[PositionClosed]) -> Iterator[None]:
     files = SnapshotFiles(folder, 30)
     for minute in range(121):
         tally = Tally(account=AccountRead(0, 1_000_000 + minute * 100, 0, "USD", 2, 100), total_net_cents=minute * 100)
-        files.put(snapshot_of(tally, Loop(), utc_ms=minute * 60_000, written_utc_ms=0, alarms=0, lost=0))
+        files.put(snapshot_of(tally, Loop(), utc_ms=minute * 60_000, written_utc_ms=0, positions=0, alarms=0, lost=0))
     yield
     shutil.rmtree(folder)
 

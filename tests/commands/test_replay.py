@@ -45,7 +45,7 @@ def changed(records: Iterable[Record], kind: type[Message], **fields: object) ->
 
 def again(**flags: object) -> int:
     usual: dict[str, object] = {"segment": None, "from_seq": None, "list": False, "config": None, "account": "simulated"}
-    return replay.run(argparse.Namespace(**usual | {"folder": None, "show": 50, "json": False} | flags))
+    return replay.run(argparse.Namespace(**usual | {"folder": None, "show": 50, "json": False, "flags": []} | flags))
 
 
 def config_file(tmp_path: Path, text: str) -> Path:

@@ -244,7 +244,7 @@ def test_the_minute_snapshots_of_a_recorded_run_are_in_its_report(
     for minute in range(-60, 61):
         tally = Tally(account=AccountRead(0, 1_000_000 + minute * 100, 0, "USD", 2, 100), trades=4, won=1)
         at_utc_ms = begun_utc_ms + minute * 60_000
-        files.put(snapshot_of(tally, Loop(), utc_ms=at_utc_ms, written_utc_ms=0, alarms=0, lost=0))
+        files.put(snapshot_of(tally, Loop(), utc_ms=at_utc_ms, written_utc_ms=0, positions=0, alarms=0, lost=0))
     assert report_run("--html", str(tmp_path / "run.html"), "--json") == 0
     figures = msgspec.json.decode(capsys.readouterr().out, type=Findings).of_account
     assert figures is not None

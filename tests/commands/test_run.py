@@ -12,7 +12,8 @@ from evenkeel.adapters.service_manager import Note, NoteBox, ServiceManager
 from evenkeel.cli import main
 from evenkeel.commands import exit_codes
 from evenkeel.commands.live import JOURNAL
-from evenkeel.commands.run import MainLoop, Signals, StoppedEarly
+from evenkeel.commands.main_loop import MainLoop
+from evenkeel.commands.run import Signals, StoppedEarly
 from evenkeel.runtime.leases import Broken
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from evenkeel.adapters.control_channel import ControlServer, HandledRequest, Refused, Told
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import FILE_NAME, ViewWriter
+from evenkeel.adapters.view import FILE_NAME, view_writer
 from evenkeel.commands import exit_codes, status
 from evenkeel.config.limits import PERSONAL
 from evenkeel.config.schema import Config
@@ -22,6 +22,9 @@ from evenkeel.messages.broker_gateway import AccountRead, BrokerAgreed
 from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, Mode, ModeChanged
 from evenkeel.messages.protection import Gap, PositionUnprotected, SymbolTakenOver
 from evenkeel.messages.trading_calendar import TradingDayStarted
+from evenkeel.rules.health import Finding, Verdict
+from evenkeel.rules.health_alarms import rows_of
+from evenkeel.rules.view import CheckView
 from evenkeel.rules.view_of import view_of
 from evenkeel.rules.view_state import Heard, ViewState, fold
 from evenkeel.runtime.clock import SystemClock
@@ -52,14 +55,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
     return folder
 
 
-def view(*messages: Heard, age_ms: int = 0) -> bytes:
+def view(*messages: Heard, age_ms: int = 0, health: tuple[CheckView, ...] = ()) -> bytes:
     state = ViewState()
     for message in messages:
         fold(state, message)
     children = [("clock", True, 1), ("strategy/ma_cross", False, 3)]
     written_utc_ms = SystemClock().now_utc_ms() - age_ms
     config = Config(profile="personal", limits=PERSONAL)
-    shown = view_of(state, marks={}, children=children, config=config, now_utc_ms=1, written_utc_ms=written_utc_ms)
+    shown = view_of(
+        state, marks={}, children=children, config=config, now_utc_ms=1, written_utc_ms=written_utc_ms, health=health
+    )
     return msgspec.json.encode(shown)
 
 
@@ -80,7 +85,7 @@ def supervisor(folder: StateFolder, handler: Callable[[HandledRequest], Any]) ->
 
 
 def leave(folder: StateFolder, body: bytes) -> None:
-    writer = ViewWriter(folder.view)
+    writer = view_writer(folder.view)
     writer.put(body)
     writer.close()
 
@@ -103,9 +108,34 @@ def test_a_running_supervisor_answers(folder: StateFolder, capsys: pytest.Captur
         "balance    10,000.00 USD",
         "positions  0",
         "hold       EURUSD until 2026-01-05 00:00:00 UTC: circuit_breaker: spread 40 points",
+        "tells      nobody: no [notifier.outlet.NAME] is configured",
         "down       strategy/ma_cross",
+        "health     nobody looks after it",
     ]
     assert age.endswith(" s old")
+
+
+@pytest.mark.parametrize(
+    "found, lines",
+    [
+        ([Finding("chain_store", Verdict.WELL, "1 store can be written")], ["health     well"]),
+        ([Finding("backup", Verdict.UNKNOWN, "none yet")], ["health     well so far, 1 checks cannot tell yet"]),
+        (
+            [
+                Finding("chain_store", Verdict.ALARM, "chains.lmdb: damaged", "trend"),
+                Finding("drawdown", Verdict.ALARM, "equity is 21 % below"),
+            ],
+            ["alarm      drawdown: equity is 21 % below", "alarm      chain store trend: chains.lmdb: damaged"],
+        ),
+    ],
+)
+def test_what_alarms_is_said(
+    folder: StateFolder, capsys: pytest.CaptureFixture[str], found: list[Finding], lines: list[str]
+) -> None:
+    leave(folder, view(*TRADING, health=rows_of(found, {}, (), 1)))
+    asked()
+    told = capsys.readouterr().out.splitlines()
+    assert told[told.index("down       strategy/ma_cross") + 1 : -1] == lines
 
 
 def test_what_is_being_flattened_what_is_in_danger_and_what_was_taken_over_is_said(

@@ -10,7 +10,7 @@ import pytest
 
 from evenkeel.adapters.control_channel import ControlServer, Done
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import ViewWriter
+from evenkeel.adapters.view import view_writer
 from evenkeel.cli import main
 from evenkeel.commands import exit_codes
 from evenkeel.config.limits import PERSONAL
@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
 
 
 def write(folder: StateFolder, shown: bytes) -> None:
-    writer = ViewWriter(folder.view)
+    writer = view_writer(folder.view)
     writer.put(shown)
     writer.close()
 

@@ -11,7 +11,7 @@ from terminals import Terminal
 
 from evenkeel.adapters.control_channel import ControlServer, Refused
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import ViewWriter
+from evenkeel.adapters.view import view_writer
 from evenkeel.commands import exit_codes, top
 from evenkeel.commands.top.frame import frame
 from evenkeel.commands.top.sight import Sight
@@ -81,7 +81,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
 
 
 def write(folder: StateFolder, shown: View) -> None:
-    writer = ViewWriter(folder.view)
+    writer = view_writer(folder.view)
     writer.put(msgspec.json.encode(shown))
     writer.close()
 

@@ -50,7 +50,14 @@ def strict_scene() -> Scene:
 
 
 def asked(what: str, **flags: object) -> int:
-    usual: dict[str, object] = {"strategy": None, "since": 0, "config": None, "account": "simulated", "json": False}
+    usual: dict[str, object] = {
+        "strategy": None,
+        "since": 0,
+        "config": None,
+        "flags": [],
+        "account": "simulated",
+        "json": False,
+    }
     return why_not.run(argparse.Namespace(what=what, **usual | flags))
 
 

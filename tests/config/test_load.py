@@ -333,7 +333,7 @@ def test_the_canonical_form_has_sorted_keys() -> None:
 
 
 def test_config_check_sums_up_a_valid_file_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert config_check.run(argparse.Namespace(config=None, json=False, account=None)) == 0
+    assert config_check.run(argparse.Namespace(config=None, json=False, account=None, flags=[])) == 0
     out, err = capsys.readouterr()
     assert out.startswith("ok: profile personal, account simulated, trading off, strategies none, identity ")
     assert (out.count("\n"), err) == (1, "")
@@ -343,7 +343,7 @@ PYRAMID = '[strategy.trend]\nkind = "ma_cross"\nsymbols = ["EURUSD"]\norders = "
 
 
 def test_config_check_shows_the_arithmetic_of_a_pyramid(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    assert config_check.run(argparse.Namespace(config=write(PYRAMID), json=False, account=None)) == 0
+    assert config_check.run(argparse.Namespace(config=write(PYRAMID), json=False, account=None, flags=[])) == 0
     _, head, _, *levels, total, top = capsys.readouterr().out.splitlines()
     assert head.endswith("7.00 USD net and stopped at 10.00; it pays from 58.8 % of won orders on, before costs")
     assert levels[2].split() == ["2", "4", "28.00", "40.00", "60.00", "24", "%"]
@@ -353,14 +353,16 @@ def test_config_check_shows_the_arithmetic_of_a_pyramid(write: Write, capsys: py
 
 
 def test_config_check_says_what_account_a_hedge_takes(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    config_check.run(argparse.Namespace(config=write(PYRAMID), json=False, account=None))
+    config_check.run(argparse.Namespace(config=write(PYRAMID), json=False, account=None, flags=[]))
     assert "netting" not in capsys.readouterr().out
-    config_check.run(argparse.Namespace(config=write(PYRAMID + "\n[shield.hedge]\nenabled = true\n"), json=False, account=None))
+    config_check.run(
+        argparse.Namespace(config=write(PYRAMID + "\n[shield.hedge]\nenabled = true\n"), json=False, account=None, flags=[])
+    )
     assert "on a netting one no order is sent at all" in capsys.readouterr().out
 
 
 def test_config_check_has_the_arithmetic_in_json_too(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    assert config_check.run(argparse.Namespace(config=write(PYRAMID), json=True, account=None)) == 0
+    assert config_check.run(argparse.Namespace(config=write(PYRAMID), json=True, account=None, flags=[])) == 0
     assert json.loads(capsys.readouterr().out)["pyramids"]["trend"]["target_cents"] == 4900
 
 
@@ -376,18 +378,18 @@ def test_a_pyramid_whose_levels_do_not_fit_together_is_refused(write: Write) -> 
 
 def test_config_check_prints_problems_to_stderr_and_exits_with_6(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     path = write("[exit]\nemergency_r = 1\nretry_min_s = 0\n")
-    assert config_check.run(argparse.Namespace(config=path, json=False, account=None)) == 6
+    assert config_check.run(argparse.Namespace(config=path, json=False, account=None, flags=[])) == 6
     assert capsys.readouterr() == ("", f"{path}:2: exit.emergency_r: 1 is not < 0\n{path}:3: exit.retry_min_s: 0 is not > 0\n")
 
 
 def test_config_check_answers_in_json(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     path = write("[exit]\nemergency_r = 1\n")
-    assert config_check.run(argparse.Namespace(config=path, json=True, account=None)) == 6
+    assert config_check.run(argparse.Namespace(config=path, json=True, account=None, flags=[])) == 6
     out, err = capsys.readouterr()
     problem = {"file": str(path), "line": 2, "key": "exit.emergency_r", "text": "1 is not < 0"}
     assert json.loads(out) == {"valid": False, "profile": "", "identity": "", "problems": [problem]}
     assert err == ""
-    assert config_check.run(argparse.Namespace(config=None, json=True, account=None)) == 0
+    assert config_check.run(argparse.Namespace(config=None, json=True, account=None, flags=[])) == 0
     assert json.loads(capsys.readouterr().out)["identity"] == identity(load(None))
 
 
@@ -405,3 +407,27 @@ def test_a_configuration_that_a_journal_holds_is_read_as_it_was() -> None:
 def test_a_recorded_key_that_is_no_more_is_named() -> None:
     with pytest.raises(ConfigInvalid, match=r"limits\.moon_phase: is unknown"):
         recorded('{"profile":"plain","limits":{"moon_phase":1},"entry":{"volume_lots":0.1}}')
+
+
+@pytest.mark.parametrize(
+    "table, complaint",
+    [
+        ('[notifier.events]\ntrade_close = "on"', "notifier.events.trade_close: is unknown; did you mean 'trade_closed'?"),
+        ('[notifier.events]\ncrash = "loud"', "notifier.events.crash: 'loud' is not 'off' or 'on' or 'silent'"),
+        ('[notifier.outlet.a]\nkind = "program"', "notifier.outlet.a.command: is missing: a program and its arguments"),
+        ('[notifier.outlet.a]\nshape = "telegram"', "notifier.outlet.a.to: is missing: the number of a chat"),
+    ],
+)
+def test_what_is_wrong_about_a_notifier_is_named(complaints: Complaints, table: str, complaint: str) -> None:
+    (said,) = complaints(f"{table}\n")
+    assert complaint in said
+
+
+def test_an_address_in_the_place_of_a_secret_s_name_is_not_repeated(complaints: Complaints) -> None:
+    (said,) = complaints('[notifier.outlet.a]\nurl_secret = "https://example.org/hunter2"\n')
+    assert "hunter2" not in said
+
+
+def test_more_outlets_than_allowed_are_refused(complaints: Complaints) -> None:
+    (said,) = complaints("".join(f"[notifier.outlet.a{number}]\n" for number in range(9)))
+    assert "notifier.outlet: has 9 outlets, 8 are allowed" in said

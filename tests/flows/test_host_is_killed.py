@@ -187,7 +187,7 @@ symbols = ["EURUSD", "USDJPY"]
 """
 
 
-def test_run_starts_a_host_replaces_a_dead_one_and_a_kill_is_confirmed_by_both(
+def test_run_starts_a_host_keeps_it_over_a_reload_replaces_a_dead_one_and_a_kill_is_confirmed_by_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path / "state"))
@@ -208,6 +208,10 @@ def test_run_starts_a_host_replaces_a_dead_one_and_a_kill_is_confirmed_by_both(
             read_to(run.stderr, "the broker agrees")
             first = host_pid()
             assert asked("terminal", "--account", "test").returncode == 4  # one owner
+            (tmp_path / "run.toml").write_text(f"{RUN_FILE}[exit]\ntime_stop_minutes = 60\n")
+            assert asked("reload", "--account", "test", "--segment").returncode == 0
+            assert host_pid() == first  # exits wait for no connection
+            (tmp_path / "run.toml").write_text("half an edit =")  # a new host goes by what the run was started with
             kill_process(first)
             read_to(run.stderr, "a new one starts")
             until(lambda: endpoint.exists() and host_pid() != first)

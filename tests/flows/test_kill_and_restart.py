@@ -16,7 +16,7 @@ from evenkeel.adapters.quote_board import QuoteBoard
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.world import World
 from evenkeel.commands import exit_codes
-from evenkeel.commands.live import with_real_waits
+from evenkeel.commands.inside import with_real_waits
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import BrokerAgreed, CallTerminal, DealDone, DealEntry
 from evenkeel.messages.operator import Mode, ModeChanged

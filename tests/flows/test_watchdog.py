@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
+from live import until
 from loguru import logger
 
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.lmdb_journal import read_folder
 from evenkeel.adapters.log_files import MAIN_NAME
-from evenkeel.adapters.os import AccountLock
+from evenkeel.adapters.os import HANGUP, AccountLock
 from evenkeel.adapters.service_manager import Note, NoteBox
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
@@ -48,6 +49,10 @@ reading_gap_s = 0.1
 [watchdog]
 silent_s = 1.0
 restarts_max = 2
+[notifier.outlet.file]
+kind = "program"
+command = ["{python}", "-c", "import sys; open('{told}', 'a').write(sys.stdin.read())"]
+timeout_s = 10.0
 [strategy.quick]
 kind = "ma_cross"
 symbols = ["EURUSD"]
@@ -68,7 +73,7 @@ class Watchdog:
 
     def __init__(self, config: Path, environment: dict[str, str]) -> None:
         arguments = [*EVENKEEL, "watchdog", "--config", str(config)]
-        self.process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(arguments, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.heard: list[str] = []
 
     def until(self, words: str) -> str:
@@ -108,7 +113,8 @@ class Home(NamedTuple):
 def home_in(tmp_path: Path) -> Home:
     (tmp_path / "account.toml").write_text(ACCOUNT)
     config = tmp_path / "test.toml"
-    config.write_text(CONFIG.format(account=tmp_path / "account.toml"))
+    paths = {"account": tmp_path / "account.toml", "told": tmp_path / "told"}
+    config.write_text(CONFIG.format(**paths, python=sys.executable))
     environment = {**os.environ, "EVENKEEL_STATE": str(tmp_path / "state"), "NO_COLOR": "1"}
     return Home(StateFolder(tmp_path / "state", "test"), config, environment)
 
@@ -127,6 +133,7 @@ class Told(NamedTuple):
     exit_status: int
     starts: list[RunStarted]
     passed_on: list[Note]
+    outside: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +156,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
             passed_on += noted_until_ready(systemd)
             os.kill(home.supervisor(), signal.SIGKILL)
             held = watchdog.until("is held")
+            outside = until(lambda: _told_outside(folder / "told", "is held"))
             status = home.command("status", "--account", "test").stdout
             second = home.command("run", "--config", str(home.config)).returncode
             passed_on += noted(systemd)
@@ -158,7 +166,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
             watchdog.process.communicate()
     said = [decode(bytes(record.body)) for record in read_folder(home.folder.journal)]
     starts = [message for message in said if isinstance(message, RunStarted)]
-    return Told(hung, died, held, status, second, exit_status, starts, passed_on)
+    return Told(hung, died, held, status, second, exit_status, starts, passed_on, outside)
+
+
+def _told_outside(file: Path, words: str) -> list[str] | None:
+    """Every text that was told there, once `words` are among them."""
+    texts = [msgspec.json.decode(line)["text"] for line in file.read_text().splitlines()] if file.exists() else []
+    return texts if has(texts, words) else None
 
 
 def noted(box: NoteBox) -> list[Note]:
@@ -209,6 +223,12 @@ def test_whoever_watches_the_watchdog_hears_of_each_start_of_a_restart_and_of_th
     assert has([note.status for note in told.passed_on], "restart 2 of the supervisor in 1 s")
 
 
+def test_a_person_outside_hears_of_each_death_from_the_watchdog_and_from_the_next_supervisor(told: Told) -> None:
+    assert has(told.outside, "restart 1 of the supervisor in")
+    assert has(told.outside, "run started after a crash")
+    assert has(told.outside, "no supervisor for")
+
+
 def test_nobody_else_supervises_a_held_account(told: Told) -> None:
     assert told.second_supervisor == 4
     assert told.exit_status == 1
@@ -225,10 +245,14 @@ def test_an_account_has_one_watchdog(home: Home, monkeypatch: pytest.MonkeyPatch
     assert not (home.folder.watchdog / MAIN_NAME).exists()
 
 
-def test_a_signal_to_the_watchdog_stops_the_supervisor_in_order(home: Home) -> None:
+def test_a_signal_to_the_watchdog_reloads_the_supervisor_or_stops_it_in_order(home: Home) -> None:
     watchdog = Watchdog(home.config, home.environment)
     try:
         watchdog.until("the broker agrees")
+        if HANGUP is not None:
+            home.config.write_text(f"{home.config.read_text()}[limits]\npositions_max = 1\n")
+            watchdog.process.send_signal(HANGUP)
+            watchdog.until("lowered by SIGHUP")
         assert watchdog.end() == 0
         assert has(watchdog.heard, "stopping in order: watchdog:"), watchdog.heard
         assert not (home.folder.watchdog / "report.json").exists()
@@ -275,7 +299,6 @@ class HeldAccount:
         self.hold = Hold(
             load(home.config),
             folder,
-            home.config,
             lost_ns=elapsed_ns(),
             told=self.told.append,
             alive=lambda: None,

@@ -90,6 +90,15 @@ def test_daily_rows_inside_hourly_ones_are_another_time_frame() -> None:
     assert flaws(checked(SIDE, hours + days))[Flaw.TIMEFRAMES] == (7, 100)
 
 
+def test_daily_rows_of_the_days_of_a_week_are_found_across_its_end() -> None:
+    hours = bars(100)
+    work_days = [
+        day for day in range(1, 30) if (hours[-1][0] // HOUR_MS // 24 + day) % 7 not in (2, 3)
+    ]  # no Saturday, no Sunday
+    days = [(hours[-1][0] + 24 * HOUR_MS * day, *hours[0][1:]) for day in work_days]
+    assert flaws(checked(SIDE, hours + days))[Flaw.TIMEFRAMES] == (len(days), 100)
+
+
 def test_minutes_inside_hourly_rows_are_another_time_frame() -> None:
     hours = bars(100)
     minutes = [(hours[-1][0] + MINUTE_MS * i, *hours[0][1:]) for i in range(1, 4)]
