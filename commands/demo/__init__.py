@@ -373,6 +373,7 @@ def _summary(system: LiveSystem, story: Story, killed: Killed | None, commits: i
             *(f"  {name:10} {text}" for name, text in rows),
             "",
             "What to do next:",
+            "  evenkeel init                   a configuration of your own, then run, start and top",
             "  evenkeel backtest --help        the same actors on your own ticks",
             "  evenkeel start --account demo   after the next line, in a second terminal; then status, why, stop",
             f"  evenkeel run --config {packaged(CONFIGURATION)}",

@@ -1,5 +1,6 @@
 """One picture of a View for a terminal of any size: lines of text, what matters most first when there is no room for all."""
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -8,7 +9,7 @@ from rich.text import Text
 
 from evenkeel.commands.drawn import CAUTION, GAIN, LOSS, QUIET, TITLE, color, money, way
 from evenkeel.commands.drawn import room as room_color
-from evenkeel.commands.top.sight import Room, Sight, report_of
+from evenkeel.commands.top.sight import Room, Sight, rooms
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode
 from evenkeel.rules.instants import clock_of, duration_text, utc_text
@@ -63,11 +64,11 @@ def _lines(sight: Sight, account: str, columns: int, rows: int) -> list[Text]:
         return head
     head += [*_standing(view, columns), *_dangers(view)]
     air = [Text()] if rows >= ROWS_FOR_AIR else []
-    return [*head, *air, *_stacked(_bands(sight, view, columns), max(0, rows - len(head) - len(air)))]
+    return [*head, *air, *_stacked(_bands(view, columns), max(0, rows - len(head) - len(air)))]
 
 
-def _bands(sight: Sight, view: View, columns: int) -> list[Band]:
-    positions, limits = _positions(sight, view, columns), _listed(1, 4, "limits", _limits(view, columns))
+def _bands(view: View, columns: int) -> list[Band]:
+    positions, limits = _positions(view, columns), _listed(1, 4, "limits", _limits(view, columns))
     events, children = _events(view), _children(view, columns)
     chains, holds = _listed(3, 3, "chains", _chains(view)), _listed(2, 3, "holds", _holds(view))
     if columns < COLUMNS_FOR_TWO:
@@ -111,14 +112,8 @@ def _trouble(sight: Sight, columns: int) -> list[Text]:
         words.append(sight.why)
     if sight.watchdog is not None:
         words.append(f"watchdog {sight.watchdog.state} since {utc_text(sight.watchdog.since_utc_ms)}: {sight.watchdog.words}")
-    lines = [line for text in words for line in _wrapped(text, columns)]
+    lines = [line for text in words for line in textwrap.wrap(text, columns)]
     return [Text(line, f"bold {LOSS}") for line in lines[:TROUBLE_ROWS]]
-
-
-def _wrapped(text: str, columns: int) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, columns)
 
 
 def _standing(view: View, columns: int) -> list[Text]:
@@ -152,9 +147,9 @@ def _dangers(view: View) -> list[Text]:
     return [Text(text, f"bold {LOSS}") for text in words]
 
 
-def _positions(sight: Sight, view: View, columns: int) -> Band:
+def _positions(view: View, columns: int) -> Band:
     digits = view.account.currency_digits if view.account else 2
-    room = {one.ticket: one for one in report_of(sight).room}
+    room = {one.ticket: one for one in rooms(view)}
     rows = [_position(one, room[one.ticket], digits) for one in view.positions]
     foreign = [
         Text(f"{one.ticket} {one.symbol} {one.direction.value} {one.volume_lots or '?'}, not ours", QUIET)

@@ -9,6 +9,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.view import ViewError, read_view
 from evenkeel.adapters.watchdog_report import WatchdogReport, read_report
 from evenkeel.commands.status import Supervisor
+from evenkeel.messages.market import Direction
 from evenkeel.rules.view import View, points_between
 from evenkeel.runtime.clock import SystemClock, monotonic_s
 
@@ -97,13 +98,21 @@ class Lookout:
 
 
 def report_of(sight: Sight) -> TopReport:
-    view = sight.view
-    room = tuple(
-        Room(one.ticket, _room(one.direction == "buy", one.stop, one.mark), _room(one.direction != "buy", one.target, one.mark))
-        for one in (view.positions if view else ())
-    )
+    room = () if sight.view is None else rooms(sight.view)
     raw = None if sight.body is None else msgspec.Raw(sight.body)
     return TopReport(sight.supervisor, sight.why, sight.age_ms, room, raw, sight.watchdog)
+
+
+def rooms(view: View) -> tuple[Room, ...]:
+    """Of each position of ours."""
+    return tuple(
+        Room(
+            one.ticket,
+            _room(one.direction is Direction.BUY, one.stop, one.mark),
+            _room(one.direction is Direction.SELL, one.target, one.mark),
+        )
+        for one in view.positions
+    )
 
 
 def _room(is_below: bool, level: str | None, mark: str | None) -> int | None:

@@ -19,7 +19,19 @@ from evenkeel.messages.entry import Lineage
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import KillTrading, TradingRearmed
 from evenkeel.messages.system import Message, MessageParked, RunStarted
-from evenkeel.rules.promotion import DAY_MS, Around, Item, Past, Rehearsed, checklist, deciding, heard, passed, ran_with
+from evenkeel.rules.promotion import (
+    BESIDE_THE_TRADING,
+    DAY_MS,
+    Around,
+    Item,
+    Past,
+    Rehearsed,
+    checklist,
+    deciding,
+    heard,
+    passed,
+    ran_with,
+)
 
 NOW = 1_767_600_000_000
 MINUTE_MS = 60_000
@@ -107,6 +119,10 @@ def test_what_nobody_has_explained_must_be_explained_first(opened: Message, clos
     assert (item.must, item.holds, "record 100" in item.evidence) == (True, False, True)
     run_of(past, DEMO, 1, closed)
     assert judged(past)["explained"].holds
+
+
+def test_every_table_that_does_not_decide_on_trades_exists() -> None:
+    assert [name for name in BESIDE_THE_TRADING if name not in Config.__struct_fields__] == []
 
 
 def test_a_crash_counts_for_a_week() -> None:
