@@ -10,7 +10,6 @@ from typing import Final
 
 from evenkeel.commands import exit_codes
 from evenkeel.commands.flags import add_set_flag
-from evenkeel.commands.flags import add_set_flag
 from evenkeel.rules.price_flaws import EXPLAINED
 
 GAP_MINUTES: Final = 90.0

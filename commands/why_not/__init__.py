@@ -19,7 +19,6 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.flags import add_set_flag
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, runs_of
-from evenkeel.commands.flags import add_set_flag
 from evenkeel.commands.why import text_of
 from evenkeel.commands.why.question import PROPOSAL
 from evenkeel.commands.why.records import Said, decoded, know, said_of
