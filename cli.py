@@ -104,7 +104,7 @@ def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage; a flag is written out, so that a new one changes the meaning of none."""
+    """Says what is wrong in one line, without the usage. Flags are written out: a new one changes the meaning of none."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, allow_abbrev=False)
@@ -114,8 +114,14 @@ class Parser(argparse.ArgumentParser):
 
     def _hint(self, message: str) -> str:
         _, is_unknown, words = message.partition("unrecognized arguments: ")
+        if self.prog == PROGRAM:
+            return f"; flags come after the command, see {PROGRAM} --help"
         known = [text for leaf in leaves(self) for action in leaf._actions for text in action.option_strings]
-        return _did_you_mean(words.split()[0], known, f"{self.prog} --help") if is_unknown and words else ""
+        return (
+            _did_you_mean(words.split()[0], known, f"{self.prog} --help")
+            if is_unknown and words
+            else f"; see {self.prog} --help"
+        )
 
 
 def _main(words: Sequence[str]) -> int:
@@ -164,7 +170,7 @@ def _without_command(words: Sequence[str]) -> int:
     """Help, the version, or one line that names what was meant."""
     if words and not words[0].startswith("-"):
         hint = _did_you_mean(words[0], [command.name for command in COMMANDS], f"{PROGRAM} --help")
-        print(f"{PROGRAM}: no command {words[0]!r}.{hint}", file=sys.stderr)
+        print(f"{PROGRAM}: no command {words[0]!r}{hint}", file=sys.stderr)
         return USAGE
     parser = _parser_without_command()
     parser.epilog = "commands:\n" + "\n".join(f"  {command.name:14} {command.help}" for command in COMMANDS)
@@ -192,7 +198,7 @@ def _did_you_mean(word: str, known: Sequence[str], otherwise: str) -> str:
     import difflib
 
     meant = difflib.get_close_matches(word.split("=")[0], known, n=1)
-    return f" Did you mean {meant[0]!r}?" if meant else f" See {otherwise}."
+    return f"; did you mean {meant[0]!r}?" if meant else f"; see {otherwise}"
 
 
 if __name__ == "__main__":

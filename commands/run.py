@@ -43,6 +43,7 @@ from evenkeel.commands.live import (
     symbols_of,
     synthetic_market,
 )
+from evenkeel.commands.served import Served
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import Quote
@@ -70,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbol", help="the symbol of --ticks (default: the only one of the strategies)")
     parser.add_argument("--digits", type=int, help="decimals of the symbol's prices")
     parser.add_argument("--speed", type=float, help="market time over real time; other than 1 the run's clock is market time")
+    parser.add_argument("--json", action="store_true", help="a line of JSON when it serves, and one when it has ended")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
         with AccountLock(folder.lock):
             logs.set_up(folder.logs)
             system = LiveSystem(config, folder, outside, on_fatal=die)
-            return _serve(system, signals, ServiceManager(os.environ))
+            served = Served("run", config.account.name, as_json=arguments.json)
+            return served.ended(_serve(system, signals, ServiceManager(os.environ), served))
     except StoppedEarly as stopped:
         print(f"account {config.account.name}: stopped by {stopped} before it served", file=sys.stderr)
         return exit_codes.OK
@@ -169,7 +172,7 @@ def _require_fit_strategies(arguments: argparse.Namespace, config: Config, symbo
         raise _StrategyRefused("\n".join(lines))
 
 
-def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager) -> int:
+def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager, served: Served) -> int:
     signals.serve(system.ask_stop)
     faulthandler.enable()  # who is killed for silence says where its threads are
     sys.setswitchinterval(0.0005)  # shorter waits for the interpreter's lock; measured to cost no throughput
@@ -178,6 +181,7 @@ def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager) -> int
     words = f"account {system.config.account.name} serves {' '.join(system.specs)}; trading {mode}"
     logger.info(words)
     manager.ready(words)
+    served.says("serving", words)
     try:
         MainLoop(system, manager, die).run()
     except Exception as error:  # noqa: BLE001  the edge of the process: without its main loop it must not go on

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from loguru import logger
 
 from evenkeel.adapters import logs
@@ -30,6 +31,7 @@ from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.commands import exit_codes
 from evenkeel.commands.configured import add_config_flags, configured
+from evenkeel.commands.served import Served
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config, TerminalConfig
 from evenkeel.rules.symbols import UnknownSymbol, spec_for
@@ -49,15 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--play", metavar="SCENARIO", help="play a scenario of the simulated terminal")
     parser.add_argument("--list", action="store_true", help="list the scenarios, and end")
     parser.add_argument("--listen", metavar="HOST:PORT", help="serve a supervisor on another machine; needs the three pins")
+    parser.add_argument("--json", action="store_true", help="a line of JSON when it serves, and one when it has ended")
     parser.add_argument("--alone-s", type=float, default=0.0, help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
-        for name in names():
-            one = pack(name)
-            print(f"{name:22} {', '.join(one.covers):18} {one.title}")
-        return exit_codes.OK
+        return _list(as_json=arguments.json)
     try:
         config = _config(arguments)
     except ConfigInvalid as error:
@@ -76,6 +76,28 @@ def run(arguments: argparse.Namespace) -> int:
     except (PackageMissing, StateError, GateDamaged, BookUnreadable, OSError, ValueError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    name: str
+    covers: tuple[str, ...]
+    title: str
+
+
+class Scenarios(msgspec.Struct, frozen=True):
+    """What `--list --json` prints."""
+
+    scenarios: list[Scenario]
+    v: int = 1
+
+
+def _list(*, as_json: bool) -> int:
+    found = [Scenario(name, tuple((one := pack(name)).covers), one.title) for name in names()]
+    if as_json:
+        print(msgspec.json.encode(Scenarios(found)).decode())
+    else:
+        print("\n".join(f"{one.name:22} {', '.join(one.covers):18} {one.title}" for one in found))
+    return exit_codes.OK
 
 
 class TerminalUnnamed(Exception):
@@ -118,12 +140,14 @@ def _host(config: Config, folder: StateFolder, arguments: argparse.Namespace) ->
         )
         server.start()
         kill_port.start()
+        served = Served("terminal", config.account.name, as_json=arguments.json)
+        served.says("serving", f"the terminal host of {config.account.name}")
         try:
             _serve(broker, service, ended, arguments.alone_s)
         finally:
             kill_port.stop()
             server.stop()
-    return exit_codes.OK
+    return served.ended(exit_codes.OK)
 
 
 def _serve(broker: Mt5Broker, service: TerminalService, ended: threading.Event, alone_s: float) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, assert_never
 
+import msgspec
 from loguru import logger
 
 from evenkeel.adapters import control_channel as channel
@@ -30,6 +31,7 @@ from evenkeel.adapters.watchdog_report import State, WatchdogReport, end_report,
 from evenkeel.commands import exit_codes
 from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.hold import Hold
+from evenkeel.commands.served import Served
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
 from evenkeel.rules import outage
@@ -47,16 +49,28 @@ RESTARTS_KEPT: Final = 100
 """As many as `restarts_max` may be."""
 
 
+class Reactions(msgspec.Struct, frozen=True):
+    """What `--reactions --json` prints; `within_s` is null where the configuration sets it."""
+
+    reactions: list[dict[str, object]]
+    v: int = 1
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_flags(parser)
     parser.add_argument("--force-strategy", metavar="NAME", action="append", help="as for run; may repeat")
     parser.add_argument("--reactions", action="store_true", help="print which loss is noticed by whom, and what follows")
+    parser.add_argument("--json", action="store_true", help="a line of JSON when its state changes, and one when it has ended")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """The supervisor's own exit status where that is left alone; 1 when an account was held to the end."""
     if arguments.reactions:
-        print("\n".join(_rows()))
+        print(
+            msgspec.json.encode(Reactions([one._asdict() for one in REACTIONS])).decode()
+            if arguments.json
+            else "\n".join(_rows())
+        )
         return exit_codes.OK
     try:
         config = configured(arguments)
@@ -70,7 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
         folder = StateFolder(state_root(), config.account.name)
         folder.create()
         logs.set_up(folder.watchdog)
-        return Watchdog(config, folder, arguments.config, _words(arguments), ServiceManager(os.environ)).run()
+        served = Served("watchdog", config.account.name, as_json=arguments.json)
+        manager = ServiceManager(os.environ)
+        return served.ended(Watchdog(config, folder, arguments.config, _words(arguments), manager, served).run())
     except (StateError, HostDidNotStart, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
@@ -80,9 +96,16 @@ class Watchdog:
     """`words` are the arguments of `evenkeel run`."""
 
     def __init__(
-        self, config: Config, folder: StateFolder, config_file: Path | None, words: Sequence[str], manager: ServiceManager
+        self,
+        config: Config,
+        folder: StateFolder,
+        config_file: Path | None,
+        words: Sequence[str],
+        manager: ServiceManager,
+        served: Served,
     ) -> None:
-        self._config, self._folder, self._config_file, self._manager = config, folder, config_file, manager
+        self._config, self._folder, self._config_file = config, folder, config_file
+        self._manager, self._served = manager, served
         self._command = [sys.executable, "-m", "evenkeel.cli", "run", *words]
         self._restarts_s: deque[float] = deque(maxlen=RESTARTS_KEPT)
         self._restarts = 0
@@ -201,7 +224,9 @@ class Watchdog:
         return exit_codes.FAILED
 
     def _tell(self, state: State, words: str) -> None:
-        """To `evenkeel status`, and to whoever watches this process; a full disk must not end the watch."""
+        """To `evenkeel status`, and to whoever watches this process; a full disk or a closed pipe must not end the watch."""
+        with contextlib.suppress(OSError):
+            self._served.says(state, words)
         with contextlib.suppress(OSError):
             report = WatchdogReport(state, os.getpid(), SystemClock().now_utc_ms(), words)
             write_report(self._folder.watchdog, report)

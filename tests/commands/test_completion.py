@@ -1,4 +1,4 @@
-"""Completion, asked of the shells themselves where they are installed. There is no PowerShell to ask: its script is looked at."""
+"""Completion, asked of the shells themselves where they are installed. PowerShell's script is only looked at."""
 
 import json
 import os
