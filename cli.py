@@ -87,7 +87,7 @@ def parser_of(command: Command) -> argparse.ArgumentParser:
 def whole_parser() -> argparse.ArgumentParser:
     """All commands with all their flags, for what has to walk over them. Imports what every command needs for its flags."""
     parser = _parser_without_command()
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog=PROGRAM)
     for command in COMMANDS:
         _filled(commands.add_parser(command.name, help=command.help, **_manner(command)), command)
     return parser

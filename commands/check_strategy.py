@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from evenkeel.commands import exit_codes
+from evenkeel.commands.flags import whole
 from evenkeel.commands.inputs import add_inputs
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXPLANATION
     add_inputs(parser)
     parser.add_argument("--samples", type=_samples, default=SAMPLES, metavar="N", help="bars asked again (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="which bars those are (%(default)s)")
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=1, metavar="N", help="which bars those are (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from evenkeel.adapters.backup import BackupError, found, restore
+from evenkeel.adapters.backup import BackupError, facts, found, restore
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
@@ -38,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     try:
         folder = StateFolder(state_root(), arguments.account)
-        folder.create()
         inside = found(arguments.backup, folder.account)
+        facts(inside[-1] if inside else arguments.backup)
+        folder.create()
         with AccountLock(folder.lock):
             aside, restored = restore(inside[-1] if inside else arguments.backup, folder, now_utc_ms=SystemClock().now_utc_ms())
     except AlreadyRunning as error:

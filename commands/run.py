@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run this strategy of your own although its two forms differ; may repeat",
     )
     parser.add_argument("--symbol", help="the symbol of --ticks (default: the only one of the strategies)")
-    parser.add_argument("--digits", type=int, help="decimals of the symbol's prices")
+    parser.add_argument("--digits", type=int, choices=range(9), metavar="N", help="decimals of the symbol's prices, 0 to 8")
     parser.add_argument("--speed", type=float, help="market time over real time; other than 1 the run's clock is market time")
     parser.add_argument("--json", action="store_true", help="a line of JSON when it serves, and one when it has ended")
 

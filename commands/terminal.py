@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_codes.CONFIG_INVALID
     try:
         folder = StateFolder(state_root(), config.account.name)
+        _require_address(arguments.listen)
         folder.create()
         return _host(config, folder, arguments)
     except AlreadyRunning as error:
@@ -106,6 +107,13 @@ class TerminalUnnamed(Exception):
 
 class _Unusable(Exception):
     """One line that names flag or key."""
+
+
+def _require_address(listen: str | None) -> None:
+    """Raises _Unusable; whether it can be listened at is seen later."""
+    host, colon, port = (listen or "localhost:1").rpartition(":")
+    if not (host and colon and port.isdecimal() and int(port) < 1 << 16):
+        raise _Unusable(f"--listen {listen}: is not HOST:PORT")
 
 
 def _config(arguments: argparse.Namespace) -> Config:

@@ -149,7 +149,10 @@ def run(arguments: argparse.Namespace) -> int:
                 print(body.decode(), end="")
             else:
                 write_durably(arguments.json, body)
-    except (BenchFailed, BootFailed, HistoryUnreadable, JournalError, OSError) as error:
+    except HistoryUnreadable as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return exit_codes.USAGE
+    except (BenchFailed, BootFailed, JournalError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
     return exit_codes.OK

@@ -88,8 +88,11 @@ def _findings(named: str | None, arguments: argparse.Namespace) -> "Findings":
     from evenkeel.adapters.state_folder import StateFolder
     from evenkeel.commands.report.findings import read
     from evenkeel.commands.report.recorded import recorded_findings
+    from evenkeel.commands.strategy_flag import BadInput
 
     if named is not None and not named.isdecimal():
         return read(Path(named))
+    if arguments.folder is not None and not arguments.folder.is_dir():
+        raise BadInput(f"--folder {arguments.folder}: there is no such folder")
     folder = arguments.folder or StateFolder(state_root(), arguments.account).journal
     return recorded_findings(folder, None if named is None else int(named))

@@ -82,8 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"simulate: --json {out}: no file in a folder that is there", file=sys.stderr)
             return exit_codes.USAGE
         ended = run_all(plans, kept, jobs=arguments.jobs, on_progress=_shown if sys.stderr.isatty() else _now_and_then())
-    except (KeptDamaged, OSError) as error:
-        print(error, file=sys.stderr)
+    except KeptDamaged as error:
+        print(f"simulate: --resume {error}", file=sys.stderr)
+        return exit_codes.USAGE
+    except OSError as error:
+        print(f"simulate: --resume {arguments.resume}: {error.strerror}", file=sys.stderr)
         return exit_codes.USAGE
     summary = summary_of(ended)
     if out == Path("-"):
@@ -119,9 +122,9 @@ def _within(text: str, least: float, most: float, kind: type[int] | type[float])
     try:
         number = kind(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:,} to {most:,}") from None
     if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"{text} is not from {least:g} to {most:g}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not from {least:,} to {most:,}")
     return number
 
 
