@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"init: {path} exists, and nothing is overwritten; name another file", file=sys.stderr)
         return exit_codes.REFUSED
     if not path.parent.is_dir():
-        print(f"init: {path.parent} is no folder; make it first", file=sys.stderr)
+        print(f"init: {path}: {path.parent} is no folder; make it first", file=sys.stderr)
         return exit_codes.USAGE
     try:
         answers = Answers() if arguments.yes else _asked(found_here())

@@ -47,9 +47,7 @@ class SignalOutcome(msgspec.Struct):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("symbol", type=name, metavar="SYMBOL", help="as the configuration names it")
     parser.add_argument("direction", choices=("buy", "sell"))
-    parser.add_argument(
-        "--strategy", type=name, default="", metavar="NAME", help="as a signal of this strategy, with its orders and slots"
-    )
+    parser.add_argument("--strategy", type=name, metavar="NAME", help="as a signal of this strategy, with its orders and slots")
     parser.add_argument("--confidence", type=ratio, default=1.0, help="0 to 1, against limits.confidence_min (default: 1)")
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -64,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         "wait_ms": WAIT_MS,
         "symbol": arguments.symbol,
         "direction": arguments.direction,
-        "strategy": arguments.strategy,
+        "strategy": arguments.strategy or "",
         "confidence": arguments.confidence,
     }
     is_asked = False

@@ -164,7 +164,7 @@ def _require_fit_strategies(arguments: argparse.Namespace, config: Config, symbo
     for name in forced:
         if name not in config.strategy:
             raise _InputUnusable(
-                f"--force-strategy {name}: no strategy of the configuration; there is {', '.join(config.strategy)}"
+                f"--force-strategy {name}: no strategy of the configuration; there is {', '.join(config.strategy) or 'none'}"
             )
     specs = {symbol: spec_for(symbol, config, digits=arguments.digits) for symbol in symbols}
     lines = unfit(config, specs, forced)

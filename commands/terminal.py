@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_codes.CONFIG_INVALID
     try:
         folder = StateFolder(state_root(), config.account.name)
-        _require_address(arguments.listen)
+        _require_usable(arguments)
         folder.create()
         return _host(config, folder, arguments)
     except AlreadyRunning as error:
@@ -109,11 +109,13 @@ class _Unusable(Exception):
     """One line that names flag or key."""
 
 
-def _require_address(listen: str | None) -> None:
-    """Raises _Unusable; whether it can be listened at is seen later."""
-    host, colon, port = (listen or "localhost:1").rpartition(":")
+def _require_usable(arguments: argparse.Namespace) -> None:
+    """Before anything is made. Raises PackUnknown or _Unusable; whether there can be listened is seen later."""
+    if arguments.play:
+        pack(arguments.play)
+    host, colon, port = (arguments.listen or "localhost:1").rpartition(":")
     if not (host and colon and port.isdecimal() and int(port) < 1 << 16):
-        raise _Unusable(f"--listen {listen}: is not HOST:PORT")
+        raise _Unusable(f"--listen {arguments.listen}: is not HOST:PORT")
 
 
 def _config(arguments: argparse.Namespace) -> Config:
