@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from walk import LEAVES, TICKS, contents, ended
 
-from evenkeel.cli import JSON_FLAG, PROGRAM, leaves, main, whole_parser
+from evenkeel.cli import JSON_FLAG
 from evenkeel.commands import exit_codes
 
-LEAVES = {leaf.prog.removeprefix(f"{PROGRAM} "): leaf for leaf in leaves(whole_parser())}
 PATHS = ("FILE", "OUT", "DIR", "FOLDER", "BACKUP")
-TICKS = "time_msc,bid,ask\n1767600000000,1.1,1.1001\n1767600060000,1.1,1.1001\n"
 GARBAGE = b"\x00\xff\xfegarbage\n" * 50
 STRATEGY = "--symbol EURUSD --strategy ma_cross:fast=2,slow=3"
 REST = {
@@ -151,17 +150,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = contents(tmp_path)
     yield tmp_path
     assert contents(tmp_path) == before, "nothing is made, and nothing is changed"
-
-
-def contents(folder: Path) -> dict[Path, bytes | None]:
-    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
-
-
-def ended(words: list[str]) -> int:
-    try:
-        return main(words)
-    except SystemExit as end:
-        return int(end.code or 0)
 
 
 def refused(capsys: pytest.CaptureFixture[str], words: list[str], *named: str, statuses: tuple[int, ...] = (2,)) -> None:
