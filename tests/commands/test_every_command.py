@@ -203,7 +203,6 @@ LIGHT = (
     "pause",
     "close 1",
     "close-all",
-    "kill",
     "stop --no-color",
     "completion accounts",
     "config check",
@@ -234,7 +233,6 @@ def test_nothing_heavy_is_imported_for(commands: tuple[str, ...], unwanted: set[
     "flags, environment, colored",
     [
         ("", {}, True),
-        ("--no-color", {}, False),
         ("", {"NO_COLOR": "1"}, False),
         ("--no-color", {"FORCE_COLOR": "1"}, False),
     ],
