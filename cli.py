@@ -3,8 +3,11 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import Any, Final, NamedTuple, NoReturn
 
 from evenkeel.commands import streams
@@ -124,7 +127,41 @@ class Parser(argparse.ArgumentParser):
         )
 
 
+class _Interrupts:
+    """Remembers Ctrl-C: an extension that is being imported turns it into an error of its own."""
+
+    def __init__(self) -> None:
+        self.came = False
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            signal.signal(signal.SIGINT, self._came)
+
+    def end(self) -> None:
+        if signal.getsignal(signal.SIGINT) == self._came:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+
 def _main(words: Sequence[str]) -> int:
+    interrupts = _Interrupts()
+    try:
+        return _one(words)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception:
+        if interrupts.came:
+            return INTERRUPTED
+        raise
+    finally:
+        interrupts.end()
+
+
+def _one(words: Sequence[str]) -> int:
     command = _named(words[0]) if words else None
     try:
         if command is None:
@@ -134,8 +171,6 @@ def _main(words: Sequence[str]) -> int:
             os.environ["NO_COLOR"] = "1"  # what rich, loguru's sinks and the processes that are started here go by
         status: int = _module(command).run(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:
         streams.let_go_of_output()  # whoever read it has gone
         return FAILED

@@ -125,6 +125,8 @@ class Watchdog:
                 level = "INFO" if verdict is Verdict.LEAVE else "ERROR"
                 logger.log(level, "the supervisor ended with status {}: {}", end.status, verdict)
                 match verdict:
+                    case Verdict.LEAVE if self._ended.is_set() and end.status == -signal.SIGTERM:
+                        return exit_codes.OK  # told to end before it could hear it in order
                     case Verdict.LEAVE:
                         return 128 - end.status if end.status < 0 else end.status
                     case Verdict.RESTART:
