@@ -11,12 +11,13 @@ Names of accounts are asked for when they are wanted: `evenkeel completion accou
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from evenkeel.adapters.os import state_root
+from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import accounts_in
 from evenkeel.cli import PROGRAM, leaves, whole_parser
 from evenkeel.commands import exit_codes
@@ -50,7 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.shell == ACCOUNTS:
-        names = accounts_in(state_root())
+        try:
+            names = accounts_in(state_root())
+        except StateError as error:
+            print(f"completion: {error}", file=sys.stderr)
+            return exit_codes.USAGE
         print(msgspec.json.encode(Accounts(names)).decode() if arguments.json else "\n".join(names))
         return exit_codes.OK
     script = script_for(arguments.shell)

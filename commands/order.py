@@ -18,7 +18,7 @@ from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters.control_channel import Accepted, ControlReply, Done, NoAnswer, NotRunning, NotTheSupervisor, Refused
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.os import StateError, state_root
-from evenkeel.adapters.state_folder import ENDPOINT_NAME, AccountNameInvalid, StateFolder
+from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.flags import command_id, name, ticket
 
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             outcome, status = asked(folder.endpoint, arguments.command, _request(arguments, command_id))
     except (StateError, OSError, ValueError) as error:
         print(f"{arguments.command}: {error}", file=sys.stderr)
-        return exit_codes.USAGE if isinstance(error, ValueError | AccountNameInvalid) else exit_codes.FAILED
+        return exit_codes.USAGE if isinstance(error, ValueError | StateError) else exit_codes.FAILED
     show(outcome, as_json=arguments.json)
     return status
 

@@ -36,8 +36,9 @@ def write_prices(out: Path, names: tuple[str, ...], digits: int, blocks: Iterabl
             if count:
                 whole.replace(out)
                 sync_file(out)
-    except OSError as error:
-        raise PricesUnwritten(f"{out}: could not be written: {error.strerror or shown(str(error))}") from error
+    except (OSError, *((polars.exceptions.PolarsError,) if polars else ())) as error:
+        why = getattr(error, "strerror", None) or shown(str(error))
+        raise PricesUnwritten(f"{out}: could not be written: {why}") from error
     if not count:
         raise PricesUnwritten(f"{out}: nothing is left to write")
     return count
