@@ -105,15 +105,16 @@ def found_here() -> Found:
 
 def write_new(path: Path, text: str) -> None:
     """`path` is made whole, or not at all, also when it is interrupted. Raises FileExistsError or OSError."""
-    with open(path, "x", encoding="utf-8", newline="\n") as file:
-        try:
+    try:
+        with open(path, "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        except BaseException:
-            file.close()  # Windows removes no open file
-            path.unlink()
-            raise
+    except FileExistsError:
+        raise
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def questions(answers: Answers, found: Found) -> list[Question]:

@@ -193,7 +193,10 @@ WRITERS = (
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
 def test_a_full_disk_leaves_no_half_of_a_file(here: Path) -> None:
     before = contents(here)
-    done = subprocess.run([sys.executable, "-c", FULL, *WRITERS], capture_output=True, text=True, timeout=60)
+    no_half_modules = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, *WRITERS], env=no_half_modules, capture_output=True, text=True, timeout=60
+    )
     ends = [line.partition(" ") for line in done.stderr.splitlines() if line.partition(" ")[2] in WRITERS]
     assert [(words, int(status)) for status, _, words in ends] == [(words, exit_codes.FAILED) for words in WRITERS]
     assert "Traceback" not in done.stderr
