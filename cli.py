@@ -73,14 +73,40 @@ COMMANDS: Final = (
 )
 
 
+class _Interrupts:
+    """Remembers Ctrl-C: an extension that is being imported turns it into an error of its own."""
+
+    def __init__(self) -> None:
+        self.came = False
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            signal.signal(signal.SIGINT, self._came)
+
+    def end(self) -> None:
+        if signal.getsignal(signal.SIGINT) == self._came:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
-    streams.make_usable(as_json=JSON_FLAG in words)
-    if JSON_FLAG not in words:
-        return _main(words)
-    with streams.answer_is_json() as answer:
-        answer.status = _main(words)
-    return answer.status
+    interrupts = _Interrupts()
+    try:
+        streams.make_usable(as_json=JSON_FLAG in words)
+        if JSON_FLAG not in words:
+            return _main(words, interrupts)
+        with streams.answer_is_json() as answer:
+            answer.status = _main(words, interrupts)
+        return answer.status
+    except KeyboardInterrupt:  # a moment before or after the command itself
+        return INTERRUPTED
+    finally:
+        interrupts.end()
 
 
 def parser_of(command: Command) -> argparse.ArgumentParser:
@@ -127,28 +153,7 @@ class Parser(argparse.ArgumentParser):
         )
 
 
-class _Interrupts:
-    """Remembers Ctrl-C: an extension that is being imported turns it into an error of its own."""
-
-    def __init__(self) -> None:
-        self.came = False
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        ):
-            signal.signal(signal.SIGINT, self._came)
-
-    def end(self) -> None:
-        if signal.getsignal(signal.SIGINT) == self._came:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _came(self, number: int, frame: FrameType | None) -> None:
-        self.came = True
-        raise KeyboardInterrupt
-
-
-def _main(words: Sequence[str]) -> int:
-    interrupts = _Interrupts()
+def _main(words: Sequence[str], interrupts: _Interrupts) -> int:
     try:
         return _one(words)
     except KeyboardInterrupt:
@@ -157,8 +162,6 @@ def _main(words: Sequence[str]) -> int:
         if interrupts.came:
             return INTERRUPTED
         raise
-    finally:
-        interrupts.end()
 
 
 def _one(words: Sequence[str]) -> int:

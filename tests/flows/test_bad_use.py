@@ -1,5 +1,6 @@
 """What people, shells and disks do to the commands: clear words, the documented status, nothing half done, no traceback."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -200,4 +201,93 @@ def test_a_full_disk_leaves_no_half_of_a_file(here: Path) -> None:
     ends = [line.partition(" ") for line in done.stderr.splitlines() if line.partition(" ")[2] in WRITERS]
     assert [(words, int(status)) for status, _, words in ends] == [(words, exit_codes.FAILED) for words in WRITERS]
     assert "Traceback" not in done.stderr
+    assert contents(here) == before
+
+
+INTERRUPTED = """
+import os, signal, sys
+from evenkeel.cli import main
+signal.signal(signal.SIGALRM, lambda *_: os.kill(0, signal.SIGINT))
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+sys.exit(main(sys.argv[2:]))
+"""
+"""As a terminal does on Ctrl-C: every process of the group hears it."""
+LONGER = (
+    "demo --seconds 20",
+    "backtest --ticks big.csv --symbol EURUSD --strategy ma_cross:fast=2,slow=3 --every-tick --json out.json --html out.html",
+    "check-strategy --ticks big.csv --symbol EURUSD --strategy ma_cross:fast=2,slow=3",
+    "data convert big.csv --symbol EURUSD --to out.csv",
+    "simulate --seeds 4 --account-days 20 --controls 0 --jobs 2 --json out.json",
+    "bench all --seconds 20 --json out.json",
+    "run --config quick.toml --speed 60",
+    "watchdog --config quick.toml",
+    "terminal --simulated",
+    "logs -f",
+)
+IN_ORDER = {"run", "watchdog", "terminal"}
+"""For these an interrupt is a request to stop, and stopping is what they did: 0."""
+MOMENTS_S = (0.01, 0.25, 1.2)
+
+
+@pytest.fixture(scope="module")
+def big_ticks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("big") / "big.csv"
+    rows = (f"{1_767_600_000_000 + 1_000 * row},1.1{row % 97:04},1.1{row % 97 + 9:04}\n" for row in range(150_000))
+    path.write_text("time_msc,bid,ask\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("words", LONGER, ids=lambda words: words.split()[0])
+def test_ctrl_c_at_any_moment_leaves_nothing_behind(words: str, here: Path, big_ticks: Path) -> None:
+    started = []
+    for moment_s in MOMENTS_S:
+        place = here / f"at {moment_s}"
+        (place / "tmp").mkdir(parents=True)
+        (place / "quick.toml").write_text(CONFIG, encoding="utf-8")
+        (place / "big.csv").symlink_to(big_ticks)
+        process = subprocess.Popen(
+            [sys.executable, "-c", INTERRUPTED, str(moment_s), *words.split()],
+            cwd=place,
+            env=os.environ | {"EVENKEEL_STATE": str(place / "state"), "TMPDIR": str(place / "tmp")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append((process, place))
+    for process, place in started:
+        _, told = process.communicate(timeout=60)
+        allowed = {exit_codes.INTERRUPTED, exit_codes.OK} if words.split()[0] in IN_ORDER else {exit_codes.INTERRUPTED}
+        assert process.returncode in allowed, told
+        assert "Traceback" not in told
+        assert living(process.pid) == []
+        assert {path.name for path in place.iterdir()} - {"state"} == {"quick.toml", "big.csv", "tmp"}
+        assert list((place / "tmp").iterdir()) == []
+
+
+def living(session: int) -> list[str]:
+    """The command lines of the processes of a session; one that only waits to be buried does not live."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                state, _, _, of_session = (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[:4]
+                if int(of_session) == session and state != "Z":
+                    found.append((folder / "cmdline").read_text("utf-8"))
+    return found
+
+
+def test_ctrl_c_between_two_questions_writes_nothing(here: Path) -> None:
+    before = contents(here)
+    with subprocess.Popen([*EVENKEEL, "init", "new.toml"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = ""
+        while "]: " not in told:
+            told += process.stderr.read(1)
+        process.send_signal(signal.SIGINT)
+        told += process.stderr.read()
+        assert process.wait(30) == exit_codes.INTERRUPTED
+    assert told.endswith("\ninit: nothing was written\n")
+    assert "Traceback" not in told
     assert contents(here) == before
