@@ -188,6 +188,26 @@ def test_with_a_supervisor_each_object_has_its_keys(
     assert all("text" in json.loads(line) for line in capsys.readouterr().out.splitlines())
 
 
+TABLES = ("positions", "limits", "chains", "performance", "history", "controls", "shields")
+
+
+@pytest.mark.parametrize("width", [20, 40])
+def test_on_a_narrow_terminal_every_cell_is_there_and_no_line_is_longer(
+    width: int, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the account of the test before."""
+    for command in TABLES:
+        monkeypatch.setenv("COLUMNS", "500")
+        ended([command])
+        wide = capsys.readouterr().out
+        monkeypatch.setenv("COLUMNS", str(width))
+        ended([command])
+        narrow = capsys.readouterr().out
+        words = {word for word in wide.split() if len(word) <= width // 2}
+        assert words - set(narrow.split()) == set(), command
+        assert max(map(len, narrow.splitlines()), default=0) <= width, command
+
+
 @pytest.mark.parametrize("command", BY_ITS_STRUCT)
 def test_an_object_that_takes_long_to_make_has_its_keys(command: str) -> None:
     struct, keys = BY_ITS_STRUCT[command]
