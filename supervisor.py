@@ -19,6 +19,7 @@ from evenkeel.actors.risk_limit import RiskLimit
 from evenkeel.actors.shield import Shield
 from evenkeel.actors.trading_calendar import TradingCalendar
 from evenkeel.adapters.chain_store import ChainStoreEdge
+from evenkeel.adapters.hidden import HIDDEN
 from evenkeel.adapters.strategy.edge import StrategyEdge
 from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.wall_clock import WallClock
@@ -30,6 +31,7 @@ from evenkeel.messages import (
     chain_store,
     circuit_breaker,
     entry,
+    health,
     market,
     operator,
     position,
@@ -224,6 +226,9 @@ ROUTES: Final[Routes] = {
     storage.StorageStrained: ["reporter?"],
     storage.StorageEased: ["reporter?"],
     storage.BackupTaken: ["reporter?"],
+    # its own health
+    health.HealthAlarmed: ["reporter?", "notifier?"],
+    health.HealthEased: ["reporter?", "notifier?"],
 }
 
 
@@ -271,7 +276,9 @@ class LiveRun:
             last_utc_ms=last_utc_ms(journal),
             on_journal_failed=on_journal_failed,
         )
-        self.host = ThreadedHost(specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look)
+        self.host = ThreadedHost(
+            specs, publisher=self.publisher, ledgers=ledgers, on_fatal=on_fatal, on_look=on_look, shown=HIDDEN.shown
+        )
         self._journal = journal
         self._opening = [started, RunConfigured(canonical(world.config).decode())]
         journal.on_durable(lambda: self.host.wake("terminal"))

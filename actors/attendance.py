@@ -24,6 +24,8 @@ from evenkeel.messages.system import Message, RunStarted, SetTimer, TimerDue
 
 NAME: Final = "attendance"
 TIMER: Final = "absence"
+PERSON: Final = "operator"
+"""The origin of a signal that a person raised by hand; any other came by itself."""
 
 
 class AttendanceState(msgspec.Struct):
@@ -51,6 +53,8 @@ class Attendance:
                     state.heard_utc_ms = now_utc_ms
             case StartTrading() | PauseTrading() | ResumeTrading() | RestrictTrading() | KillTrading() | RearmTrading():
                 state.heard_utc_ms = now_utc_ms
+            case RaiseSignal(origin=origin) if origin != PERSON:
+                return []
             case CloseTicket() | AdoptPosition() | StopChain() | LowerShield() | RaiseSignal():
                 state.heard_utc_ms = now_utc_ms
             case TimerDue():

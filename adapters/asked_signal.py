@@ -1,6 +1,4 @@
-"""A person's signal: raised by the market feed, which alone has the price and the spread that a signal carries."""
-
-from typing import Final
+"""A signal from outside: raised by the market feed, which alone has the price and the spread that a signal carries."""
 
 from evenkeel.adapters.market_feed_state import SymbolFeed, quote_of
 from evenkeel.adapters.quote_board import BoardQuote
@@ -9,8 +7,6 @@ from evenkeel.messages.operator import CommandDone, CommandRefused, RaiseSignal
 from evenkeel.messages.system import Message
 from evenkeel.rules.spreads import baseline_points
 from evenkeel.rules.view import decimal_of
-
-ORIGIN: Final = "operator"
 
 
 def signal_asked(asked: RaiseSignal, feed: SymbolFeed | None, newest: BoardQuote | None) -> list[Message]:
@@ -29,7 +25,7 @@ def signal_asked(asked: RaiseSignal, feed: SymbolFeed | None, newest: BoardQuote
         quote=quote,
         bar_utc_ms=quote.time_utc_ms,
         spread_median_points=baseline_points(feed.spreads, quote.time_utc_ms, feed.spec.typical_spread_points),
-        lineage=Lineage(ORIGIN, asked.strategy, confidence=asked.confidence),
+        lineage=Lineage(asked.origin, asked.strategy, confidence=asked.confidence),
     )
     bid, ask = (decimal_of(points, feed.spec.digits) for points in (quote.bid_points, quote.ask_points))
     words = f"signal to {asked.direction.value} {asked.symbol} raised at bid {bid}, ask {ask}"

@@ -266,8 +266,8 @@ def _said(command: Command) -> Said:
         case channel.LowerShield():
             return LowerShield(*who, command.symbol, Direction(command.direction))
         case channel.RaiseSignal():
-            direction = Direction(command.direction)
-            return RaiseSignal(*who, command.symbol, direction, command.strategy, command.confidence)
+            direction, source = Direction(command.direction), (command.origin, command.source_id)
+            return RaiseSignal(*who, command.symbol, direction, command.strategy, command.confidence, *source)
         case channel.Stop():
             return StopRun(*who)
         case _:

@@ -142,12 +142,14 @@ class LowerShield(_Command, frozen=True, kw_only=True):
 
 
 class RaiseSignal(_Command, frozen=True, kw_only=True):
-    """Enter `symbol` as if a strategy saw a reason to; `strategy` "" is none."""
+    """Enter `symbol` as if a strategy saw a reason to; `strategy` "" is none. `source_id` is what the sender called it."""
 
     symbol: Name
     direction: Literal["buy", "sell"]
     strategy: Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9_.#-]{0,31})?\Z")] = ""
     confidence: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    origin: Literal["operator", "file", "webhook"] = "operator"
+    source_id: Annotated[str, Meta(pattern=r"\A[ -~]{0,96}\Z")] = ""
 
 
 class Stop(_Command, frozen=True):

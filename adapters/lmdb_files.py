@@ -12,6 +12,7 @@ Every LMDB error leaves here as a JournalError that begins with the file's name.
 import contextlib
 import hashlib
 import itertools
+import os
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +30,7 @@ from evenkeel.runtime.journal import ChildSnapshot, JournalClosed, JournalCorrup
 RECORDS_PER_READ: Final = 1000
 COMMITS_PER_CHECK: Final = 256
 HEAD: Final = "head"
+SUFFIX: Final = ".journal"
 _TABLES: Final = (b"records", b"commits", b"snapshots", b"meta")
 _DAMAGE: Final = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.NotFoundError, lmdb.PageNotFoundError, lmdb.VersionMismatchError)
 _SEQ: Final = struct.Struct(">Q")
@@ -135,11 +137,11 @@ class DayFile:
         found = [_snapshot_decoder.decode(row[_SHA_BYTES:]) for _, row in rows]
         return {snapshot.child: snapshot for snapshot in found}
 
-    def rows(self, from_seq: int) -> list[tuple[int, bytes]]:
-        """At most RECORDS_PER_READ records from `from_seq` on, copied: a reader that lingers makes the file grow."""
+    def rows(self, from_seq: int, count_max: int = RECORDS_PER_READ) -> list[tuple[int, bytes]]:
+        """At most `count_max` records from `from_seq` on, copied: a reader that lingers makes the file grow."""
         with self._transaction() as txn:
             rows = _rows_from(txn.cursor(self._records), from_seq)
-            return [(int.from_bytes(key), body) for key, body in itertools.islice(rows, RECORDS_PER_READ)]
+            return [(int.from_bytes(key), body) for key, body in itertools.islice(rows, count_max)]
 
     def check(self, start: Head) -> Head:
         """Recompute the chain from `start` to the end and return the head; raises JournalCorrupt at the first difference."""
@@ -234,8 +236,12 @@ class DayFiles:
         self.close()
 
     def days(self) -> list[str]:
-        """ISO days, oldest first."""
-        return sorted(path.stem for path in self.folder.glob("*.journal"))
+        """ISO days, oldest first; none without a folder. A plain listing: `why` asks once for each cause."""
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
 
     def days_from(self, from_seq: int) -> list[str]:
         """The days since the one where `from_seq` stands. Looks from the newest back: old files are not opened in vain."""
@@ -261,12 +267,20 @@ class DayFiles:
         """Both included. What is committed meanwhile may or may not be among them."""
         for day in self.days_from(from_seq):
             name = self._path(day).name
-            while rows := self._rows(day, from_seq):
+            while rows := self._rows(day, from_seq, RECORDS_PER_READ):
                 for seq, body in rows:
                     if to_seq is not None and seq > to_seq:
                         return
                     yield _record(name, seq, body)
                 from_seq = rows[-1][0] + 1
+
+    def record(self, seq: int) -> Record | None:
+        """None where the journal does not hold it."""
+        for day in self.days_from(seq)[:1]:
+            for found_seq, body in self._rows(day, seq, 1):
+                if found_seq == seq:
+                    return _record(self._path(day).name, seq, body)
+        return None
 
     def close(self) -> None:
         with self._lock:
@@ -282,12 +296,12 @@ class DayFiles:
             self._open[day] = DayFile(self._path(day), map_size=map_size, readonly=readonly, lock=lock)
         return self._open[day]
 
-    def _rows(self, day: str, from_seq: int) -> list[tuple[int, bytes]]:
+    def _rows(self, day: str, from_seq: int, count_max: int) -> list[tuple[int, bytes]]:
         with self._lock:
-            return self._file(day, readonly=True).rows(from_seq)
+            return self._file(day, readonly=True).rows(from_seq, count_max)
 
     def _path(self, day: str) -> Path:
-        return self.folder / f"{day}.journal"
+        return self.folder / f"{day}{SUFFIX}"
 
 
 def read_anchor(folder: Path) -> Head | None:

@@ -4,6 +4,7 @@ StateError
 ├── HomeUnknown        nobody says where the state of this user lies
 ├── FolderUnusable     it is not there and cannot be made, or is no folder
 ├── FolderNotPrivate   others may enter or change a folder that must be the user's alone
+├── FileNotPrivate     others may read or change a file that must be the user's alone
 ├── FolderNotLocal     it lies on another machine
 └── AlreadyRunning     another process holds the account's lock
 """
@@ -51,6 +52,10 @@ class FolderUnusable(StateError):
 
 class FolderNotPrivate(StateError):
     """Whoever may enter the folder could read tokens or replace files; the user mends owner or mode."""
+
+
+class FileNotPrivate(StateError):
+    """Whoever may read the file knows what is in it; the user mends its mode, and what it holds is known already."""
 
 
 class FolderNotLocal(StateError):
@@ -101,6 +106,20 @@ def private_folder(path: Path) -> Path:
         if found.st_mode & 0o077:
             raise FolderNotPrivate(f"{path} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 700 {path}")
     return path
+
+
+def private_file(path: Path, bytes_max: int, *, may_be_shared: bool = False) -> bytes:
+    """At most `bytes_max` bytes of a file that only this user may read; raises FileNotPrivate or OSError.
+
+    On Windows the rights are those that the folder hands down; nothing is checked.
+    """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise FileNotPrivate(f"{path} is not a file")
+    with open(path, "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if sys.platform != "win32" and mode & 0o077 and not may_be_shared:
+            raise FileNotPrivate(f"{path} is open to others (mode {mode & 0o777:o}); run: chmod 600 {path}")
+        return file.read(bytes_max)
 
 
 def require_local(path: Path, *, mounts: Path = Path("/proc/self/mountinfo")) -> None:

@@ -25,13 +25,18 @@ from evenkeel.messages.broker_gateway import (
 from evenkeel.messages.chain_store import ChainNotSaved
 from evenkeel.messages.circuit_breaker import BreakerChanged, BreakerLevel
 from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.health import HealthAlarmed
 from evenkeel.messages.market import FeedGap, Quote, QuotesStale
 from evenkeel.messages.operator import (
     FlattenProgressed,
+    HoldEnded,
     HoldPlaced,
+    ModeChanged,
 )
 from evenkeel.messages.position import (
     CloseFailed,
+    PositionClosed,
+    PositionOpened,
 )
 from evenkeel.messages.protection import (
     PositionUnprotected,
@@ -65,6 +70,8 @@ EVENT_CHARACTERS_MAX: Final = 200
 """A whole view must fit into one frame of the control channel."""
 _CLOCK: Final = SystemClock()
 What = Literal["status", "positions", "limits"]
+AT_ONCE: Final = (ModeChanged, HoldPlaced, HoldEnded, PositionOpened, PositionClosed)
+"""Whoever asked for one of these looks at the view next."""
 
 
 class ChildStatus(Protocol):
@@ -135,7 +142,9 @@ class Reporter:
         if _is_event(message):
             self.state.events[-1] = msgspec.structs.replace(self.state.events[-1], time_utc_ms=at.time_utc_ms)
         symbol = getattr(message, "symbol", "")
-        logger.bind(seq=at.seq, kind=type(message).__name__, symbol=symbol).log(_level(message), "{}", text)
+        logger.bind(kind=type(message).__name__, symbol=symbol).log(_level(message), "{}", text)
+        if isinstance(message, AT_ONCE):
+            self._look(at.time_utc_ms)
         return ()
 
     def resume(self, now_utc_ms: int, /) -> Sequence[Message]:
@@ -191,6 +200,8 @@ def _level(message: Heard) -> str:
             | MoneyDisagreed()
         ):
             return "ERROR"
+        case HealthAlarmed():
+            return "ERROR" if message.severity == 1 else "WARNING"
         case StorageStrained():
             return "ERROR" if message.stops_entries else "WARNING"
         case ChildDown() | LettersDead() | HoldPlaced() | BrokerDisagreed() | OrderRejected() | CloseFailed():

@@ -58,15 +58,19 @@ class StateFolder:
         self.control = self.folder / "control"
         self.endpoint = self.control / ENDPOINT_NAME
         self.logs = self.folder / "logs"
+        self.snapshots = self.folder / "snapshots"
         self.simulated = self.folder / "simulated"
         self.terminal = self.folder / "terminal"
         self.terminal_kill = self.terminal / "kill"
         self.watchdog = self.folder / "watchdog"
+        self.signals = self.folder / "signals"
+        self.webhooks = self.folder / "webhooks"
         self.lock = self.folder / "lock"
         self.kill_epoch = self.folder / "kill-epoch"
         self.installation = self.folder / "installation"
         self.segment = self.folder / "segment"
         self.backups = self.folder / "backups"
+        self.rehearsals = self.folder / "rehearsals"
         self._restored = self.folder / "restored"
 
     def create(self) -> None:

@@ -108,14 +108,16 @@ def _checked(plan: "Plan", symbol: str, minutes: "Bars", samples: int, seed: int
         return CheckedSymbol(symbol, config.timeframe)
     bars = longer(minutes, config.timeframe)
     bars = bars.cut(0, max(0, bars.size - 1))
-    speaking = int((foreseen(strategy, bars) != 0).sum())
 
     def make() -> BarStrategy:
         made = make_strategy(config, spec)
         assert isinstance(made, BarStrategy), "the same class as before"
         return made
 
-    difference = first_difference(make, bars, samples=samples, seed=seed)
+    difference = first_difference(
+        make, bars, samples=samples, seed=seed
+    )  # before any other life could leave traces in its class
+    speaking = int((foreseen(strategy, bars) != 0).sum())
     words = None if difference is None else told(difference)
     return CheckedSymbol(symbol, config.timeframe, bars.size, speaking, strategy.window_bars, words)
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from evenkeel.commands.tables import columns, table
 from evenkeel.commands.why import text_of
 from evenkeel.commands.why.records import Said, said_of
 from evenkeel.messages.system import RunConfigured
-from evenkeel.rules.controls import CONTROLS, EVIDENCE, Built, Control
+from evenkeel.rules.controls import CONTROLS, EVIDENCE, Built, Control, evidence_of
 from evenkeel.rules.instants import utc_text
 from evenkeel.rules.view_state import ViewState
 from evenkeel.runtime.journal import JournalError
@@ -80,15 +81,20 @@ def run(arguments: argparse.Namespace) -> int:
 def rows_of(journal: Path) -> list[ControlRow]:
     """Raises JournalError, or msgspec's for another build's message."""
     known, settings = ViewState(), b"{}"
-    newest: dict[int, Said] = {}
+    newest: dict[tuple[str, ...], Said] = {}
     with DayFiles(journal) as files:
         for said in said_of(files, (*EVIDENCE, RunConfigured), known=known):
             if isinstance(said.message, RunConfigured):
                 settings = said.message.settings.encode()
             else:
-                newest |= {control.number: said for control in CONTROLS if control.is_shown_by(said.message)}
+                newest[evidence_of(said.message)] = said
     configured = msgspec.json.decode(settings)
-    return [_row(control, configured, newest.get(control.number), known) for control in CONTROLS]
+    return [_row(control, configured, _evidence(control, newest.values()), known) for control in CONTROLS]
+
+
+def _evidence(control: Control, newest: Iterable[Said]) -> Said | None:
+    shown = [said for said in newest if control.is_shown_by(said.message)]
+    return max(shown, key=lambda said: said.record.seq, default=None)
 
 
 def _row(control: Control, configured: Any, said: Said | None, known: ViewState) -> ControlRow:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from time import sleep
 from typing import Final
@@ -12,6 +13,8 @@ from evenkeel.adapters.mt5.examine import Finding, examine, plain
 from evenkeel.adapters.mt5.measure import Measured, NotMeasurable, measure
 from evenkeel.adapters.mt5.module import Expected, NotConnected, Package, PackageMissing, connect, load
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
+from evenkeel.adapters.rehearsals import MEASURED, note
+from evenkeel.adapters.secrets import SecretError, secret
 from evenkeel.adapters.simulated.account_file import AccountFileInvalid
 from evenkeel.adapters.simulated.packs import PackUnknown
 from evenkeel.adapters.simulated.server.book import BookUnreadable
@@ -22,6 +25,8 @@ from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.terminal import TerminalUnnamed, terminal_locks
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
+from evenkeel.config.secret_names import secret_names
+from evenkeel.rules.promotion import Rehearsed
 from evenkeel.rules.symbols import UnknownSymbol
 from evenkeel.runtime.clock import SystemClock, monotonic_s
 
@@ -55,17 +60,31 @@ def run(arguments: argparse.Namespace) -> int:
     except StateError as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
-    report = Report(False, [])
+    report = Report(False, list(_secrets(config)))
     try:
         _fill(report, arguments, config, folder)
     except NotMeasurable as error:
         report.findings.append(Finding("measure", "bad", str(error)))
+    if report.measured:
+        _note(folder, config, arguments.measure, report.measured)
     report.fit = not any(finding.state == "bad" for finding in report.findings)
     if arguments.json:
         print(msgspec.json.encode(report).decode())
     else:
         _print(report)
     return exit_codes.OK if report.fit else exit_codes.FAILED
+
+
+def _note(folder: StateFolder, config: Config, symbol: str, measured: Sequence[Measured]) -> None:
+    """For `evenkeel promote`."""
+    odd = sum(one.differs for one in measured)
+    login = config.terminal.login if config.terminal.kind == "mt5" else None
+    where = "the simulated terminal" if login is None else f"login {login}"
+    words = f"{symbol} on {where}, {len(measured)} measured, {odd} differ"
+    try:
+        note(folder.rehearsals, MEASURED, Rehearsed(SystemClock().now_utc_ms(), words, odd, login))
+    except (StateError, OSError) as error:
+        print(f"doctor: what was measured cannot be noted: {error}", file=sys.stderr)
 
 
 def _fill(report: Report, arguments: argparse.Namespace, config: Config, folder: StateFolder) -> None:
@@ -92,7 +111,7 @@ def _look(report: Report, arguments: argparse.Namespace, config: Config) -> None
         path = config.terminal.path if config.terminal.kind == "mt5" else ""
         connect(package, path=path, timeout_ms=TIMEOUT_MS)
     except PackageMissing as error:
-        remedy = "on Windows: pip install evenkeel; elsewhere see README, A Windows machine plus Linux, or Wine"
+        remedy = "on Windows: pip install evenkeel; elsewhere see docs/connect-a-terminal.md"
         report.findings.append(Finding("package", "bad", str(error), remedy))
         return
     except (AccountFileInvalid, PackUnknown, BookUnreadable, UnknownSymbol) as error:
@@ -125,6 +144,16 @@ def _look(report: Report, arguments: argparse.Namespace, config: Config) -> None
             )
     finally:
         package.shutdown()
+
+
+def _secrets(config: Config) -> Iterator[Finding]:
+    """Each secret that the configuration names. Trading needs none of them."""
+    for path, name in secret_names(config):
+        key = ".".join(path)
+        try:
+            yield Finding(f"secret {name}", "good", f"{key}: {secret(name).source}")
+        except SecretError as error:
+            yield Finding(f"secret {name}", "odd", f"{key}: {error}")
 
 
 def _host(folder: StateFolder) -> Finding | None:

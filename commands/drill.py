@@ -1,5 +1,6 @@
 """`evenkeel drill`: would the newest backup serve? It is put into a temporary folder, every record of it is checked, and every
-actor takes its state back from it and answers its last messages again. Nothing of the account is touched.
+actor takes its state back from it and answers its last messages again. Of the account nothing is touched; that it went well is
+noted in its folder, for `evenkeel promote`.
 
 With the configuration and the build of the run that was saved, each answer is compared with what was recorded.
 """
@@ -20,6 +21,7 @@ from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.quote_board import QuoteBoard
+from evenkeel.adapters.rehearsals import DRILL, note
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.strategy.making import StrategyUnusable
 from evenkeel.adapters.world import World
@@ -31,7 +33,8 @@ from evenkeel.config.schema import Config
 from evenkeel.messages.market import SymbolSpec, SymbolSpecified
 from evenkeel.messages.system import RunStarted
 from evenkeel.rules.instants import utc_text
-from evenkeel.runtime.clock import ManualClock, monotonic_s
+from evenkeel.rules.promotion import Rehearsed
+from evenkeel.runtime.clock import ManualClock, SystemClock, monotonic_s
 from evenkeel.runtime.fold import ledgers_of
 from evenkeel.runtime.journal import ChildSnapshot, JournalError, Record
 from evenkeel.runtime.publisher import Publisher
@@ -88,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (BackupError, JournalError, StrategyUnusable, msgspec.ValidationError, OSError) as error:
         print(f"drill: {type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
+    _note(folder, drilled)
     if arguments.json:
         print(msgspec.json.encode(drilled).decode())
     else:
@@ -97,6 +101,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"mode {drilled.mode}, {drilled.positions} positions, {drilled.orders_open} orders without an end")
         print(f"it would serve ({drilled.took_ms / 1000:.1f} s)")
     return exit_codes.OK
+
+
+def _note(folder: StateFolder, drilled: Drilled) -> None:
+    words = f"{drilled.backup}, {drilled.records} records, {drilled.children} children"
+    try:
+        note(folder.rehearsals, DRILL, Rehearsed(SystemClock().now_utc_ms(), words))
+    except (StateError, OSError) as error:
+        print(f"drill: it went well, but cannot be noted: {error}", file=sys.stderr)
 
 
 def _drill(backup: Path, config: Config) -> Drilled:

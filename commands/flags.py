@@ -56,5 +56,14 @@ def command_id(text: str) -> str:
     return text
 
 
+def address(text: str) -> tuple[str, int]:
+    """HOST:PORT; an address of IPv6 stands in brackets. Port 0 is any that is free."""
+    host, _, port = text.rpartition(":")
+    is_bare_ipv6 = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    if not host or is_bare_ipv6 or not port.isdecimal() or int(port) >= 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
 count: Final = whole(0, 1_000_000_000)
 ticket: Final = whole(1, 2**63 - 1)

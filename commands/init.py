@@ -161,7 +161,7 @@ def _asked(found: Found) -> Answers:
     else:
         _say(
             "No MetaTrader5 package here (it is for Windows), so the terminal is the simulated one.\n"
-            "How a terminal on another machine is reached: README, A Windows machine plus Linux."
+            "How a terminal on another machine is reached: docs/connect-a-terminal.md, A Windows machine plus Linux."
         )
     for question in questions(answers, found):
         setattr(answers, question.key, _answer(question))
@@ -247,17 +247,13 @@ def _symbols(answers: Answers) -> Callable[[str], object]:
 
 def _next_steps(path: Path, answers: Answers) -> list[str]:
     named = "" if answers.account == "simulated" else f" --account {answers.account}"
-    if answers.terminal == "mt5":
-        return [
-            "",
-            f"evenkeel doctor --config {path}    what is missing at the terminal",
-            "then set enabled = true in [trading], and:",
-            f"evenkeel run --config {path}",
-            f"evenkeel start{named}                 in another window; evenkeel status{named} shows it",
-        ]
-    return [
-        "",
-        f"evenkeel run --config {path}    the supervisor, until Ctrl-C",
-        f"evenkeel start{named}                 in another window: trading is on",
-        f"evenkeel status{named}                how it does",
+    is_simulated = answers.terminal == "simulated"
+    steps = [
+        (f"evenkeel doctor --config {path}", "is everything there?" if is_simulated else "what is missing at the terminal"),
+        *([] if is_simulated else [(f"edit {path}", "enabled = true in [trading]")]),
+        (f"evenkeel run --config {path}", "the supervisor, until Ctrl-C"),
+        (f"evenkeel start{named}", "in another window: trading is on"),
+        (f"evenkeel top{named}", "how it does; q ends it"),
     ]
+    width = max(len(command) for command, _ in steps)
+    return ["", *(f"{command:{width}}  {words}" for command, words in steps)]

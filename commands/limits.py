@@ -5,17 +5,20 @@ from typing import Final
 
 import msgspec
 
-from evenkeel.commands.status import Supervisor, add_arguments
+from evenkeel.commands import status
+from evenkeel.commands.status import Supervisor
 from evenkeel.commands.tables import columns, table
 from evenkeel.commands.viewed import ended, viewed
-from evenkeel.rules.limit_words import EFFECTS, amount_words
+from evenkeel.rules.limit_words import EFFECTS, PER_ORDER, amount_words
 from evenkeel.rules.view import LimitView, View
 
 HEADER: Final = ("limit", "room left", "used", "of", "when it is reached")
 LEFT_ALIGNED: Final = ("limit", "room left", "when it is reached")
 BAR_CHARACTERS: Final = 10
 
-__all__ = ["add_arguments", "run"]
+EXPLANATION: Final = "these have no row, for an order is measured against them, not the account:\n" + "\n".join(
+    f"  {name:<29} {text}" for name, text in PER_ORDER.items()
+)
 
 
 class LimitRow(msgspec.Struct, frozen=True):
@@ -29,14 +32,28 @@ class LimitRow(msgspec.Struct, frozen=True):
     effect: str
 
 
+class PerOrder(msgspec.Struct, frozen=True):
+    """A limit that only an order is measured against."""
+
+    name: str
+    measures: str
+
+
 class LimitsReport(msgspec.Struct, frozen=True):
-    """What `--json` prints; `age_ms` is how old it is, null where nothing is known."""
+    """What `--json` prints; `age_ms` is how old it is, null where nothing is known. `per_order` are those without room to
+    show, whether they are on or off."""
 
     supervisor: Supervisor
     why: str
     age_ms: int | None
     limits: tuple[LimitRow, ...]
     v: int = 1
+    per_order: tuple[PerOrder, ...] = tuple(PerOrder(*item) for item in PER_ORDER.items())
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXPLANATION
+    status.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

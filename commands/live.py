@@ -160,7 +160,7 @@ class LiveSystem:
 
     def is_flattening(self) -> bool:
         """The mode is FLATTEN, and something of ours is open still."""
-        return self.gate.mode is Mode.FLATTEN and bool(self._held())
+        return self.gate.mode is Mode.FLATTEN and bool(self.held())
 
     def broken_leases(self) -> list[Broken]:
         """Who does not show any more that it lives. Called by the main loop; never waits."""
@@ -183,9 +183,9 @@ class LiveSystem:
         terminal = self.run.host.child("terminal")
         seen = None if terminal is None else terminal.state.positions
         stops = {position.ticket: position.stop_points for position in seen or ()}
-        return seen is not None and all(stops.get(ticket, 0) for ticket in self._held())
+        return seen is not None and all(stops.get(ticket, 0) for ticket in self.held())
 
-    def _held(self) -> list[int]:
+    def held(self) -> list[int]:
         """Tickets of ours, as the gateway believes at this moment; read from another thread, in one step."""
         gateway = self.run.host.child("broker_gateway")
         return [] if gateway is None else list(gateway.state.book.positions)

@@ -8,9 +8,10 @@ import getpass
 import os
 import re
 import sys
+import textwrap
 import uuid
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,9 +23,14 @@ from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.flags import command_id, name, ticket
 
+if TYPE_CHECKING:
+    from evenkeel.rules.view import View
+
 WAIT_MS: Final = 3_000
 ANSWER_S: Final = 5.0
 KILL_PORT_S: Final = 1.0
+WIDTH: Final = 1_000
+"""Of a line where standard output is no terminal."""
 _KINDS: Final[dict[str, type[channel.Command]]] = {
     "start": channel.Start,
     "pause": channel.Pause,
@@ -40,12 +46,15 @@ _KINDS: Final[dict[str, type[channel.Command]]] = {
 }
 PAUSE_MINUTES_MAX: Final = 7 * 24 * 60
 _SCOPED: Final = ("pause", "resume", "flatten", "kill")
+_LADDER: Final = ("pause", "close-only", "freeze", "flatten", "kill")
+"""From mild to hard: each tells what is open still."""
 
 
 class Outcome(msgspec.Struct):
     """What `--json` prints. `end` is accepted, done, refused, not_running or unknown.
 
-    Of a kill `confirmed_by` tells who goes by the epoch now: "supervisor", "terminal host".
+    Of a kill `confirmed_by` tells who goes by the epoch now: "supervisor", "terminal host". Of what makes trading stricter
+    `still_open` are tickets of ours in its scope, `closed` those that were open before; null where that is not known.
     """
 
     command: str
@@ -55,6 +64,8 @@ class Outcome(msgspec.Struct):
     epoch: int | None = None
     confirmed_by: tuple[str, ...] | None = None
     v: int = 1
+    still_open: tuple[int, ...] | None = None
+    closed: tuple[int, ...] | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     command_id = arguments.command_id or uuid.uuid4().hex
     try:
         folder = StateFolder(state_root(), arguments.account)
+        before = _view_before(folder, arguments.command)
         if arguments.command == "kill" and _scope(arguments) == channel.ACCOUNT:
             outcome, status = _kill(folder, command_id, flatten=arguments.flatten)
         elif arguments.command == "kill":
@@ -87,8 +99,49 @@ def run(arguments: argparse.Namespace) -> int:
     except (StateError, OSError, ValueError) as error:
         print(f"{arguments.command}: {error}", file=sys.stderr)
         return exit_codes.USAGE if isinstance(error, ValueError | StateError) else exit_codes.FAILED
-    show(outcome, as_json=arguments.json)
+    if arguments.command == "kill" or (arguments.command in _LADDER and outcome.end in ("done", "accepted")):
+        _show_with_what_is_open(arguments, folder, outcome, before)
+    else:
+        show(outcome, as_json=arguments.json)
+        if arguments.command in _LADDER and outcome.end in ("unknown", "not_running"):
+            print(f"{arguments.command}: what stops new risk also without a supervisor: evenkeel kill", file=sys.stderr)
     return status
+
+
+def _view_before(folder: StateFolder, command: str) -> "View | None":
+    """For what makes trading stricter; a kill waits for nothing."""
+    if command not in _LADDER or command == "kill":
+        return None
+    from evenkeel.commands.still_open import view_now
+
+    return view_now(folder)
+
+
+def _show_with_what_is_open(
+    arguments: argparse.Namespace, folder: StateFolder, outcome: Outcome, before: "View | None"
+) -> None:
+    """`before` is the view of before the command, None for the one of now."""
+    from evenkeel.commands.still_open import still_open, view_now
+    from evenkeel.commands.tables import columns
+
+    if not arguments.json:
+        show(outcome, as_json=False)
+        sys.stdout.flush()  # what follows may take seconds
+    left = still_open(
+        folder,
+        arguments.command,
+        _scope(arguments),
+        before or view_now(folder),
+        is_heard=outcome.end in ("done", "accepted"),
+        is_flattening=arguments.command == "flatten" or getattr(arguments, "flatten", False),
+    )
+    if not arguments.json:
+        for line in left.lines:
+            print(textwrap.fill(line, columns() or WIDTH, initial_indent="  ", subsequent_indent="    "))
+        return
+    if left.age_ms is not None:
+        outcome.still_open, outcome.closed = left.tickets, left.closed
+    show(outcome, as_json=True)
 
 
 def show(outcome: Outcome, *, as_json: bool) -> None:
@@ -127,9 +180,9 @@ def _kill_scope(folder: StateFolder, request: channel.Command) -> tuple[Outcome,
 
 
 def _scope(arguments: argparse.Namespace) -> str:
-    if arguments.strategy is not None:
+    if getattr(arguments, "strategy", None) is not None:
         return f"strategy/{arguments.strategy}"
-    return channel.ACCOUNT if arguments.symbol is None else str(arguments.symbol)
+    return str(getattr(arguments, "symbol", None) or channel.ACCOUNT)
 
 
 def _kill(folder: StateFolder, command_id: str, *, flatten: bool) -> tuple[Outcome, int]:

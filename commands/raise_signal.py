@@ -1,4 +1,4 @@
-"""`evenkeel signal SYMBOL DIRECTION`: a person's signal, and what the gates made of it."""
+"""`evenkeel signal SYMBOL DIRECTION`: a person's signal, and what the gates made of it; `--file`: those of another program."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.commands import exit_codes
+from evenkeel.commands import exit_codes, signal_lines
 from evenkeel.commands.flags import command_id, name, ratio
 from evenkeel.commands.order import WAIT_MS, asked, show, who
 from evenkeel.commands.why import text_of
@@ -45,17 +45,32 @@ class SignalOutcome(msgspec.Struct):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("symbol", type=name, metavar="SYMBOL", help="as the configuration names it")
-    parser.add_argument("direction", choices=("buy", "sell"))
+    parser.epilog = signal_lines.EXPLANATION
+    parser.add_argument("symbol", type=name, metavar="SYMBOL", nargs="?", help="as the configuration names it")
+    parser.add_argument("direction", choices=("buy", "sell"), nargs="?")
     parser.add_argument("--strategy", type=name, metavar="NAME", help="as a signal of this strategy, with its orders and slots")
-    parser.add_argument("--confidence", type=ratio, default=1.0, help="0 to 1, against limits.confidence_min (default: 1)")
+    parser.add_argument("--confidence", type=ratio, help="0 to 1, against limits.confidence_min (default: 1)")
+    signal_lines.add_arguments(parser)
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output; of --file one a line")
     parser.add_argument("--id", dest="command_id", type=command_id, help="idempotency key: the same key is carried out once")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 opened, 4 refused by us or by the broker, 5 nobody knows yet, 3 no supervisor runs."""
+    of_one = ("symbol", "direction", "strategy", "confidence", "command_id")
+    if arguments.file is not None:
+        if given := [name for name in of_one if getattr(arguments, name) is not None]:
+            print(f"signal: {given[0]} is of one signal, not of --file", file=sys.stderr)
+            return exit_codes.USAGE
+        return signal_lines.run(arguments)
+    if arguments.symbol is None or arguments.direction is None:
+        print("signal: which one? SYMBOL and buy or sell, or --file", file=sys.stderr)
+        return exit_codes.USAGE
+    return _one(arguments)
+
+
+def _one(arguments: argparse.Namespace) -> int:
     told = {
         "command_id": arguments.command_id or uuid.uuid4().hex,
         "by": who(),
@@ -63,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         "symbol": arguments.symbol,
         "direction": arguments.direction,
         "strategy": arguments.strategy or "",
-        "confidence": arguments.confidence,
+        "confidence": 1.0 if arguments.confidence is None else arguments.confidence,
     }
     is_asked = False
     try:
@@ -76,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
                 show(outcome, as_json=arguments.json)
                 return status
             ends = followed(files, from_seq, outcome.command_id, FOLLOWED_S)
+            known = terms_in(files)
     except (StateError, msgspec.ValidationError) as error:
         print(f"signal: {error}", file=sys.stderr)
         return exit_codes.USAGE
@@ -83,23 +99,23 @@ def run(arguments: argparse.Namespace) -> int:
         done = "asked for; what came of it is not known" if is_asked else "nothing was asked"
         print(f"signal: {done}: the journal cannot be read: {error}", file=sys.stderr)
         return exit_codes.OUTCOME_UNKNOWN if is_asked else exit_codes.FAILED
-    found = outcome_of(outcome.command_id, ends)
+    found = outcome_of(outcome.command_id, ends, known)
     if arguments.json:
         print(msgspec.json.encode(found).decode())
     else:
-        print(f"signal: {found.end}: {found.detail}")
+        print(f"signal: {found.detail}")
     return STATUS[found.end]
 
 
-def outcome_of(command_id: str, ends: list[Said]) -> SignalOutcome:
+def outcome_of(command_id: str, ends: list[Said], known: ViewState) -> SignalOutcome:
     """Of a signal that opens two orders one may be opened and one refused: then it counts as opened."""
     messages = [said.message for said in ends]
     tickets = tuple(message.ticket for message in messages if isinstance(message, PositionOpened))
-    detail = "; ".join(text_of(message, ViewState()) for message in messages)
+    detail = "; ".join(text_of(message, known) for message in messages)
     if tickets:
         return SignalOutcome("signal", command_id, "opened", detail, tickets)
     if not messages or any(isinstance(message, OrderOutcomeUnknown) for message in messages):
-        waits = "nothing is known of an order yet: evenkeel why-not SYMBOL, evenkeel positions"
+        waits = "unknown: nothing is known of an order yet: evenkeel why-not SYMBOL, evenkeel positions"
         return SignalOutcome("signal", command_id, "unknown", detail or waits)
     return SignalOutcome("signal", command_id, "refused", detail)
 
@@ -138,6 +154,14 @@ def _orders_of(records: Iterator[Said], command_id: str) -> tuple[int, list[Said
                 if is_caused or message.proposal_id in proposals:
                     ends.append(said)
     return len(proposals), ends
+
+
+def terms_in(files: DayFiles) -> ViewState:
+    """What numbers are told with: the terms of the symbols, and the account."""
+    known = ViewState()
+    for _ in said_of(files, (), known=known):
+        pass
+    return known
 
 
 def _last_seq(files: DayFiles) -> int:

@@ -21,6 +21,7 @@ from loguru import logger
 from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters import logs
 from evenkeel.adapters.build import build_id
+from evenkeel.adapters.hidden import HIDDEN
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.service_manager import ServiceManager
 from evenkeel.adapters.simulated.server.book import BookUnreadable
@@ -43,6 +44,7 @@ from evenkeel.commands.live import (
     symbols_of,
     synthetic_market,
 )
+from evenkeel.commands.run_words import first_words_of, last_words_of, say
 from evenkeel.commands.served import Served
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
@@ -90,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             logs.set_up(folder.logs)
             system = LiveSystem(config, folder, outside, on_fatal=die)
             served = Served("run", config.account.name, as_json=arguments.json)
-            return served.ended(_serve(system, signals, ServiceManager(os.environ), served))
+            return served.ended(_serve(system, signals, ServiceManager(os.environ), arguments, served))
     except StoppedEarly as stopped:
         print(f"account {config.account.name}: stopped by {stopped} before it served", file=sys.stderr)
         return exit_codes.OK
@@ -98,16 +100,16 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"account {config.account.name}: {error}; {_who_runs(folder)}; end that one first", file=sys.stderr)
         return exit_codes.REFUSED
     except (_InputUnusable, UnknownSymbol, StrategyUnusable) as error:
-        print(error, file=sys.stderr)
+        print(HIDDEN.shown(str(error)), file=sys.stderr)
         return exit_codes.USAGE
     except (_StrategyRefused, StrategyBroken) as error:
-        print(error, file=sys.stderr)
+        print(HIDDEN.shown(str(error)), file=sys.stderr)
         return exit_codes.REFUSED
     except (StateError, BookUnreadable, JournalError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(HIDDEN.shown(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return exit_codes.FAILED
     except (BootFailed, HostDidNotStart, OSError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(HIDDEN.shown(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return exit_codes.RESTART
 
 
@@ -172,7 +174,7 @@ def _require_fit_strategies(arguments: argparse.Namespace, config: Config, symbo
         raise _StrategyRefused("\n".join(lines))
 
 
-def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager, served: Served) -> int:
+def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager, arguments: argparse.Namespace, served: Served) -> int:
     signals.serve(system.ask_stop)
     faulthandler.enable()  # who is killed for silence says where its threads are
     sys.setswitchinterval(0.0005)  # shorter waits for the interpreter's lock; measured to cost no throughput
@@ -182,6 +184,7 @@ def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager, served
     logger.info(words)
     manager.ready(words)
     served.says("serving", words)
+    say(first_words_of(system, arguments))
     try:
         MainLoop(system, manager, die).run()
     except Exception as error:  # noqa: BLE001  the edge of the process: without its main loop it must not go on
@@ -189,9 +192,11 @@ def _serve(system: LiveSystem, signals: Signals, manager: ServiceManager, served
         die(f"the main loop has ended: {error!r}")
     logger.info("stopping in order: {}", system.stop_asked_by)
     manager.stopping(f"stopped by {system.stop_asked_by}")
+    last_words = last_words_of(system)
     late = system.stop(f"stopped by {system.stop_asked_by}")
     for name in late:
         logger.error("{} did not end in time", name)
+    say(last_words)
     if system.journal_failure is not None:
         return exit_codes.RESTART
     return exit_codes.FAILED if late else exit_codes.OK

@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 NARROWEST: Final = 20
+FOLDED_MIN: Final = 24
+"""A last column that has less than this is no pleasure to read."""
 
 
 def table(
@@ -15,18 +17,16 @@ def table(
 ) -> list[str]:
     """Lines whose columns are as wide as their widest cell; those that are not `left_aligned` end together.
 
-    With a `width` that they do not fit into: a line for each cell with its name, a row after the other.
+    With a `width` that they do not fit into the last column is folded; where that leaves it less than FOLDED_MIN: a line for
+    each cell with its name, a row after the other.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
-        return _as_lists(header, rows, width)
-    return [
-        "  ".join(
-            cell.ljust(width) if name in left_aligned else cell.rjust(width)
-            for name, cell, width in zip(header, row, widths, strict=True)
-        ).rstrip()
-        for row in (header, *rows)
-    ]
+        left = width - sum(widths[:-1]) - 2 * (len(widths) - 1)
+        if left < FOLDED_MIN:
+            return _as_lists(header, rows, width)
+        return _folded(header, rows, [*widths[:-1], left], left_aligned)
+    return [_line(header, row, widths, left_aligned) for row in (header, *rows)]
 
 
 def columns() -> int | None:
@@ -34,6 +34,23 @@ def columns() -> int | None:
     if not os.environ.get("COLUMNS", "").isdigit() and not sys.stdout.isatty():
         return None
     return max(NARROWEST, shutil.get_terminal_size().columns)
+
+
+def _line(header: Sequence[str], row: Sequence[str], widths: Sequence[int], left_aligned: Collection[str]) -> str:
+    cells = zip(header, row, widths, strict=True)
+    return "  ".join(cell.ljust(width) if name in left_aligned else cell.rjust(width) for name, cell, width in cells).rstrip()
+
+
+def _folded(
+    header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], left_aligned: Collection[str]
+) -> list[str]:
+    """The last column of each row goes on below itself."""
+    lines: list[str] = []
+    for row in (header, *rows):
+        first, *more = textwrap.wrap(row[-1], widths[-1]) or [""]
+        lines.append(_line(header, (*row[:-1], first), widths, left_aligned))
+        lines += [" " * (sum(widths[:-1]) + 2 * (len(widths) - 1)) + words for words in more]
+    return lines
 
 
 def _as_lists(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:

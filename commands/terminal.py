@@ -140,7 +140,7 @@ def _host(config: Config, folder: StateFolder, arguments: argparse.Namespace) ->
         held.enter_context(AccountLock(folder.terminal / "lock"))
         for lock in terminal_locks(config.terminal):
             held.enter_context(AccountLock(lock))
-        logs.set_up(folder.terminal)
+        logs.set_up(folder.terminal, console_level="ERROR" if arguments.alone_s else "INFO")
         clock = ToldClock(SystemClock())
         broker = _broker(config, folder, clock)
         service = _service(config, folder, broker, ended, clock)
@@ -162,14 +162,18 @@ def _host(config: Config, folder: StateFolder, arguments: argparse.Namespace) ->
 
 def _serve(broker: Mt5Broker, service: TerminalService, ended: threading.Event, alone_s: float) -> None:
     """Connected as long as it can be; the terminal's clock is looked at meanwhile."""
-    tried_s = -RECONNECT_S
+    tried_s, said = -RECONNECT_S, ""
     while not ended.wait(_PULSE_S):
         if broker.identity is None and monotonic_s() - tried_s >= RECONNECT_S:
             tried_s = monotonic_s()
             try:
                 service.alone(broker.connect)
             except NotConnected as error:
-                logger.error("the terminal cannot be reached: {}", error)
+                if str(error) != said:
+                    said = str(error)
+                    logger.error("the terminal cannot be reached: {}", said)
+            else:
+                said = ""
         if alone_s and service.silent_s > alone_s:
             logger.info("no supervisor for {:.0f} s: the host ends", alone_s)
             return

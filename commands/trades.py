@@ -49,6 +49,10 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", type=since_utc_ms, metavar="TIME", help=f"trades closed since then: {SINCE_HELP}")
 
 
+def is_filtered(arguments: argparse.Namespace) -> bool:
+    return any(value is not None for value in (arguments.symbol, arguments.strategy, arguments.reason, arguments.since))
+
+
 def wanted_by(arguments: argparse.Namespace) -> Callable[[PositionClosed], bool]:
     """What the flags of `add_filters` let through."""
     symbol, strategy, reason, since = arguments.symbol, arguments.strategy, arguments.reason, arguments.since

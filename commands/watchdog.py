@@ -83,10 +83,14 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         folder = StateFolder(state_root(), config.account.name)
         folder.create()
-        logs.set_up(folder.watchdog)
-        served = Served("watchdog", config.account.name, as_json=arguments.json)
-        manager = ServiceManager(os.environ)
-        return served.ended(Watchdog(config, folder, arguments.config, _words(arguments), manager, served).run())
+        with AccountLock(folder.watchdog / "lock"):
+            logs.set_up(folder.watchdog)
+            served = Served("watchdog", config.account.name, as_json=arguments.json)
+            manager = ServiceManager(os.environ)
+            return served.ended(Watchdog(config, folder, arguments.config, _words(arguments), manager, served).run())
+    except AlreadyRunning as error:
+        print(f"watchdog of {config.account.name}: {error}", file=sys.stderr)
+        return exit_codes.REFUSED
     except (StateError, HostDidNotStart, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED

@@ -16,8 +16,10 @@ from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.locate import KeyPath, paths
 from evenkeel.config.renamed import NOW
 from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig, RsiConfig
+from evenkeel.config.units import NAMES_SECRET
 
 _SECRET: Final = re.compile(r"(password|passwd|passphrase|token|secret|apikey|(^|[_-])key)$", re.IGNORECASE)
+SECRET_TEXT: Final = "looks like a secret: a configuration holds names of secrets, never secrets"
 _SIGNS: Final = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}  # by the name that msgspec and operator share
 
 
@@ -75,7 +77,7 @@ def _unknown(key: str, value: object, known: Iterable[str], at: KeyPath) -> Iter
     unknown = [(key,), *((key, *path) for path in paths(value))]
     secrets = [path for path in unknown if _SECRET.search(path[-1])]
     for path in secrets:
-        yield Finding(((*at, *path),), "looks like a secret: a configuration holds names of secrets, never secrets")
+        yield Finding(((*at, *path),), SECRET_TEXT)
     if (key,) not in secrets:
         now = NOW.get((*at, key))
         hint = f": {now}" if now else _did_you_mean(key, known)
@@ -90,6 +92,8 @@ def _wrong_entries(kind: Any, value: object, at: KeyPath) -> Iterator[Finding]:
     for name, entry in value.items():
         if text := _wrong_value(name_kind, name):
             yield Finding(((*at, name),), text)
+        if isinstance(entry, str) and _SECRET.search(name):
+            yield Finding(((*at, name),), SECRET_TEXT)
         yield from wrong(entry_kind, entry, (*at, name))
 
 
@@ -115,6 +119,8 @@ def _wrong_value(kind: Any, value: object) -> str | None:
 def _explained(kind: inspect.Type, value: object) -> str:
     """Why `value`, which was refused, is not a `kind`: the bound that it breaks, or else what may stand there."""
     kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    if any(isinstance(one, inspect.Metadata) and one.extra == NAMES_SECRET for one in kinds):
+        return "is not a secret's name (small letters, digits, _): a configuration holds names of secrets, never secrets"
     for one in kinds:
         if isinstance(one, inspect.IntType | inspect.FloatType) and type(value) in (int, float):
             for name, sign in _SIGNS.items():
@@ -182,6 +188,10 @@ def contradictions(config: Config) -> Iterator[Finding]:
     if no_zone := _wrong_zone(config.trading_calendar.zone):
         yield Finding((("trading_calendar", "zone"),), no_zone)
     yield from _wrong_pyramid(config.profit_booking)
+    for name in config.webhooks.strategies:
+        if name not in config.strategy:
+            text = f"{name!r} is no strategy here{_did_you_mean(name, config.strategy)}"
+            yield Finding((("webhooks", "strategies"),), text)
     for name, strategy in config.strategy.items():
         if isinstance(strategy, PythonConfig) and not strategy.object:
             yield Finding((("strategy", name, "object"), ("strategy", name, "kind")), "is missing: the dotted name of a class")

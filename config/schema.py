@@ -12,7 +12,9 @@ from evenkeel.config.chains import ChainType, DualOrdersConfig, Logic, Orders, P
 from evenkeel.config.circuit_breaker import CircuitBreakerConfig
 from evenkeel.config.limits import LimitsConfig, Profile
 from evenkeel.config.units import (
+    Address,
     Count,
+    HostName,
     Lots,
     Minutes,
     MoneyDecimal,
@@ -25,8 +27,10 @@ from evenkeel.config.units import (
     Ratio,
     RsiLevel,
     Seconds,
+    SecretName,
     Slots,
     Table,
+    Ticker,
     Timeframe,
 )
 
@@ -228,6 +232,24 @@ class WatchdogConfig(Table, frozen=True):
     flatten_after_minutes: Annotated[float, Meta(gt=0, le=10_080)] | Off = "off"
 
 
+class WebhooksConfig(Table, frozen=True):
+    """`evenkeel webhooks`: who may raise which signals over HTTP. `symbols` is ticker = our symbol; no other is taken.
+
+    With `strategies` a signal must name one of them, without it none. `token` names a secret; absent: one is made at the first
+    start. `hosts` are the names by which it is asked, besides those of this machine. `age_s_max` is how long ago a signal may
+    have been sent.
+    """
+
+    listen: Address = "127.0.0.1:8090"
+    token: SecretName | None = None
+    hosts: tuple[HostName, ...] = ()
+    strategies: tuple[Name, ...] = ()
+    symbols: dict[Ticker, Name] = msgspec.field(default_factory=dict)
+    confidence_max: Ratio = 1.0
+    age_s_max: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    signals_per_minute: Annotated[int, Meta(ge=1, le=600)] = 30
+
+
 class SimulatedConfig(Table, frozen=True):
     """The simulated terminal and the synthetic market of `evenkeel run` and `demo`. `speed` is market time over real time."""
 
@@ -258,4 +280,5 @@ class Config(Table, frozen=True):
     symbols: dict[Name, SymbolConfig] = msgspec.field(default_factory=dict)
     terminal: TerminalConfig = TerminalConfig()
     watchdog: WatchdogConfig = WatchdogConfig()
+    webhooks: WebhooksConfig = msgspec.field(default_factory=WebhooksConfig)
     simulated: SimulatedConfig = SimulatedConfig()

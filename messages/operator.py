@@ -88,8 +88,11 @@ class CloseTicket(Observation, frozen=True):
 
 
 class RaiseSignal(Observation, frozen=True):
-    """A person sees a reason to enter. Answered by SignalRaised of origin "operator" and CommandDone, or CommandRefused where
-    there is no price to enter at; what comes of the signal is for every gate to say. `strategy` "" belongs to none."""
+    """Somebody outside sees a reason to enter. Answered by SignalRaised of that origin and CommandDone, or CommandRefused where
+    there is no price to enter at; what comes of the signal is for every gate to say. `strategy` "" belongs to none.
+
+    `origin` is "operator" for a person's own command, "file" or "webhook"; then `source_id` is what the sender called it.
+    """
 
     command_id: str
     by: str
@@ -97,6 +100,8 @@ class RaiseSignal(Observation, frozen=True):
     direction: Direction
     strategy: str = ""
     confidence: float = 1.0
+    origin: str = "operator"
+    source_id: str = ""
 
 
 class StopRun(Observation, frozen=True):

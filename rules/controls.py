@@ -12,22 +12,34 @@ from evenkeel.messages.broker_gateway import (
     MoneyAgreed,
     MoneyDisagreed,
 )
-from evenkeel.messages.entry import DenialReason, OrderDenied
+from evenkeel.messages.entry import DenialReason, OpenPosition, OrderDenied
 from evenkeel.messages.market import QuotesStale
-from evenkeel.messages.operator import HoldPlaced, KillTrading, LowerMode, ModeChanged, RestrictTrading, TradingRearmed
+from evenkeel.messages.operator import (
+    HoldPlaced,
+    KillTrading,
+    LowerMode,
+    ModeChanged,
+    PauseTrading,
+    RestrictTrading,
+    TradingRearmed,
+)
 from evenkeel.messages.position import PositionClosed
 from evenkeel.messages.protection import PositionUnprotected, StopsRefused
+from evenkeel.messages.recovery import StopChain
 from evenkeel.messages.risk_limit import LimitReached, RecoveryRefused
 from evenkeel.messages.storage import BackupTaken, StorageStrained
 from evenkeel.messages.system import ChildDown, Message, RunStarted
 from evenkeel.messages.trading_calendar import TradingDayStarted
+
+BOUND_BY: Final = "bound by "
+"""With which the detail of a volume that is too small begins."""
 
 Built = Literal["built", "partly", "not built"]
 
 
 class Control(NamedTuple):
     """`settings` are key paths of the configuration; `denials`, `kinds` and `limits` (what a hold, a demanded mode
-    or a LimitReached begins with, or who says it) are what counts as evidence.
+    or a LimitReached begins with, who says it, or what made a volume what it is) are what counts as evidence.
     `lacks` says what is not there where it is not wholly built."""
 
     number: int
@@ -46,8 +58,10 @@ class Control(NamedTuple):
 
     def is_shown_by(self, message: Message) -> bool:
         match message:
-            case OrderDenied(reason=reason):
-                return reason in self.denials
+            case OrderDenied(reason=reason, detail=detail):
+                return reason in self.denials or detail.removeprefix(BOUND_BY).startswith(self.limits)
+            case OpenPosition(bound_by=limit):
+                return limit.startswith(self.limits)
             case HoldPlaced(who=who, reason=reason) | LowerMode(by=who, reason=reason):
                 return reason.startswith(self.limits) or who in self.limits
             case LimitReached(limit=limit) | RecoveryRefused(limit=limit):
@@ -60,10 +74,14 @@ _D: Final = DenialReason
 
 CONTROLS: Final = (
     # pre-trade, per order
-    Control(1, "volume", "no order beyond a volume", "built", ("limits.volume_lots_max",), (_D.VOLUME_BELOW_MINIMUM,)),
+    Control(
+        *(1, "volume", "no order beyond a volume", "built", ("limits.volume_lots_max",), (_D.VOLUME_BELOW_MINIMUM,)),
+        limits=("volume_lots_max",),
+    ),
     Control(
         *(2, "value and leverage", "notional at most a multiple of equity", "built"),
         settings=("limits.order_notional_max", "limits.symbol_notional_max", "limits.total_notional_max"),
+        limits=("order_notional_max", "symbol_notional_max", "total_notional_max"),
     ),
     Control(
         3,
@@ -94,30 +112,34 @@ CONTROLS: Final = (
     ),
     Control(
         *(8, "duplicates", "one order for one reason, one open question a slot", "built"),
-        settings=("recovery.duplicate_minutes", "limits.per_symbol_slots"),
-        denials=(_D.DUPLICATE, _D.SLOT_LOCKED, _D.REPEATED, _D.SLOT_TAKEN),
+        settings=("recovery.duplicate_minutes", "limits.per_symbol_slots", "webhooks.age_s_max"),
+        denials=(_D.DUPLICATE, _D.SLOT_LOCKED, _D.REPEATED, _D.SLOT_TAKEN, _D.DIRECTION_LOCKED, _D.CLOSING, _D.CHAIN_WAITS),
     ),
     Control(9, "expiry", "an order that waited is void", "built", ("limits.intent_expiry_s",), (_D.EXPIRED,)),
     Control(
         *(10, "loss of a trade", "bounded at the catastrophe stop", "built"),
         settings=("limits.loss_at_catastrophe_stop_pct", "limits.risk_per_trade_pct"),
-        denials=(_D.CATASTROPHE_STOP_NEAR,),
+        denials=(_D.CATASTROPHE_STOP_NEAR, _D.DAILY_ATR_UNKNOWN, _D.EQUITY_UNKNOWN),
+        limits=("loss_at_catastrophe_stop_pct", "risk_per_trade_pct"),
     ),
     Control(
-        *(11, "margin", "free margin after the fill, and a margin level", "built"),
+        *(11, "margin", "free margin after the fill, and a margin level", "partly"),
         settings=("limits.free_margin_after_pct", "limits.margin_level.hold_pct", "limits.margin_level.flatten_pct"),
         denials=(_D.MARGIN_LEVEL,),
-        limits=("margin_level",),
+        limits=("margin_level", "free_margin_after_pct"),
+        lacks="the margin of an order comes from leverage; the terminal's own check of the order is not asked",
     ),
     Control(
-        12, "capability", "nothing that the symbol or the account cannot", "built", denials=(_D.SPEC_UNKNOWN, _D.STOP_TOO_NEAR)
+        *(12, "capability", "nothing that the symbol or the account cannot", "partly"),
+        denials=(_D.SPEC_UNKNOWN, _D.STOP_TOO_NEAR),
+        lacks="volume, filling, stops level and hedging; trade mode, freeze level and FIFO are left to the broker's refusal",
     ),
     Control(
         13,
         "allow-list",
         "configured symbols alone",
         "partly",
-        ("strategy",),
+        ("strategy", "webhooks.symbols", "webhooks.strategies"),
         lacks="symbols are listed by strategy; directions cannot be",
     ),
     # aggregate
@@ -129,6 +151,7 @@ CONTROLS: Final = (
     Control(
         *(15, "exposure", "bets that lose together share a budget", "partly"),
         settings=("limits.correlated_risk_pct", "limits.open_risk_pct", "limits.total_notional_max"),
+        limits=("correlated_risk_pct", "open_risk_pct"),
         lacks="by correlated symbol and in total, not by currency",
     ),
     Control(
@@ -168,6 +191,9 @@ CONTROLS: Final = (
             _D.RECOVERY_CONCURRENT,
             _D.CHAIN_RISK_BUDGET,
             _D.RECOVERY_UNRESERVED,
+            _D.PROFIT_PROTECTION,
+            _D.LOSS_TIER_DAY,
+            _D.LOSS_TIER_LIFETIME,
         ),
         limits=("recovery_", "profit_protection", "chain_risk", "loss_tier"),
     ),
@@ -179,7 +205,7 @@ CONTROLS: Final = (
         lacks="a pause until the hour or the day ends; a person is needed only after so many days in a row",
     ),
     Control(
-        *(21, "losses and errors in a row", "pause, then close only", "built"),
+        *(21, "losses and errors in a row", "losses pause, then close only; refusals pause, longer each time", "built"),
         settings=(
             "limits.consecutive_losses.hold_after",
             "limits.consecutive_losses.close_only_after",
@@ -216,7 +242,7 @@ CONTROLS: Final = (
         "account, symbol, strategy, chain; freeze, close only, flatten",
         "built",
         denials=(_D.MODE, _D.HOLD),
-        kinds=(RestrictTrading,),
+        kinds=(PauseTrading, RestrictTrading, StopChain),
     ),
     Control(
         *(27, "independent stop", "works when the main process hangs", "built"),
@@ -233,7 +259,12 @@ CONTROLS: Final = (
     ),
     Control(29, "approvals", "a person's yes to one order", "not built"),
     # monitoring
-    Control(30, "heartbeats", "a part that is silent stops entries", "built", denials=(_D.GUARD_DOWN,), kinds=(ChildDown,)),
+    Control(
+        *(30, "heartbeats", "a part that is silent stops entries", "built"),
+        denials=(_D.GUARD_DOWN, _D.TERMINAL_DOWN),
+        kinds=(ChildDown,),
+        limits=("supervision",),
+    ),
     Control(31, "alerts", "outside, within seconds", "not built", lacks="the log, status and the words of the watchdog alone"),
     Control(
         32,
@@ -300,9 +331,10 @@ CONTROLS: Final = (
         40,
         "account identity",
         "the configured account or no order",
-        "built",
+        "partly",
         ("terminal.login", "terminal.server", "terminal.real_login"),
         (_D.ACCOUNT_MISMATCH,),
+        lacks="login, server, real or not, and hedging; currency and leverage are read, not compared",
     ),
     Control(41, "one writer, one gate", "a lock for a lifetime, one gate at the broker", "built", denials=(_D.REPEATED,)),
     Control(
@@ -323,7 +355,11 @@ CONTROLS: Final = (
         lacks="a change starts close only; it is not refused",
     ),
     Control(44, "no reused flags", "an unknown key is refused", "partly", lacks="flags have no owner and no end date"),
-    Control(45, "staged release", "simulated, demo, small, normal", "not built"),
+    Control(
+        *(45, "staged release", "simulated, demo, small, normal", "partly"),
+        settings=("terminal.real_login", "limits.volume_lots_max"),
+        lacks="`evenkeel promote` asks for the days before; that volumes begin small is up to the person, nothing goes back",
+    ),
     Control(
         46,
         "records",
@@ -342,8 +378,22 @@ CONTROLS: Final = (
     ),
 )
 
+
+def evidence_of(message: Message) -> tuple[str, ...]:
+    """Messages for which this is the same are evidence of the same controls."""
+    match message:
+        case OrderDenied(reason=reason, detail=detail):
+            return "denied", reason.value, detail if detail.startswith(BOUND_BY) else ""
+        case OpenPosition(bound_by=limit) | LimitReached(limit=limit) | RecoveryRefused(limit=limit):
+            return type(message).__name__, limit
+        case HoldPlaced(who=who, reason=reason) | LowerMode(by=who, reason=reason):
+            return type(message).__name__, who, reason
+        case _:
+            return (type(message).__name__,)
+
+
 EVIDENCE: Final[tuple[type[Message], ...]] = (
-    *(OrderDenied, HoldPlaced, LowerMode, LimitReached, RecoveryRefused),
+    *(OrderDenied, OpenPosition, HoldPlaced, LowerMode, LimitReached, RecoveryRefused),
     *dict.fromkeys(kind for control in CONTROLS for kind in control.kinds),
 )
 """Every message that may show that a control did something."""

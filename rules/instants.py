@@ -7,6 +7,11 @@ def utc_text(utc_ms: int) -> str:
     return datetime.fromtimestamp(utc_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def clock_of(utc_ms: int) -> str:
+    """The time of day alone, UTC."""
+    return datetime.fromtimestamp(utc_ms // 1000, UTC).strftime("%H:%M:%S")
+
+
 def duration_text(duration_ms: int) -> str:
     """The two largest units, rounded up to the smaller one: waiting that long is long enough."""
     seconds = -(-duration_ms // 1000)

@@ -8,13 +8,15 @@ import msgspec
 
 from evenkeel.messages.position import PositionClosed
 from evenkeel.rules.equity_curve import Day
+from evenkeel.rules.execution_costs import CostSums
 from evenkeel.rules.report import report_of
 
 
 class Statistics(msgspec.Struct, frozen=True):
     """Money is net where it says nothing else; losses and costs are negative, drawdowns positive. None: not defined here.
 
-    `expectancy_cents` and `average_r` are means over the trades; `profit_cents` is before commission and swap.
+    `expectancy_cents` and `average_r` are means over the trades; `profit_cents` is before commission and swap, and
+    `costs` are in it.
     """
 
     trades: int
@@ -36,6 +38,7 @@ class Statistics(msgspec.Struct, frozen=True):
     commission_cents: int
     swap_cents: int
     exits: dict[str, int]
+    costs: CostSums = CostSums(0, 0, 0, 0)
 
 
 def statistics_of(
@@ -47,6 +50,7 @@ def statistics_of(
     held: Iterable[tuple[int, int | None]],
     from_utc_ms: int,
     to_utc_ms: int,
+    costs: CostSums,
 ) -> Statistics:
     """`closed` in the order of their closes; `drawdown` of equity: money, share; `held`: from, to (None: still)."""
     report = report_of(closed)
@@ -70,6 +74,7 @@ def statistics_of(
         commission_cents=sum(trade.commission_cents for trade in closed),
         swap_cents=sum(trade.swap_cents for trade in closed),
         exits=report.exits,
+        costs=costs,
     )
 
 

@@ -22,6 +22,7 @@ from evenkeel.messages.broker_gateway import (
     WitnessesDisagree,
 )
 from evenkeel.messages.entry import OrderDenied, OrderKind
+from evenkeel.messages.health import HealthAlarmed, HealthEased
 from evenkeel.messages.market import FeedGap, QuotesResumed, QuotesStale, SymbolSpecified
 from evenkeel.messages.operator import (
     FlattenProgressed,
@@ -66,6 +67,7 @@ from evenkeel.rules.view_chains import OfRisk
 from evenkeel.rules.view_state import (
     Heard,
     OfFlattening,
+    OfHealth,
     OfMoney,
     OfOrders,
     OfOthers,
@@ -104,6 +106,8 @@ def told(state: ViewState, message: Heard) -> str | None:
             return f"quotes of {message.symbol} over {gap_s:.1f} s could not be read again"
         case StorageStrained() | StorageEased() | BackupTaken():
             return _storage_told(message)
+        case HealthAlarmed() | HealthEased():
+            return _health_told(message)
         case LimitReached():
             measured, bound = (amount_text(value, message.unit, state.account) for value in (message.measured, message.bound))
             return f"limit {message.limit}: {measured} against {bound}: {message.effect}"
@@ -229,6 +233,16 @@ def _storage_told(message: OfStorage) -> str:
             return f"{message.reason.value}: there is no trouble with it any more"
         case BackupTaken():
             return f"backup {message.folder}: everything up to record {message.last_seq}, {message.bytes / 1e6:.1f} MB, checked"
+
+
+def _health_told(message: OfHealth) -> str:
+    of = f" ({message.scope})" if message.scope else ""
+    what = f"{message.check.replace('_', ' ')}{of}"
+    match message:
+        case HealthAlarmed():
+            return f"alarm: {what}: {message.detail}"
+        case HealthEased():
+            return f"{what}: well again"
 
 
 def _protection_told(state: ViewState, message: OfProtection) -> str:

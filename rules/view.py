@@ -233,6 +233,16 @@ def decimal_of(amount: int, digits: int) -> str:
     return f"{'-' if amount < 0 else ''}{whole}" + (f".{rest:0{digits}d}" if digits else "")
 
 
+def signed(cents: int, digits: int) -> str:
+    """`decimal_of` with a plus in front of a gain."""
+    return f"{'+' if cents > 0 else ''}{decimal_of(cents, digits)}"
+
+
+def points_between(price: str, other: str) -> int:
+    """How many points `other` lies above `price`, of two prices of one symbol."""
+    return int(other.replace(".", "")) - int(price.replace(".", ""))
+
+
 def lots_of(volume_steps: int, spec: SymbolSpec) -> str:
     """Exact: a step is a decimal fraction of a lot."""
     digits = next(digits for digits in range(LOT_DIGITS_MAX) if 10**digits % spec.steps_per_lot == 0)

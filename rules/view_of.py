@@ -1,10 +1,9 @@
 """The View of a fold (rules/view_state.py) at the prices of the moment, in the words and units of a person."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from evenkeel.config.limits import LimitsConfig
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import ForeignOrderSeen, ForeignPositionSeen
 from evenkeel.messages.market import Quote, SymbolSpec
@@ -12,8 +11,6 @@ from evenkeel.messages.position import PositionOpened
 from evenkeel.messages.system import RunStarted
 from evenkeel.rules.entries import distance_points
 from evenkeel.rules.exits import exit_price, sign
-from evenkeel.rules.frequency import trades_in_hour
-from evenkeel.rules.sizing import Book, Reservation, holding_of, open_risk_cents, ppm_of_pct, share_of
 from evenkeel.rules.symbols import points_per_pip
 from evenkeel.rules.view import (
     AccountView,
@@ -22,7 +19,6 @@ from evenkeel.rules.view import (
     ForeignOrderView,
     ForeignView,
     HoldView,
-    LimitView,
     PositionView,
     RunView,
     Shown,
@@ -32,7 +28,8 @@ from evenkeel.rules.view import (
     decimal_of,
     lots_of,
 )
-from evenkeel.rules.view_chains import CHAINS_SHOWN, breaker_views, chain_views, recovery_limits, shield_views
+from evenkeel.rules.view_chains import CHAINS_SHOWN, breaker_views, chain_views, shield_views
+from evenkeel.rules.view_limits import limit_views
 from evenkeel.rules.view_state import Held, ViewState
 
 
@@ -68,7 +65,7 @@ def view_of(
         stale=tuple(state.stale),
         account=_shown(AccountView, state.account) if state.account else None,
         today=state.today,
-        limits=(*_limits(state, config.limits, now_utc_ms), *_chain_limits(state, config)),
+        limits=tuple(limit_views(state, config, now_utc_ms)),
         events=tuple(state.events),
         flattening=tuple(_shown(FlattenView, one) for one in state.flattening.values()),
         unprotected=tuple(_shown(UnprotectedView, one) for one in state.unprotected.values()),
@@ -155,57 +152,3 @@ def _price(points: int, spec: SymbolSpec | None) -> str | None:
 
 def _lots(volume_steps: int, spec: SymbolSpec | None) -> str | None:
     return lots_of(volume_steps, spec) if spec else None
-
-
-def _limits(state: ViewState, limits: LimitsConfig, now_utc_ms: int) -> Iterator[LimitView]:
-    """Those that are on; the ones in money from the first reading on."""
-    positions = len(state.held) + len(state.foreign) + len(state.unknown)
-    counted = (
-        ("positions_max", positions, limits.positions_max),
-        ("trades_per_day", state.counts.today, limits.trades_per_day),
-        ("trades_per_hour", trades_in_hour(state.counts, now_utc_ms), limits.trades_per_hour),
-        ("consecutive_losses", state.losses_in_a_row, limits.consecutive_losses.close_only_after),
-    )
-    for name, used, limit in counted:
-        if limit != "off":
-            yield _limit_view(name, used, limit, "count")
-    equity, base, peak = state.marks.equity_cents, state.marks.day_base_cents, state.marks.peak_cents
-    if equity is None or base is None or peak is None:
-        return
-    if limits.day_loss_pct != "off":
-        yield _limit_view("day_loss_pct", max(0, base - equity), _pct_of(base, limits.day_loss_pct), "cents")
-    week_base = state.marks.week_base_cents
-    if limits.week_loss_pct != "off" and week_base is not None:
-        yield _limit_view("week_loss_pct", max(0, week_base - equity), _pct_of(week_base, limits.week_loss_pct), "cents")
-    falls = limits.drawdown.reduce_pct, limits.drawdown.halve_pct, limits.drawdown.close_only_pct, limits.drawdown.flatten_pct
-    steps = sorted(_pct_of(peak, pct) for pct in falls if pct != "off")
-    if steps:
-        ahead = next((step for step in steps if step > peak - equity), steps[-1])
-        yield _limit_view("drawdown", peak - equity, ahead, "cents")
-    if limits.open_risk_pct != "off":
-        used = open_risk_cents(_book(state), limits.slippage_points)
-        yield _limit_view("open_risk_pct", used, _pct_of(equity, limits.open_risk_pct), "cents")
-
-
-def _chain_limits(state: ViewState, config: Config) -> Iterator[LimitView]:
-    return (_limit_view(*row) for row in recovery_limits(state.chains, config, state.today.net_cents))
-
-
-def _limit_view(name: str, used: int, limit: int, unit: str) -> LimitView:
-    room_ratio = round(max(0.0, 1 - used / limit), 4) if limit > 0 else 0.0
-    return LimitView(name=name, used=used, limit=limit, room_ratio=room_ratio, unit=unit)
-
-
-def _pct_of(cents: int, pct: float) -> int:
-    return share_of(cents, ppm_of_pct(pct))
-
-
-def _book(state: ViewState) -> Book:
-    """Our open positions as risk_limit holds them, those of symbols without terms left out."""
-    book = Book(specs=state.specs)
-    for ticket, held in state.held.items():
-        opened = held.opened
-        if opened.symbol in state.specs:
-            reserved = Reservation(opened.symbol, opened.direction, opened.volume_steps, opened.reserved_cents, is_fresh=False)
-            book.holdings[ticket] = holding_of(opened, reserved)
-    return book

@@ -26,6 +26,7 @@ from evenkeel.messages.broker_gateway import (
 from evenkeel.messages.chain_store import ChainNotSaved
 from evenkeel.messages.circuit_breaker import BreakerChanged
 from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.health import HealthAlarmed, HealthEased
 from evenkeel.messages.market import FeedGap, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import (
     ACCOUNT,
@@ -59,9 +60,10 @@ from evenkeel.messages.shield import HedgeEnded, ShieldClosing, ShieldLowered, S
 from evenkeel.messages.storage import BackupTaken, StorageEased, StorageStrained
 from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, MessageParked, RunStarted, RunStopped
 from evenkeel.messages.trading_calendar import TradingDayStarted
-from evenkeel.rules import guard_table
+from evenkeel.rules import guard_table, limits_seen
 from evenkeel.rules.frequency import TradeCounts, day_counted, trade_counted
 from evenkeel.rules.guard_table import GuardTable
+from evenkeel.rules.limits_seen import LimitsSeen
 from evenkeel.rules.lineage import is_fresh
 from evenkeel.rules.losses import EquityMarks, at_day_start, at_week_start, rearmed, sampled, shifted
 from evenkeel.rules.money import capital_cents_of
@@ -83,6 +85,7 @@ OfProtection = PositionUnprotected | PositionProtected | SymbolTakenOver | Symbo
 OfFlattening = FlattenProgressed | ScopeFlattened
 OfOthers = ForeignPositionSeen | ForeignPositionGone | ForeignOrderSeen | ForeignOrderGone | WitnessesDisagree | LevelsMoved
 OfStorage = StorageStrained | StorageEased | BackupTaken
+OfHealth = HealthAlarmed | HealthEased
 OfMoney = CashMoved | MoneyDisagreed | MoneyAgreed
 OfTerminal = TerminalUnreadable | TerminalReadable
 Heard = (
@@ -95,6 +98,7 @@ Heard = (
     | OfFlattening
     | OfOthers
     | OfStorage
+    | OfHealth
     | OfMoney
     | OfTerminal
     | OfRisk
@@ -112,7 +116,7 @@ class Held(msgspec.Struct):
 
 class ViewState(msgspec.Struct):
     """Positions by ticket, orders of unknown outcome by proposal, restarts by child, `unprotected` by ticket, `flattening` by
-    scope, `taken_over` in the order in which it happened.
+    scope, `taken_over` in the order in which it happened, `alarms` that last by check and scope.
 
     `started_utc_ms` and `events` are the reporter's to set: a fold knows neither times nor words.
     """
@@ -139,6 +143,8 @@ class ViewState(msgspec.Struct):
     unprotected: dict[int, PositionUnprotected] = {}
     taken_over: list[str] = []
     chains: ChainsSeen = msgspec.field(default_factory=ChainsSeen)
+    limits: LimitsSeen = msgspec.field(default_factory=LimitsSeen)
+    alarms: dict[str, HealthAlarmed] = {}
 
 
 def fold(state: ViewState, message: Heard) -> None:
@@ -173,12 +179,14 @@ def fold(state: ViewState, message: Heard) -> None:
             _closed(state, message)
         case AccountRead():
             state.account, state.marks = message, sampled(state.marks, message.equity_cents)
+            limits_seen.heard(state.limits, message)
         case ModeChanged() | TradingRearmed() | HoldPlaced() | HoldEnded() | BrokerAgreed() | BrokerDisagreed():
             _guarded(state, message)
         case ForeignPositionSeen() | ForeignPositionGone() | ForeignOrderSeen() | ForeignOrderGone():
             _foreign(state, message)
         case CashMoved(cash):
             state.marks = shifted(state.marks, capital_cents_of(cash))
+            limits_seen.heard(state.limits, message)
         case FlattenProgressed() | ScopeFlattened():
             _flattening(state, message)
         case ChainStepped() | ChainEnded() | ChainNotSaved() | ReserveRecovery() | RecoveryRefused() | FreeRecovery():
@@ -187,8 +195,14 @@ def fold(state: ViewState, message: Heard) -> None:
             chains_heard(state.chains, state.guards, message)
         case PositionUnprotected() | PositionProtected() | SymbolTakenOver() | SymbolGivenBack() | StopsRefused():
             _protection(state, message)
-        case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap() | LimitReached():
+        case LimitReached():
+            limits_seen.heard(state.limits, message)
+        case RunStopped() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
             pass  # events, nothing that lasts
+        case HealthAlarmed():
+            state.alarms[f"{message.check} {message.scope}"] = message
+        case HealthEased():
+            state.alarms.pop(f"{message.check} {message.scope}", None)
         case StorageStrained() | StorageEased() | BackupTaken():
             pass  # what lasts of them is a hold
         case WitnessesDisagree() | LevelsMoved() | MoneyDisagreed() | MoneyAgreed() | TerminalUnreadable() | TerminalReadable():
@@ -199,6 +213,7 @@ def fold(state: ViewState, message: Heard) -> None:
 
 def _day_began(state: ViewState, began: TradingDayStarted) -> None:
     state.trading_day, state.today, state.chains.today = began.day, Today(), RecoveriesToday()
+    limits_seen.day_began(state.limits, state.counts.today)
     state.counts, state.marks = day_counted(state.counts, "off"), at_day_start(state.marks)
     if began.started_utc_ms >= state.week_ends_utc_ms:
         state.marks, state.week_ends_utc_ms = at_week_start(state.marks), began.week_ends_utc_ms
@@ -211,10 +226,12 @@ def _guarded(
     match message:
         case ModeChanged():
             guards.mode, guards.epoch = message.mode, message.epoch
+            limits_seen.heard(state.limits, message)
             if message.mode is not Mode.FLATTEN:
                 state.flattening.pop(ACCOUNT, None)
         case TradingRearmed():
             guard_table.rearm(guards)
+            limits_seen.rearmed(state.limits, state.account)
             state.marks, state.losses_in_a_row, state.flattening = rearmed(state.marks), 0, {}
         case HoldPlaced():
             guard_table.place(guards, message)
@@ -307,6 +324,7 @@ def _closed(state: ViewState, closed: PositionClosed) -> None:
     state.losses_in_a_row = state.losses_in_a_row + 1 if closed.net_cents < 0 else 0
     state.unprotected.pop(closed.ticket, None)
     trade_closed(state.chains, closed)
+    limits_seen.lost(state.limits, closed, state.trading_day)
     today = state.today
     state.today = msgspec.structs.replace(
         today,

@@ -304,7 +304,8 @@ def _asked_words(message: OfAsked) -> str:
             return f"{message.by} asks to make position {message.ticket} ours"
         case RaiseSignal():
             whose = f" for {message.strategy}" if message.strategy else ""
-            return f"{message.by} asks for a signal to {message.direction.value} {message.symbol}{whose}"
+            source = f", {message.origin} {message.source_id!r}" if message.source_id else ""
+            return f"{message.by} asks for a signal to {message.direction.value} {message.symbol}{whose}{source}"
         case CloseScope():
             return f"everything of ours in {message.scope} is to be closed: {message.reason.value}"
         case LowerMode():

@@ -6,8 +6,9 @@ it: its state must be the same either way. A crash loses only what happened in t
 world about that.
 """
 
+import threading
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from evenkeel.messages.system import Message
 
@@ -17,6 +18,19 @@ class At(NamedTuple):
 
     seq: int
     time_utc_ms: int
+
+
+class InHand(threading.local):
+    """The message that a child has in hand on this thread: its number in the journal and that of what led to it, 0 for none.
+
+    For whoever logs: a line that follows from a record says so.
+    """
+
+    seq = 0
+    cause_seq = 0
+
+
+IN_HAND: Final = InHand()
 
 
 class Edge(Protocol):

@@ -66,7 +66,7 @@ def ledgers_from(
         if not (is_told or is_said or answered or record.sender == SUPERVISOR):
             continue  # older than the snapshots of all whom it concerns; reading what it says would take most of the time
         message = codec.decode(bytes(record.body))
-        delivery = Delivery(record.seq, record.time_utc_ms, record.cause_row, message)
+        delivery = Delivery(record.seq, record.time_utc_ms, record.cause_row, message, cause_seq=record.cause_seq)
         for name in record.receivers:
             if record.seq > upto.get(name, record.seq):
                 heard[name, record.seq] = entry = Entry(delivery)

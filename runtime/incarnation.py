@@ -10,6 +10,7 @@ from typing import Any, Protocol, assert_never
 import pykka
 
 from evenkeel.runtime.clock import monotonic_s
+from evenkeel.runtime.edge import IN_HAND
 from evenkeel.runtime.mailbox import Mailbox, Order, Slot
 from evenkeel.runtime.publisher import Delivery
 from evenkeel.runtime.shell import SNAPSHOT_EVERY, Shell
@@ -119,7 +120,9 @@ class Incarnation(pykka.ThreadingActor):
         shell = self.shell
         match message:
             case Delivery():
+                IN_HAND.seq, IN_HAND.cause_seq = message.seq, message.cause_seq
                 shell.hear(message)
+                IN_HAND.seq = IN_HAND.cause_seq = 0
             case Order.POLL:
                 shell.poll()
             case Order.SNAPSHOT:

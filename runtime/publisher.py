@@ -19,13 +19,17 @@ NO_ROW: Final = -1
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """A published message on its way: what every receiver gets. `seq` 0 is one that the input implies and nobody numbers."""
+    """A published message on its way: what every receiver gets. `seq` 0 is one that the input implies and nobody numbers.
+
+    `cause_seq` is the record that led to it, 0 for none.
+    """
 
     seq: int
     time_utc_ms: int
     row: int
     message: Message
     receivers: tuple[str, ...] = ()
+    cause_seq: int = 0
 
 
 class Echo(Delivery, frozen=True, eq=False, gc=False):
@@ -137,14 +141,15 @@ class Publisher:
             self._last_utc_ms = now
             if cause is not None:
                 row = cause.row
+            cause_seq = 0 if cause is None else cause.seq
             deliveries = []
             for message in messages:
                 seq += 1
                 receivers = routes.by_type.get(type(message)) or routes.receivers(message)
-                deliveries.append(Delivery(0 if derived else seq, now, row, message, receivers))
+                deliveries.append(Delivery(0 if derived else seq, now, row, message, receivers, cause_seq))
             if not derived:
                 if self.journal is not None:
-                    self._write(self.journal, sender, incarnation, deliveries, cause)
+                    self._write(self.journal, sender, incarnation, deliveries)
                 self._seq = seq
             if answered is not None:
                 answered.done = True
@@ -166,14 +171,12 @@ class Publisher:
                     self._lose_journal(error)
             self._tell_of_lost_journal()
 
-    def _write(
-        self, journal: Journal, sender: str, incarnation: int, deliveries: Sequence[Delivery], cause: Delivery | None
-    ) -> None:
-        encode, cause_seq = self.codec.encode, 0 if cause is None else cause.seq
+    def _write(self, journal: Journal, sender: str, incarnation: int, deliveries: Sequence[Delivery]) -> None:
+        encode = self.codec.encode
         records = []
         for one in deliveries:
             body = msgspec.Raw(encode(one.message))
-            record = Record(one.seq, one.time_utc_ms, cause_seq, one.row, sender, incarnation, one.receivers, body)
+            record = Record(one.seq, one.time_utc_ms, one.cause_seq, one.row, sender, incarnation, one.receivers, body)
             records.append((one.seq, encode_record(record)))
         try:
             journal.append(records)
@@ -192,4 +195,4 @@ class Publisher:
 
 
 def _echoes(sender: str, deliveries: Sequence[Delivery]) -> list[Delivery]:
-    return [Echo(one.seq, one.time_utc_ms, one.row, one.message, (sender,)) for one in deliveries]
+    return [Echo(one.seq, one.time_utc_ms, one.row, one.message, (sender,), one.cause_seq) for one in deliveries]

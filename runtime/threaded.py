@@ -52,7 +52,8 @@ class ThreadedHost:
     """`on_fatal` is called once, on the supervising thread, when the process must end: an exhausted essential child, an
     actor that does not come back from a message, which Python cannot stop, or one that cannot read what it missed. The
     host restarts nobody from then on; it does not end the process itself. `boot_deadline_s` is for each child, at a
-    restart too. `on_look` is called by the supervising thread, each time that it looks after the children.
+    restart too. `on_look` is called by the supervising thread, each time that it looks after the children. What an error says
+    is told as `shown` makes of it: it may hold what nobody may read.
     """
 
     def __init__(
@@ -65,11 +66,12 @@ class ThreadedHost:
         mailbox_capacity: int = MAILBOX_CAPACITY,
         boot_deadline_s: float = BOOT_DEADLINE_S,
         on_look: Callable[[], None] = lambda: None,
+        shown: Callable[[str], str] = str,
     ) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._publisher = publisher
         self._ledgers = {spec.name: (ledgers or {}).get(spec.name, Ledger()) for spec in specs}
-        self._on_fatal, self._on_look = on_fatal, on_look
+        self._on_fatal, self._on_look, self._shown = on_fatal, on_look, shown
         self._boot_deadline_s = boot_deadline_s
         self._supervision = Supervision(specs)
         self._vigil = Vigil(monotonic_s())
@@ -217,14 +219,16 @@ class ThreadedHost:
 
     def _down(self, name: str, error: BaseException) -> None:
         """The present incarnation is over: nothing that it still decides counts. Rule on what comes next."""
-        logger.opt(exception=error).error("{} is down: {!r}", name, error)
         incarnation, ledger = self._publisher.incarnation(name), self._ledgers[name]
+        words, in_hand = self._shown(f"{type(error).__name__}: {error}"), ledger.current
+        numbers = {} if in_hand is None else {"seq": in_hand.delivery.seq, "cause": in_hand.delivery.cause_seq}
+        logger.bind(**numbers).opt(exception=error).error("{} is down", name)
         with self._publisher.lock:
             self._publisher.new_incarnation(name)
             self._ledgers[name] = ledger.handed_on()
         self._dismiss(name)
         ruling = self._supervision.ruling(name, monotonic_s(), self._chance.random())
-        down = ChildDown(name, incarnation, ruling.crashes, f"{type(error).__name__}: {error}")
+        down = ChildDown(name, incarnation, ruling.crashes, words)
         self._publisher.publish(SUPERVISOR, 0, obituary(down, ledger.current))
         match ruling.remedy:
             case Remedy.RESTART:
@@ -232,7 +236,7 @@ class ThreadedHost:
             case Remedy.LEAVE_DOWN:
                 self._leave_down(name)
             case Remedy.ESCALATE:
-                self._fatal(f"{name} crashed {ruling.crashes} times, last by {error!r}")
+                self._fatal(f"{name} crashed {ruling.crashes} times, last by {self._shown(repr(error))}")
             case _:
                 assert_never(ruling.remedy)
 
@@ -275,7 +279,7 @@ class ThreadedHost:
         if journal is None or not journal.flush(FLUSH_S) or journal.durable_seq < to_seq:
             raise JournalError(f"records {from_seq} to {to_seq} are not in the journal")
         return [
-            Delivery(record.seq, record.time_utc_ms, record.cause_row, decode(bytes(record.body)))
+            Delivery(record.seq, record.time_utc_ms, record.cause_row, decode(bytes(record.body)), cause_seq=record.cause_seq)
             for record in journal.read(from_seq, to_seq)
             if name in record.receivers
         ]

@@ -314,6 +314,7 @@ class Threaded(System):
         boot: bool = True,
         capacity: int = 1000,
         boot_deadline_s: float = WAIT_S,
+        shown: Callable[[str], str] = str,
         **options: Any,
     ) -> None:
         super().__init__(*specs, **options)
@@ -326,6 +327,7 @@ class Threaded(System):
             on_fatal=self._on_fatal,
             mailbox_capacity=capacity,
             boot_deadline_s=boot_deadline_s,
+            shown=shown,
         )
         if boot:
             self.host.boot()

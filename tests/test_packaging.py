@@ -40,7 +40,8 @@ def locked() -> dict[str, str]:
 def wanted() -> list[Requirement]:
     """What a run and its tests need besides evenkeel itself."""
     extras = PROJECT["optional-dependencies"]
-    return [Requirement(line) for line in PROJECT["dependencies"] + extras["data"] + extras["test"] if "evenkeel" not in line]
+    lines = [line for name, extra in extras.items() if name != "dev" for line in extra]
+    return [Requirement(line) for line in PROJECT["dependencies"] + lines if "evenkeel" not in line]
 
 
 @pytest.fixture(scope="module")

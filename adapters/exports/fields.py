@@ -59,6 +59,13 @@ def day_ms(text: str) -> int:
     return ms
 
 
+def epoch_ms(text: str) -> int:
+    """Of UTC milliseconds since 1970."""
+    if not (text.isascii() and text.isdecimal() and len(text) == 13 and YEAR_1990_UTC_MS <= int(text) < YEAR_2100_UTC_MS):
+        raise BadField(Fault.TIME, f"{shown(text)!r} is not UTC milliseconds of 2001 to 2099; seconds?")
+    return int(text)
+
+
 def clock_ms(text: str) -> int:
     """Of 23:59, 23:59:58 or 23:59:58.123."""
     clock, dot, thousandths = text.partition(".")

@@ -1,7 +1,8 @@
 """What the lines of each kind of text export mean. A format is recognised by the first line.
 
-MetaTrader 5 writes its server's time; an empty bid or ask is as it was before. HistData's time is that of New York without
-its summer time. Dukascopy and TrueFX write UTC, a Dukascopy header may name another zone.
+MetaTrader 5 writes its server's time; an empty bid or ask is as it was before. So does MetaTrader 4, whose lines HistData
+writes too, by its own clock: nothing in them tells which. HistData's time is that of New York without its summer time.
+Dukascopy and TrueFX write UTC, a Dukascopy header may name another zone; dukascopy-node writes milliseconds.
 """
 
 import re
@@ -10,7 +11,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from evenkeel.adapters.exports.fields import clock_ms, day_ms, plain_clock_ms, points_of, spread_of
+from evenkeel.adapters.exports.fields import clock_ms, day_ms, epoch_ms, plain_clock_ms, points_of, spread_of
 from evenkeel.adapters.exports.lines import BadField, Fault
 from evenkeel.adapters.history.checks import shown
 from evenkeel.rules.price_checks import QUOTES, SIDE, SPREAD_BARS
@@ -39,7 +40,7 @@ def recognised(first_line: str, symbol: str | None, digits: int) -> Format | Non
 
     Raises BadField for a header that is one of these and lacks something.
     """
-    makers = (_mt5, _truefx, _histdata, _dukascopy)
+    makers = (_mt5, _mt4, _truefx, _histdata, _dukascopy, _dukascopy_node)
     return next((made for maker in makers if (made := maker(first_line, symbol, digits))), None)
 
 
@@ -84,6 +85,17 @@ def _mt5_bar(separator: str, count: int, places: Sequence[int], digits: int, lin
     day, *clock, opened, high, low, close, spread = (cells[place] for place in places)
     time_ms = day_ms(day) + (clock_ms(clock[0]) if clock else 0)  # daily bars have no time
     return time_ms, *_side((opened, high, low, close), digits), spread_of(spread)
+
+
+def _mt4(line: str, symbol: str | None, digits: int) -> Format | None:
+    if not re.match(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2},[0-9]{2}:[0-9]{2},", line):
+        return None
+    return Format("mt4-bars", SIDE, None, partial(_mt4_bar, digits), has_header=False)
+
+
+def _mt4_bar(digits: int, line: str) -> Row:
+    day, clock, opened, high, low, close, _ = _cells(line, ",", 7)
+    return day_ms(day) + clock_ms(clock), *_side((opened, high, low, close), digits)
 
 
 def _truefx(line: str, symbol: str | None, digits: int) -> Format | None:
@@ -146,6 +158,21 @@ def _dukascopy_row(count: int, places: Sequence[int], names: tuple[str, ...], di
     clock, _, ahead = rest.partition(" GMT")
     prices = [points_of(name, cells[place], digits) for name, place in zip(names, places, strict=True)]
     return day_ms(day) + clock_ms(clock) - _ahead_ms(ahead), *prices
+
+
+def _dukascopy_node(line: str, symbol: str | None, digits: int) -> Format | None:
+    header = [cell.strip() for cell in line.split(",")]
+    if header[0] != "timestamp":
+        return None
+    is_ticks = "bidPrice" in header
+    names, wanted = (QUOTES, ("bidPrice", "askPrice")) if is_ticks else (SIDE, SIDE)
+    decode = partial(_dukascopy_node_row, len(header), _places(header, wanted), names, digits)
+    return Format("dukascopy-node-ticks" if is_ticks else "dukascopy-node-bars", names, ZONE_UTC, decode, has_header=True)
+
+
+def _dukascopy_node_row(count: int, places: Sequence[int], names: tuple[str, ...], digits: int, line: str) -> Row:
+    cells = _cells(line, ",", count)
+    return epoch_ms(cells[0]), *(points_of(name, cells[place], digits) for name, place in zip(names, places, strict=True))
 
 
 def _ahead_ms(text: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from loguru import logger
 
 from evenkeel.adapters.broker import Answer
+from evenkeel.adapters.hidden import HIDDEN
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.adapters.mt5 import translate
 from evenkeel.adapters.mt5.connection import Connection, readable
@@ -157,20 +158,20 @@ class Mt5Broker:
         try:
             result = self._package.order_send(dict(sent))
         except (SystemError, TypeError) as error:  # the package refused what it was given; what it did then nobody knows
-            return Answer(Outcome.UNKNOWN, detail=f"{type(error).__name__}: {error}")
+            return Answer(Outcome.UNKNOWN, detail=HIDDEN.shown(f"{type(error).__name__}: {error}"))
         if result is None:
             code, text = self._package.last_error()
             self._connection.died()
-            return Answer(translate.outcome_of_error(code), code=code, detail=text)
+            return Answer(translate.outcome_of_error(code), code=code, detail=HIDDEN.shown(text))
         outcome = translate.outcome_of(result.retcode)
         if outcome is not Outcome.ACCEPTED:
-            return Answer(outcome, code=result.retcode, detail=result.comment)
+            return Answer(outcome, code=result.retcode, detail=HIDDEN.shown(result.comment))
         try:
             done_points = translate.near_points(result.price, spec.digits)
             done_steps = translate.steps(result.volume, spec.steps_per_lot)
         except Untranslatable as error:
             return Answer(Outcome.ACCEPTED, result.order, code=result.retcode, detail=str(error))
-        return Answer(Outcome.ACCEPTED, result.order, done_points, done_steps, result.retcode, result.comment)
+        return Answer(Outcome.ACCEPTED, result.order, done_points, done_steps, result.retcode, HIDDEN.shown(result.comment))
 
     # -- readings -------------------------------------------------------------------------------------------------------
 

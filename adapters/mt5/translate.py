@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
+from evenkeel.adapters.hidden import HIDDEN
 from evenkeel.adapters.mt5 import constants as mt5
 from evenkeel.messages.broker_gateway import (
     BrokerOrder,
@@ -227,7 +228,7 @@ def position_of(row: Any, spec: SymbolSpec, *, opened_utc_ms: int) -> BrokerPosi
         target_points=near_points(row.tp, spec.digits, "tp"),
         magic=row.magic,
         opened_utc_ms=opened_utc_ms,
-        comment=row.comment,
+        comment=HIDDEN.shown(row.comment),
         reason=REASONS.get(row.reason, DealReason.OTHER),
     )
 
@@ -242,7 +243,7 @@ def order_of(row: Any, spec: SymbolSpec) -> BrokerOrder:
         volume_steps=steps(row.volume_current, spec.steps_per_lot),
         price_points=near_points(row.price_open, spec.digits),
         magic=row.magic,
-        comment=row.comment,
+        comment=HIDDEN.shown(row.comment),
     )
 
 
@@ -255,7 +256,7 @@ def cash_of(row: Any, *, currency_digits: int, time_utc_ms: int) -> Cash:
     """A line that is no trade, or a trade in a symbol without terms: its money alone."""
     kind = CashKind.UNKNOWN_SYMBOL if is_trade(row) else CASH_KINDS.get(row.type, CashKind.OTHER)
     amount_cents = sum(cents(part, currency_digits) for part in (row.profit, row.commission, row.swap, row.fee))
-    return Cash(row.ticket, kind, amount_cents, row.comment, time_utc_ms)
+    return Cash(row.ticket, kind, amount_cents, HIDDEN.shown(row.comment), time_utc_ms)
 
 
 def deal_of(row: Any, spec: SymbolSpec, *, currency_digits: int, time_utc_ms: int) -> Deal:
@@ -275,7 +276,7 @@ def deal_of(row: Any, spec: SymbolSpec, *, currency_digits: int, time_utc_ms: in
         magic=row.magic,
         reason=REASONS.get(row.reason, DealReason.OTHER),
         time_utc_ms=time_utc_ms,
-        comment=row.comment,
+        comment=HIDDEN.shown(row.comment),
     )
 
 

@@ -32,6 +32,8 @@ LEAVE_S: Final = 3.0
 LEASE_S: Final = RESTART_MAX_S + 15.0
 """The longest that the keeper is at one thing: a pause before a restart, a killed process that the system has not let go."""
 SILENT_S: Final = 5.0
+LOG_BYTES_MAX: Final = 1_000_000
+"""What hosts have printed is forgotten at the next start when it is more; their own logs have it."""
 
 
 class HostDidNotStart(Exception):
@@ -194,7 +196,8 @@ class HostKeeper:
 
     def _spawn(self) -> None:
         assert self._command is not None
-        with open(self._log, "ab") as log:
+        is_long = self._log.exists() and self._log.stat().st_size > LOG_BYTES_MAX
+        with open(self._log, "wb" if is_long else "ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,

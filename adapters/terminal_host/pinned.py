@@ -1,7 +1,7 @@
 """TLS for a terminal host on another machine: each end shows one certificate, and accepts exactly one.
 
 No authority is trusted and no name is compared: what counts is that the other end holds the key of the one certificate in our
-file. README, "A Windows machine plus Linux", has the command that makes one.
+file. docs/connect-a-terminal.md has the command that makes one.
 """
 
 import socket

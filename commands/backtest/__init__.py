@@ -40,6 +40,8 @@ the summary and the JSON:
   total_s        seconds from the start of the process to the result
   peak_mb        largest resident memory of the process so far, in units of 1,048,576 bytes
   profit_cents   of a trade, JSON only: without commission and swap; net_cents is the net above
+  costs          of a trade, JSON only, part of its profit: half the spread at each end, and slippage against the quote of the
+                 decision; negative where it was paid, null where the quote is not known
   page           --html: every statistic of the page stands there with its formula, and JSON "statistics" has the same
   journal_sha256 of all decisions, JSON only; the same build, configuration, ticks and flags give the same
 

@@ -125,7 +125,7 @@ def _set_up(
     child = f"strategy/{name}"
     strategies = {symbol: make_strategy(config, spec) for symbol, spec in plan.specs.items()}
     looks_at_ticks = any(isinstance(one, TickStrategy) for one in strategies.values())
-    more = {"reporter": partial(TradeListener, heard)}
+    more = {"reporter": partial(TradeListener, heard, terminal.quote)}
     if every_tick:
         host = stepped_run(world, clock, _started(given), journal, more)
         one_by_one = EveryTick(host, terminal, tick_strategies=[child] if looks_at_ticks else [])

@@ -15,6 +15,7 @@ from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.rules.bar_columns import Bars
 from evenkeel.rules.bars import PERIOD_MS
 from evenkeel.rules.equity_curve import Day, Held, Samples, curve_of, equity_samples
+from evenkeel.rules.execution_costs import ExecutionCosts, cost_sums, execution_costs
 from evenkeel.rules.report import Report, r_multiple, report_of
 from evenkeel.rules.run_statistics import Statistics, statistics_of
 from evenkeel.rules.thinning import Stretch, thinned
@@ -35,7 +36,10 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Trade(msgspec.Struct, frozen=True):
-    """`profit_cents` is without commission and swap, `net_cents` with them; `r` is null for a trade without a first stop."""
+    """`profit_cents` is without commission and swap, `net_cents` with them; `r` is null for a trade without a first stop.
+
+    `costs` are in `profit_cents` already.
+    """
 
     ticket: int
     direction: str
@@ -51,6 +55,7 @@ class Trade(msgspec.Struct, frozen=True):
     swap_cents: int
     net_cents: int
     r: float | None
+    costs: ExecutionCosts = ExecutionCosts()
 
 
 class OpenTrade(msgspec.Struct, frozen=True):
@@ -111,6 +116,7 @@ def result_of(given: Prepared, done: Replayed) -> BacktestResult:
     specs, account = plan.specs, plan.config.account
     counts = [source.counts for source in given.sources]
     start_cents, held = round(account.start_balance * 10**account.currency_digits), held_of(heard)
+    trades = [trade_of(closed, specs[closed.symbol], heard) for closed in heard.closed]
     samples = equity_samples(start_cents, held, specs, given.minutes)
     curve = curve_of(start_cents, samples, held)
     from_utc_ms, to_utc_ms = _span(given.minutes)
@@ -121,7 +127,7 @@ def result_of(given: Prepared, done: Replayed) -> BacktestResult:
         bars=done.bars,
         crossed_dropped=sum(count.crossed_dropped for count in counts),
         repeats_dropped=sum(count.repeats_dropped for count in counts),
-        trades=[trade_of(closed, specs[closed.symbol]) for closed in heard.closed],
+        trades=trades,
         open=[open_trade_of(opened, specs[opened.symbol]) for opened in heard.opened.values()],
         net_cents=sum(closed.net_cents for closed in heard.closed),
         run_s=round(done.run_s, 3),
@@ -145,6 +151,7 @@ def result_of(given: Prepared, done: Replayed) -> BacktestResult:
             held=[(one.opened_utc_ms, one.closed_utc_ms) for one in held],
             from_utc_ms=from_utc_ms,
             to_utc_ms=to_utc_ms,
+            costs=cost_sums(trade.costs for trade in trades),
         ),
         **stretches_of(samples, start_cents, given.minutes),
     )
@@ -235,7 +242,8 @@ def held_of(heard: HeardTrades) -> list[Held]:
     return [*closed, *still]
 
 
-def trade_of(closed: PositionClosed, spec: SymbolSpec) -> Trade:
+def trade_of(closed: PositionClosed, spec: SymbolSpec, heard: HeardTrades) -> Trade:
+    entry, exit_ = heard.entries.get(closed.ticket), heard.exits.get(closed.ticket)
     return Trade(
         ticket=closed.ticket,
         direction=closed.direction.value,
@@ -251,6 +259,7 @@ def trade_of(closed: PositionClosed, spec: SymbolSpec) -> Trade:
         swap_cents=closed.swap_cents,
         net_cents=closed.net_cents,
         r=r_multiple(closed),
+        costs=execution_costs(closed, spec, entry, exit_),
     )
 
 

@@ -19,7 +19,7 @@ import    reads what others write and writes what backtest --ticks and --bars re
 check     says what is wrong with files, of any format, and changes nothing
 convert   evenkeel's own files: parquet to CSV and back, ticks to bars, bars to longer bars
 
-MetaTrader 5 exports its server's time. Which clock that is, is told from when the weeks of the file end and begin
+MetaTrader exports its server's time. Which clock that is, is told from when the weeks of the file end and begin
 (Friday 17:00 in New York) and how clock changes move that; --server-zone or --utc-offset given by hand wins.
 """
 IMPORT_STATUSES: Final = """
@@ -31,11 +31,14 @@ exit status: 0 nothing found, 1 findings, 2 a file cannot be used at all, 6 conf
 FORMATS: Final = {
     "mt5-ticks": "MetaTrader 5, Symbols, Ticks, Export: <DATE> <TIME> <BID> <ASK> <LAST> <VOLUME> <FLAGS>; server time",
     "mt5-bars": "MetaTrader 5, Symbols, Bars, Export: <DATE> <TIME> <OPEN> ... <SPREAD>; server time",
+    "mt4-bars": "MetaTrader 4, History Center, Export, and HistData for it: 2012.02.01,00:00,1.3066,...; bids, clock not told",
     "truefx": "TrueFX ticks: EUR/USD,20090501 00:00:00.973,1.32267,1.32273; UTC",
     "histdata-ticks": "HistData ASCII ticks: 20120201 000000660,1.306600,1.306770,0; New York without summer time",
     "histdata-bars": "HistData ASCII M1 bars of bids: 20120201 000000;1.3066;1.3066;1.3065;1.3065;0; the same",
     "dukascopy-ticks": "Dukascopy CSV: Gmt time,Ask,Bid,AskVolume,BidVolume; UTC unless the header says otherwise",
     "dukascopy-bars": "Dukascopy CSV of one side: Gmt time,Open,High,Low,Close,Volume; the same",
+    "dukascopy-node-ticks": "dukascopy-node CSV: timestamp,askPrice,bidPrice,...; milliseconds of UTC",
+    "dukascopy-node-bars": "dukascopy-node CSV of one side: timestamp,open,high,low,close,...; the same",
     "dukascopy-bi5": "Dukascopy .../SYMBOL/YEAR/MONTH FROM 00/DAY/HOURh_ticks.bi5; UTC",
     "ticks": "evenkeel's own: parquet or CSV with time_msc (UTC milliseconds), bid, ask",
     "bars": "evenkeel's own: parquet or CSV with time (UTC milliseconds), bid_open ... ask_close",
@@ -136,7 +139,7 @@ def _add_out(part: argparse.ArgumentParser) -> None:
 
 
 def _formats() -> str:
-    return "formats:\n" + "\n".join(f"  {name:15} {text}" for name, text in FORMATS.items()) + f"\n{IMPORT_STATUSES}"
+    return "formats:\n" + "\n".join(f"  {name:20} {text}" for name, text in FORMATS.items()) + f"\n{IMPORT_STATUSES}"
 
 
 def _flaws() -> str:

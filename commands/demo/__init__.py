@@ -24,7 +24,7 @@ from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.demo.result import DemoReport, demo_report
-from evenkeel.commands.demo.stage import Line, Moment, PlainLines, Stage, counted, signed
+from evenkeel.commands.demo.stage import Line, Moment, PlainLines, Stage, counted
 from evenkeel.commands.live import Inside, LiveSystem, Market, inside, synthetic_market
 from evenkeel.config.load import load, packaged
 from evenkeel.messages.codec import decode
@@ -34,7 +34,7 @@ from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.rules.position import ManagedPosition
 from evenkeel.rules.report import r_multiple, report_of
 from evenkeel.rules.told import told
-from evenkeel.rules.view import View
+from evenkeel.rules.view import View, signed
 from evenkeel.rules.view_state import Heard, ViewState, fold
 from evenkeel.runtime.clock import monotonic_s
 from evenkeel.runtime.journal import JournalError, Record

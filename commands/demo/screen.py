@@ -12,12 +12,15 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from evenkeel.commands.demo.stage import Line, Moment, clock_of, counted, signed
+from evenkeel.commands.demo.stage import Line, Moment, counted
+from evenkeel.commands.drawn import CAUTION, GAIN, LOSS, QUIET, TITLE, color, money, room, way
 from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import Mode
+from evenkeel.rules.instants import clock_of
 from evenkeel.rules.view import ChildView, LimitView, PositionView, View, decimal_of
 
 POSITION_ROWS: Final = 4
+LIMIT_ROWS: Final = 5
 BANNER_ROWS: Final = 2
 ROWS_BESIDE_EVENTS: Final = 20
 ROWS_FOR_AIR: Final = 28
@@ -25,9 +28,7 @@ WIDTH_MAX: Final = 110
 WAY_CELLS: Final = 11
 ROOM_CELLS: Final = 12
 CHILD_CELLS: Final = 20
-ROOM_SMALL: Final = 0.2
-ROOM_HALF: Final = 0.5
-GAIN, LOSS, QUIET, TITLE, CAUTION, BANNER = "green", "red", "bright_black", "bold cyan", "yellow", "bold yellow"
+BANNER: Final = "bold yellow"
 
 
 class Screen:
@@ -96,8 +97,8 @@ def _standing(view: View) -> RenderableType:
     parts = (
         ("mode", Text(view.mode.value, GAIN if view.mode is Mode.RUN else CAUTION)),
         ("equity", Text(equity, "bold")),
-        ("open", _money(open_cents, digits)),
-        ("closed", _money(view.today.net_cents, digits)),
+        ("open", money(open_cents, digits)),
+        ("closed", money(view.today.net_cents, digits)),
         ("trades", Text(f"{view.today.trades}, {view.today.won} won")),
     )
     return Text("   ").join(Text.assemble((f"{name} ", QUIET), text) for name, text in parts)
@@ -121,7 +122,7 @@ def _positions(view: View) -> RenderableType:
 
 
 def _position(position: PositionView, digits: int) -> Sequence[RenderableType]:
-    r = Text("") if position.r is None else Text(f"{position.r:+.2f}", _color(position.r))
+    r = Text("") if position.r is None else Text(f"{position.r:+.2f}", color(position.r))
     return (
         str(position.ticket),
         position.symbol,
@@ -130,37 +131,23 @@ def _position(position: PositionView, digits: int) -> Sequence[RenderableType]:
         position.entry or "",
         Text(position.mark or "", "bold"),
         Text(position.stop or "", QUIET),
-        _way(position),
+        way(position, WAY_CELLS),
         Text(position.target or "", QUIET),
         r,
-        _money(position.profit_cents or 0, digits),
+        money(position.profit_cents or 0, digits),
     )
 
 
-def _way(position: PositionView) -> Text:
-    """Where the price stands between stop, on the left, and target; the tick is the entry."""
-    if not (position.entry and position.mark and position.stop and position.target):
-        return Text("")
-    stop, target = float(position.stop), float(position.target)
-
-    def cell(price: str) -> int:
-        share = (float(price) - stop) / (target - stop)
-        return round(min(1.0, max(0.0, share)) * (WAY_CELLS - 1))
-
-    way = Text("─" * WAY_CELLS, QUIET)
-    entry, now = cell(position.entry), cell(position.mark)
-    way = way[:entry] + Text("┼", QUIET) + way[entry + 1 :]
-    return way[:now] + Text("●", _color(now - entry)) + way[now + 1 :]
-
-
 def _limits(view: View) -> RenderableType:
+    """Those with the least room left, in their own order: `evenkeel limits` shows all of them."""
+    nearest = sorted(view.limits, key=lambda limit: limit.room_ratio)[:LIMIT_ROWS]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style=TITLE)
     table.add_column("limit")
     table.add_column("room left", width=ROOM_CELLS)
     table.add_column("used", justify="right", no_wrap=True)
     digits = view.account.currency_digits if view.account else 2
-    for limit in view.limits:
-        bar = ProgressBar(total=1.0, completed=limit.room_ratio, width=ROOM_CELLS, complete_style=_room(limit.room_ratio))
+    for limit in (limit for limit in view.limits if limit in nearest):
+        bar = ProgressBar(total=1.0, completed=limit.room_ratio, width=ROOM_CELLS, complete_style=room(limit.room_ratio))
         table.add_row(limit.name.removesuffix("_pct").removesuffix("_max").replace("_", " "), bar, _used(limit, digits))
     return table
 
@@ -201,15 +188,3 @@ def _banner(banner: Sequence[str]) -> list[Text]:
 
 def _event(line: Line) -> Text:
     return Text.assemble((f"{clock_of(line.time_utc_ms)} ", QUIET), line.text, overflow="ellipsis", no_wrap=True)
-
-
-def _money(cents: int, digits: int) -> Text:
-    return Text(signed(cents, digits), _color(cents))
-
-
-def _color(amount: float) -> str:
-    return GAIN if amount > 0 else LOSS if amount < 0 else ""
-
-
-def _room(room_ratio: float) -> str:
-    return LOSS if room_ratio <= ROOM_SMALL else CAUTION if room_ratio <= ROOM_HALF else GAIN

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol, TextIO
 
+from evenkeel.rules.instants import clock_of
 from evenkeel.rules.view import View, decimal_of
 
 STATUS_EVERY_S: Final = 5.0
@@ -62,17 +62,9 @@ class PlainLines:
         self._stream.flush()
 
 
-def clock_of(utc_ms: int) -> str:
-    return datetime.fromtimestamp(utc_ms / 1000, UTC).strftime("%H:%M:%S")
-
-
 def counted(counts: Mapping[str, int]) -> str:
     """The most frequent first."""
     return ", ".join(f"{name} {count}" for name, count in Counter(counts).most_common()) or "none"
-
-
-def signed(cents: int, digits: int) -> str:
-    return f"{'+' if cents > 0 else ''}{decimal_of(cents, digits)}"
 
 
 def _standing(view: View) -> str:

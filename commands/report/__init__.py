@@ -52,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     except (BadInput, Unreadable, StateError) as error:
         print(f"report: {error}", file=sys.stderr)
         return exit_codes.USAGE
+    except OSError as error:
+        print(f"report: {error.filename}: cannot be read: {error.strerror}", file=sys.stderr)
+        return exit_codes.FAILED
     except (NotRecorded, ResultLost) as error:
         print(f"report: {error}", file=sys.stderr)
         return exit_codes.FAILED
@@ -94,5 +97,8 @@ def _findings(named: str | None, arguments: argparse.Namespace) -> "Findings":
         return read(Path(named))
     if arguments.folder is not None and not arguments.folder.is_dir():
         raise BadInput(f"--folder {arguments.folder}: there is no such folder")
-    folder = arguments.folder or StateFolder(state_root(), arguments.account).journal
-    return recorded_findings(folder, None if named is None else int(named))
+    number = None if named is None else int(named)
+    if arguments.folder:
+        return recorded_findings(arguments.folder, number)
+    folder = StateFolder(state_root(), arguments.account)
+    return recorded_findings(folder.journal, number, folder.snapshots)

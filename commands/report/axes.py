@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from evenkeel.commands.report.markup import Markup, element, joined, void
 
 WIDTH: Final = 960
-LEFT: Final = 116
+LEFT: Final = 132
 RIGHT: Final = 16
 TOP: Final = 12
 BOTTOM: Final = 26

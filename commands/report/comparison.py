@@ -1,5 +1,6 @@
 """Two runs beside each other: what each came to, and which decisions differ, from where on."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -23,7 +24,8 @@ def comparison(this: Findings, other: Findings) -> Markup:
         element("p", f"The other run: {other.title}, {other.span}."),
     ]
     parts += [element("p", sentence, class_="verdict") for sentence in verdict(found)]
-    parts += [_settings(this, other), _differences(found.differences), _figures(this, other), _refusals(this, other)]
+    parts += [_by_kind(found.differences), _settings(this, other), _differences(found.differences)]
+    parts += [_figures(this, other), _refusals(this, other)]
     return joined(parts)
 
 
@@ -46,6 +48,18 @@ def setting_text(value: object) -> str:
 
 def _did(kind: str, text: str | None) -> str:
     return f"{kind} {text}" if text else f"{kind} {NOTHING}"
+
+
+def _by_kind(differences: Sequence[Difference]) -> Markup:
+    """How many of each kind, by who did something."""
+    both, mine, theirs = (
+        Counter(one.kind for one in differences if (one.this is not None, one.other is not None) == who)
+        for who in ((True, True), (True, False), (False, True))
+    )
+    kinds = sorted(dict.fromkeys(one.kind for one in differences))
+    rows = [[kind, *(count(of[kind]) for of in (both, mine, theirs))] for kind in kinds]
+    header = ["What", "Both, but otherwise", "This run alone", "Other run alone"]
+    return table("Differences by kind", header, rows) if rows else Markup("")
 
 
 def _differences(differences: Sequence[Difference]) -> Markup:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from evenkeel.commands.backtest.report import Account, BacktestResult, OpenTrade, Refusals, Trade
+from evenkeel.rules.account_figures import AccountFigures
 from evenkeel.rules.equity_curve import Day
 from evenkeel.rules.instants import utc_text
 from evenkeel.rules.run_difference import Decision
@@ -24,7 +25,8 @@ class Unreadable(Exception):
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """The names and meanings are those of `BacktestResult`. `journal_sha256` "": of a recorded run, which has a number."""
+    """The names and meanings are those of `BacktestResult`. `journal_sha256` "": of a recorded run, which has a number,
+    and `of_account` over its minute snapshots, where it has any."""
 
     symbol: str
     trades: list[Trade]
@@ -43,6 +45,7 @@ class Findings(msgspec.Struct, frozen=True):
     prices: dict[str, list[Stretch]]
     journal_sha256: str = ""
     v: int = 1
+    of_account: AccountFigures | None = None
 
     @property
     def title(self) -> str:

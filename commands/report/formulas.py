@@ -16,6 +16,11 @@ class Figure(NamedTuple):
     formula: str
 
 
+def known(cents: int, statistics: Statistics, money: Money) -> str | Cell:
+    """Nothing where no quote is known."""
+    return money.cell(cents if statistics.costs.fills_known else None)
+
+
 FIGURES: Final = (
     Figure("Trades", lambda s, money: count(s.trades), "positions that are closed; what is open at the end is not among them"),
     Figure("Won", lambda s, money: count(s.won), "trades with net > 0"),
@@ -29,6 +34,21 @@ FIGURES: Final = (
         *("Average R", lambda s, money: r_text(s.average_r)),
         "mean over the trades with a first stop of points won / points between entry and first stop, before costs",
     ),
+    Figure(
+        *("Profit before costs", lambda s, money: money.cell(s.profit_cents)),
+        "sum of what the prices made, spread and slippage included: net - commission - swap",
+    ),
+    Figure(
+        *("Spread", lambda s, money: known(s.costs.spread_cents, s, money)),
+        "sum over the fills of -(ask - bid) / 2 x volume x worth of a point, of the quote that the order was decided on",
+    ),
+    Figure(
+        *("Slippage", lambda s, money: known(s.costs.slippage_cents, s, money)),
+        "sum over the fills of (ask - price) of what bought, (price - bid) of what sold, x volume x worth of a point, against"
+        " the same quote",
+    ),
+    Figure("Commission", lambda s, money: money.cell(s.commission_cents), "sum of the deals' commission, fees among it"),
+    Figure("Swap", lambda s, money: money.cell(s.swap_cents), "sum of the deals' swap"),
     Figure("Largest loss", lambda s, money: money.cell(s.largest_loss_cents), "smallest net of a trade; 0 without a loss"),
     Figure(
         *("Max drawdown, closed", lambda s, money: money.text(s.closed_drawdown_max_cents)),

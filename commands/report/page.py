@@ -6,7 +6,9 @@ from typing import Final, NamedTuple
 
 from evenkeel.commands.backtest.report import STRETCHES_MAX, Trade
 from evenkeel.commands.report import charts
+from evenkeel.commands.report.account import account_section
 from evenkeel.commands.report.comparison import comparison, setting_text
+from evenkeel.commands.report.costs import costs_section
 from evenkeel.commands.report.findings import Findings, price_text
 from evenkeel.commands.report.formulas import FIGURES
 from evenkeel.commands.report.markup import FORMULA, Cell, Markup, element, folded, joined, table, void
@@ -66,7 +68,8 @@ def _sections(findings: Findings, other: Findings | None) -> list[Section]:
         Section("exits", "Exits by reason", _exits(findings)),
         Section("r", "R of the trades", _rs(findings)),
         Section("prices", "Trades on the price", _prices(findings)),
-        Section("costs", "Costs", _costs(findings)),
+        Section("costs", "Costs", costs_section(findings)),
+        Section("account", "Account, minute by minute", account_section(findings)),
         Section("statistics", "Statistics", _statistics(findings)),
         Section("refusals", "Refused signals", _refusals(findings)),
         Section("trades", "Trades", _trades(findings)),
@@ -148,17 +151,6 @@ def _prices(findings: Findings) -> Markup:
     symbols = [symbol for symbol, stretches in findings.prices.items() if stretches]
     titled = [part for symbol in symbols for part in (element("h3", symbol), charts.price_chart(findings, symbol))]
     return joined([element("p", said, class_="soft"), *titled]) if titled else _nothing("No prices are recorded.")
-
-
-def _costs(findings: Findings) -> Markup:
-    money, found = Money(findings.account), findings.statistics
-    rows: list[Row] = [
-        ["Profit before costs", money.cell(found.profit_cents), "sum of what the prices made; the spread is in them"],
-        ["Commission", money.cell(found.commission_cents), "sum of the deals' commission"],
-        ["Swap", money.cell(found.swap_cents), "sum of the deals' swap"],
-        ["Net", money.cell(found.net_cents), "profit before costs + commission + swap"],
-    ]
-    return table("From profit to net, over closed trades", ["Part", "Money", FORMULA], rows)
 
 
 def _statistics(findings: Findings) -> Markup:

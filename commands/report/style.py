@@ -49,8 +49,9 @@ svg{display:block;width:100%;min-width:42rem;height:auto;font:13px system-ui,san
 .digest{overflow-wrap:anywhere}
 .verdict{font-weight:600}
 h3{font-size:1rem;margin:.75rem 0 .25rem}
-@media(max-width:40rem){body{padding:.6rem}section{padding:.75rem}th,td{padding:.3rem .4rem}tbody th{white-space:normal}}
-@media print{body{max-width:none}section{break-inside:avoid}}
+@media(max-width:40rem){.prose{min-width:10rem}
+body{padding:.6rem}section{padding:.75rem}th,td{padding:.3rem .4rem}tbody th{white-space:normal}}
+@media print{body{max-width:none}section{break-inside:avoid}nav{display:none}.wide{overflow:visible}svg{min-width:0}}
 """
 
 _DIGEST: Final = base64.b64encode(hashlib.sha256(SHEET.encode()).digest()).decode()

@@ -14,7 +14,7 @@ from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
-from evenkeel.commands.why.question import TOPICS, BadQuestion, question_of
+from evenkeel.commands.why.question import TOPICS, BadQuestion, Topic, question_of
 from evenkeel.commands.why.records import Said
 from evenkeel.commands.why.story import Story, story_of
 from evenkeel.messages.system import Message
@@ -77,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"why: the journal cannot be read: {error}", file=sys.stderr)
         return exit_codes.FAILED
     if story is None:
-        print(f"why: the journal of account {arguments.account} knows nothing of {what}", file=sys.stderr)
+        about = f" ({question.about})" if isinstance(question, Topic) else ""
+        print(f"why: the journal of account {arguments.account} knows nothing of {what}{about}", file=sys.stderr)
         return exit_codes.FAILED
     if arguments.json:
         records = [_as_record(said, story.known) for said in story.said]

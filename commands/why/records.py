@@ -22,7 +22,7 @@ def decoded(record: Record) -> Said:
 
 
 def record_at(files: DayFiles, seq: int) -> Said | None:
-    record = next(files.records(seq, seq), None)
+    record = files.record(seq)
     return None if record is None else decoded(record)
 
 

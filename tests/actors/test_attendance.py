@@ -54,6 +54,12 @@ def test_every_command_that_is_routed_here_is_a_person(kind: Any) -> None:
     assert attendance().handle(command, 5 * HOUR_MS) == timer_at(17)
 
 
+@pytest.mark.parametrize("origin", ["webhook", "file"])
+def test_a_signal_that_came_by_itself_is_no_person(origin: str) -> None:
+    signal = RaiseSignal("s", "me@webhooks", "EURUSD", Direction.BUY, origin=origin, source_id="alert 7")
+    assert attendance().handle(signal, 5 * HOUR_MS) == []
+
+
 def test_a_restart_of_the_process_is_not_a_person() -> None:
     person = attendance()
     person.handle(StartTrading("s", "me"), HOUR_MS)

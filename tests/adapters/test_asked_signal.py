@@ -47,6 +47,13 @@ def test_a_signal_by_hand_becomes_a_position_once_also_over_a_restart() -> None:
     assert (stage.bought(), stage.tickets) == (1, [opened.ticket])
 
 
+def test_a_signal_of_a_webhook_is_one_to_the_end_of_its_trade() -> None:
+    stage = Stage()
+    stage.tell(RaiseSignal("s-1", "me@webhooks", "EURUSD", Direction.BUY, origin="webhook", source_id="alert 7"))
+    (opened,) = stage.said(PositionOpened)
+    assert opened.lineage.origin == "webhook"
+
+
 def test_a_signal_by_hand_is_refused_where_a_strategys_would_be() -> None:
     stage = Stage()
     stage.tell(PauseTrading("p-1", "me"))

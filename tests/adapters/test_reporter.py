@@ -28,8 +28,9 @@ from evenkeel.messages.broker_gateway import (
     WitnessesDisagree,
 )
 from evenkeel.messages.entry import DenialReason, Lineage, OrderDenied, OrderKind
+from evenkeel.messages.health import HealthAlarmed, HealthEased
 from evenkeel.messages.market import Direction, PointWorth, SymbolSpec, SymbolSpecified
-from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, ScopeFlattened
+from evenkeel.messages.operator import FlattenProgressed, HoldPlaced, Mode, ModeChanged, ScopeFlattened
 from evenkeel.messages.position import ClosedBy, ExitReason, PositionClosed, PositionOpened
 from evenkeel.messages.protection import Gap, PositionProtected, PositionUnprotected, StopsRefused, SymbolTakenOver
 from evenkeel.messages.risk_limit import LimitReached
@@ -92,7 +93,8 @@ class Desk:
 class LogLine(NamedTuple):
     level: str
     text: str
-    seq: int | None
+    kind: str = ""
+    symbol: str = ""
 
 
 @pytest.fixture
@@ -100,8 +102,8 @@ def log() -> Iterator[list[LogLine]]:
     lines: list[LogLine] = []
 
     def keep(message: Any) -> None:
-        record = message.record
-        lines.append(LogLine(record["level"].name, record["message"], record["extra"].get("seq")))
+        record, bound = message.record, message.record["extra"]
+        lines.append(LogLine(record["level"].name, record["message"], bound.get("kind", ""), bound.get("symbol", "")))
 
     logger.remove()
     handler = logger.add(keep, level="TRACE")
@@ -121,9 +123,15 @@ def test_each_look_is_written_down_with_the_prices_of_the_moment() -> None:
     desk.look(now_utc_ms=21)
     desk.board.put("EURUSD", 30, 109_950, 109_960, 0)
     desk.look(now_utc_ms=31)
-    assert [(view.now_utc_ms, view.positions[0].r) for view in desk.written] == [(21, 0.5), (31, -0.5)]
+    assert [(view.now_utc_ms, view.positions[0].r) for view in desk.written[-2:]] == [(21, 0.5), (31, -0.5)]
     assert desk.written[-1] == desk.current()
     assert desk.current().written_utc_ms == 77
+
+
+def test_what_a_person_asked_for_is_in_the_view_before_the_next_look() -> None:
+    desk = Desk()
+    desk.hear(ModeChanged(Mode.FREEZE, epoch=0, by="anna", reason="asked for"))
+    assert desk.written[-1].mode is Mode.FREEZE
 
 
 def test_the_children_are_shown_as_they_are_now() -> None:
@@ -164,12 +172,17 @@ def test_a_view_that_cannot_be_written_is_told_once_and_answers_go_on(log: list[
     assert "No space left on device" in log[0].text
 
 
-def test_what_happens_is_in_the_log_with_its_number_in_the_journal(log: list[LogLine]) -> None:
+def test_what_happens_is_in_the_log_with_the_message_and_symbol_that_it_tells_of(log: list[LogLine]) -> None:
     desk = Desk()
     desk.hear(SymbolSpecified(EURUSD), ACCOUNT, OPENED, CLOSED)
     assert log == [
-        LogLine("INFO", "position 1001 opened: buy 0.10 lots EURUSD at 1.10000, stop 1.09900, target 1.10200", 3),
-        LogLine("INFO", "position 1001 closed by the app at 1.09900 (stop), net -10.00 USD", 4),
+        LogLine(
+            "INFO",
+            "position 1001 opened: buy 0.10 lots EURUSD at 1.10000, stop 1.09900, target 1.10200",
+            "PositionOpened",
+            "EURUSD",
+        ),
+        LogLine("INFO", "position 1001 closed by the app at 1.09900 (stop), net -10.00 USD", "PositionClosed", "EURUSD"),
     ]
 
 
@@ -192,6 +205,9 @@ def refused(
         (OrderOutcomeUnknown("EURUSD-1", "EURUSD", Direction.BUY, 3, "the reply was lost", LINEAGE), "ERROR"),
         (PositionUnprotected(1001, "EURUSD", 1, Gap.NO_BROKER_STOP, 0, 109_900), "ERROR"),
         (SymbolTakenOver("EURUSD", "its actor crashed 2 times"), "ERROR"),
+        (HealthAlarmed("position_not_evaluated", 1, "not for 12.0 s", "1001"), "ERROR"),
+        (HealthAlarmed("quotes_stale", 2, "no quote for 6.0 s", "EURUSD"), "WARNING"),
+        (HealthEased("quotes_stale", "EURUSD"), "INFO"),
         (FlattenProgressed("account", (1001,), ()), "WARNING"),
         (ScopeFlattened("account", ()), "INFO"),
     ],
@@ -214,6 +230,11 @@ def test_trouble_is_louder_than_everyday_life(log: list[LogLine], message: Messa
             "stops of position 1001 in EURUSD are not set: rejected: 10016 invalid stops",
         ),
         (FlattenProgressed("account", (1001, 1002), (7,)), "flattening account: still open: 1001 1002; not ours, stays: 7"),
+        (
+            HealthAlarmed("position_not_evaluated", 1, "nobody looked at it for 12.0 s", "1001"),
+            "alarm: position not evaluated (1001): nobody looked at it for 12.0 s",
+        ),
+        (HealthEased("drawdown"), "drawdown: well again"),
         (FlattenProgressed("EURUSD", (), ()), "flattening EURUSD: nothing of ours is seen open"),
         (ScopeFlattened("account", ()), "account is flat: the broker has shown nothing of ours, twice"),
     ],

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
+from orders import closed
 
 from evenkeel.adapters.history import Recorded
 from evenkeel.commands import backtest
@@ -34,7 +35,7 @@ RESULT_KEYS += ["run_s", "total_s", "peak_mb", "journal_sha256", "equity_drawdow
 RESULT_KEYS += ["account", "strategy", "settings", "digits", "from_utc_ms", "to_utc_ms", "statistics"]
 RESULT_KEYS += ["equity", "drawdown", "prices", "v"]
 TRADE_KEYS = ["ticket", "direction", "open_utc_ms", "open_price", "close_utc_ms", "close_price", "reason"]
-TRADE_KEYS += ["volume_lots", "profit_cents", "symbol", "commission_cents", "swap_cents", "net_cents", "r"]
+TRADE_KEYS += ["volume_lots", "profit_cents", "symbol", "commission_cents", "swap_cents", "net_cents", "r", "costs"]
 
 Row = tuple[object, object, object]
 
@@ -103,6 +104,13 @@ def test_the_result_holds_each_trade_with_prices_as_decimals(ticks: Path) -> Non
     assert trade["volume_lots"] == 0.1
     assert (trade["ticket"], trade["direction"], trade["reason"]) == (1001, "buy", "target")
     assert (trade["open_price"], trade["close_price"], trade["profit_cents"]) == (1.10125, 1.1033, 2050)
+    half = -25  # five points of 0.1 lots are 50 cents, half of them at each end
+    assert trade["costs"] == {
+        "entry_spread_cents": half,
+        "entry_slippage_cents": 0,
+        "exit_spread_cents": half,
+        "exit_slippage_cents": 0,
+    }
     assert list(found["open"][0]) == ["ticket", "direction", "open_utc_ms", "open_price", "volume_lots", "symbol"]
     assert found["net_cents"] == sum(trade["profit_cents"] for trade in found["trades"])
     assert (found["symbol"], found["ticks"], found["bars"]) == ("EURUSD", 1_200, 199)
@@ -409,6 +417,12 @@ def test_an_open_trade_has_the_price_of_its_deal_and_the_volume_that_is_left() -
     ):
         listener.remember(message)
     assert listener.heard.opened == {7: msgspec.structs.replace(opened, entry_points=110_003, volume_steps=4)}
+
+
+def test_an_order_that_never_became_a_position_is_no_trade_of_the_result() -> None:
+    listener = TradeListener(HeardTrades())
+    listener.remember(closed(reason=ExitReason.NEVER_OPENED))
+    assert listener.heard.closed == []
 
 
 def test_a_crash_of_a_child_is_not_passed_over() -> None:

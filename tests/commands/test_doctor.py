@@ -5,6 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from evenkeel.adapters.rehearsals import MEASURED, noted
+from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.cli import main
 from evenkeel.commands import exit_codes
 
@@ -34,6 +36,19 @@ def test_a_terminal_that_is_ready_is_fit_to_trade(folder: Path, capsys: pytest.C
     assert status == exit_codes.OK
     assert {name for name, (state, _) in findings.items() if state == "bad"} == set()
     assert "FOK filling" in findings["EURUSD"][1]
+
+
+def test_a_secret_that_the_configuration_names_is_looked_for_and_not_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENKEEL_SET__webhooks__token", "hooks")
+    monkeypatch.setenv("EVENKEEL_SECRET_HOOKS", "canary-6d1f0b2c")
+    assert asked(folder, capsys, "")[1]["secret hooks"] == ("good", "webhooks.token: EVENKEEL_SECRET_HOOKS")
+    monkeypatch.setenv("EVENKEEL_SECRET_HOOKS_FILE", str(folder / "none"))
+    status, findings, _ = asked(folder, capsys, "")
+    assert status == exit_codes.OK, "trading needs no webhook"
+    said = f"webhooks.token: EVENKEEL_SECRET_HOOKS_FILE: {folder / 'none'} cannot be read: No such file or directory"
+    assert findings["secret hooks"] == ("odd", said)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +103,9 @@ result_has_deal = false
 history_lag_ms = 1500
 """
     _, _, measured = asked(folder, capsys, account, "--measure", "EURUSD")
+    noted_for_promote = noted(StateFolder(folder / "state", "test").rehearsals, MEASURED)
+    assert noted_for_promote is not None
+    assert (noted_for_promote.odd, noted_for_promote.login) == (len([1 for was, is_ in measured.values() if was != is_]), None)
     assert int(measured.pop("history_lag_ms")[1]) >= 700
     assert {name: found for name, (assumed, found) in measured.items() if assumed != found} == {
         "server_zone": "UTC+3",

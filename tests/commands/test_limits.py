@@ -9,10 +9,10 @@ import pytest
 from evenkeel.adapters.control_channel import ControlServer, Told
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, limits
-from evenkeel.config.limits import PERSONAL, PLAIN
+from evenkeel.config.limits import PERSONAL, PLAIN, LimitsConfig
 from evenkeel.config.schema import Config, MaCrossConfig
 from evenkeel.messages.broker_gateway import AccountRead
-from evenkeel.rules.limit_words import EFFECTS
+from evenkeel.rules.limit_words import EFFECTS, PER_ORDER
 from evenkeel.rules.view_of import view_of
 from evenkeel.rules.view_state import ViewState, fold
 
@@ -60,6 +60,19 @@ def test_every_limit_of_the_view_has_words_for_what_follows(
     assert (report["v"], report["supervisor"]) == (1, "answers")
     assert {row["name"] for row in report["limits"]} == set(EFFECTS), "a limit without words, or words without a limit"
     assert all(row["effect"] for row in report["limits"])
+
+
+@pytest.mark.parametrize("field", [field.name for field in msgspec.structs.fields(LimitsConfig)])
+def test_a_limit_has_a_row_or_is_told_to_be_of_each_order(field: str) -> None:
+    rows = [name for name in EFFECTS if name.partition(".")[0] == field]
+    assert bool(rows) != (field in PER_ORDER), "either, never both"
+    assert PER_ORDER.get(field, "a row") != ""
+
+
+def test_what_is_of_each_order_and_on_is_told_as_well(supervisor: list[bytes], capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(as_json=True) == exit_codes.OK
+    told = {row["name"]: row["measures"] for row in json.loads(capsys.readouterr().out)["per_order"]}
+    assert told == PER_ORDER
 
 
 def test_forty_columns_are_enough(

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ from builders import Scene
 from story import told
 
 from evenkeel.adapters.lmdb_journal import LmdbJournal
+from evenkeel.adapters.snapshots import SnapshotFiles
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, history, performance
+from evenkeel.messages.broker_gateway import AccountRead
 from evenkeel.messages.position import PositionClosed
 from evenkeel.rules.performance import BY
+from evenkeel.rules.snapshots import Loop, Tally, snapshot_of
 from evenkeel.runtime.journal import decode_record
 
 
@@ -130,3 +135,46 @@ def test_an_account_without_a_journal_has_no_trades(
 def test_a_bad_flag_is_a_usage_error(closed: list[PositionClosed], words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit, match="2"):
         told_by(history, *words)
+
+
+@pytest.fixture
+def snapshots(root: Path, closed: list[PositionClosed]) -> Iterator[None]:
+    """Two hours of an account that wins a dollar a minute."""
+    folder = StateFolder(root, "simulated").snapshots
+    files = SnapshotFiles(folder, 30)
+    for minute in range(121):
+        tally = Tally(account=AccountRead(0, 1_000_000 + minute * 100, 0, "USD", 2, 100), total_net_cents=minute * 100)
+        files.put(snapshot_of(tally, Loop(), utc_ms=minute * 60_000, written_utc_ms=0, alarms=0, lost=0))
+    yield
+    shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("snapshots")
+def test_the_account_follows_its_trades(capsys: pytest.CaptureFixture[str]) -> None:
+    report = as_json(performance, capsys)
+    assert report["of_account"]["capital"]["median_cents"] == 1_006_000
+    assert [one["net_cents"] for one in report["of_account"]["recent"]] == [6_000, 12_000, 12_000]
+    assert {row["group"]: row["trades"] for row in report["exits"]}
+    assert told_by(performance) == exit_codes.OK
+    said = capsys.readouterr().out
+    assert "last 1 h  net 60.00 (+0.60%), equity 60.00, 0 trades, 61 snapshots\n" in said
+    assert "0 trades, 121 snapshots (from 1970-01-01 00:00:00 UTC)\n" in said
+
+
+@pytest.mark.usefixtures("snapshots")
+def test_the_account_fits_into_forty_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert told_by(performance) == exit_codes.OK
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 40
+
+
+@pytest.mark.usefixtures("snapshots")
+def test_of_some_of_the_trades_the_account_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told_by(performance, "--symbol", "EURUSD") == exit_codes.OK
+    assert "capital" not in capsys.readouterr().out
+
+
+def test_without_snapshots_nothing_is_said_of_the_account(
+    closed: list[PositionClosed], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert as_json(performance, capsys)["of_account"] is None

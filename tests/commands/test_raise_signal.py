@@ -1,6 +1,7 @@
 """`signal` and `close-all` as a person gives them, to a live system over its own channel and journal."""
 
 import argparse
+import datetime
 import json
 import os
 import subprocess
@@ -44,7 +45,7 @@ def person(system: LiveSystem) -> Callable[..., tuple[int, Any]]:
     def says(*words: str) -> tuple[int, Any]:
         command = [sys.executable, "-m", "evenkeel.cli", *words, "--json"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
-        return done.returncode, json.loads(done.stdout)
+        return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
     return says
 
@@ -59,6 +60,7 @@ def test_a_signal_passes_every_gate_and_is_closed_by_close_all(system: LiveSyste
     status, opened = person("signal", "EURUSD", "buy", "--confidence", "0.9")
     assert (status, opened["v"], opened["end"]) == (exit_codes.OK, 1, "opened")
     (ticket,) = opened["tickets"]
+    assert "lots EURUSD at 1." in opened["detail"]
     (position,) = system.broker.positions() or ()
     assert (position.ticket, position.symbol) == (ticket, "EURUSD")
 
@@ -72,6 +74,22 @@ def test_a_signal_passes_every_gate_and_is_closed_by_close_all(system: LiveSyste
     assert [(one["ticket"], one["end"]) for one in closed["positions"]] == [(ticket, "done")]
     assert not system.broker.positions()
     assert system.gate.mode.value == "run", "close-all leaves trading on"
+
+
+def test_a_signal_of_a_file_passes_the_same_gates_and_why_names_its_id(
+    system: LiveSystem, person: Callable[..., tuple[int, Any]], tmp_path: Path
+) -> None:
+    until(lambda: system.run.host.child("operator").state.is_agreed)
+    assert person("start")[0] == exit_codes.OK
+    sent = datetime.datetime.now(datetime.UTC).isoformat()
+    line = {"id": "alert 7", "time": sent, "symbol": "EURUSD", "direction": "sell", "strategy": "slow"}
+    (tmp_path / "signals.jsonl").write_text(json.dumps(line))
+    assert person("signal", "--file", str(tmp_path / "signals.jsonl")) == (exit_codes.OK, {"ends": {"raised": 1}, "v": 1})
+    (position,) = until(lambda: system.broker.positions() or None)
+    until(lambda: bool(json.loads(system.run.host.child("reporter").current())["positions"]))
+    _, why = person("why", "ticket", str(position.ticket))
+    assert "asks for a signal to sell EURUSD for slow, file 'alert 7'" in json.dumps(why)
+    assert person("close-all")[0] == exit_codes.OK
 
 
 def test_a_signal_for_what_is_not_there_is_refused_in_clear_words(person: Any) -> None:

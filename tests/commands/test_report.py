@@ -5,20 +5,26 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import pytest
 from kept import configured, keep
 from story import told
 
+from evenkeel.adapters.snapshots import SnapshotFiles
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import backtest, report
 from evenkeel.commands.report.charts import MARKS_MAX, r_bins
 from evenkeel.commands.report.findings import Findings, read
 from evenkeel.commands.report.page import ROWS_MAX, page
 from evenkeel.commands.report.style import POLICY
+from evenkeel.messages.broker_gateway import AccountRead
+from evenkeel.rules.snapshots import Loop, Tally, snapshot_of
 
 MONDAY_UTC_MS = 1_767_571_200_000
 
@@ -37,7 +43,8 @@ class Parsed(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self.open.append(tag)
+        if tag != "meta":  # as a browser writes it, which closes none
+            self.open.append(tag)
         if tag == "tr":
             self._row = []
 
@@ -104,7 +111,12 @@ def test_the_page_says_every_number_of_the_json_with_its_unit(results: tuple[Pat
     assert sum(int(cells[0]) for name, cells in said.tables["By month of UTC"].items() if name != "Month") == len(
         told["trades"]
     )
-    assert said.tables["From profit to net, over closed trades"]["Net"][0] == numbers["Net"]
+    costs = {name: cells[0] for name, cells in said.tables["From the prices to the net, over closed trades"].items()}
+    assert costs["Net"] == numbers["Net"]
+    spread_cents = sum(cents for trade in told["trades"] for name, cents in trade["costs"].items() if "spread" in name)
+    assert numbers["Spread"] == f"{spread_cents / 100:,.2f} USD"
+    assert costs["Middle to middle"] == f"{(told['statistics']['profit_cents'] - spread_cents) / 100:,.2f} USD"
+    assert costs["Slippage at entries"] == "0.00 USD"
 
 
 def test_the_report_of_a_json_is_the_page_of_its_backtest(
@@ -160,6 +172,11 @@ def test_two_runs_are_told_apart_from_the_first_decision_on(results: tuple[Path,
     said = Parsed(text)
     assert said.tables["Settings that differ"]["slow"] == ["3", "5"]
     assert "They differ from 2026-01-05 " in text
+    listed = re.search(r"The first (\d+) of \1 openings and closes that differ", text)
+    assert listed
+    kinds = {kind: list(map(int, cells)) for kind, cells in said.tables["Differences by kind"].items() if kind != "What"}
+    assert set(kinds) == {"opened", "closed"}
+    assert sum(map(sum, kinds.values())) == int(listed[1])
     assert said.tables["Statistics of both"]["Trades"] == [
         str(len(read(results[0]).trades)),
         str(len(read(results[2]).trades)),
@@ -208,7 +225,36 @@ def test_a_recorded_run_is_reported_from_the_journal(
     said = Parsed((tmp_path / "run.html").read_text())
     assert said.texts["h1"][0].startswith("run 1 on ")
     assert told_now.trades
+    assert 0 < told_now.statistics.costs.fills_known < told_now.statistics.costs.fills, "the broker closed one by itself"
+    assert said.tables["From the prices to the net, over closed trades"]["Middle to middle"][0] == "–"
+    assert said.tables["From the prices to the net, over closed trades"]["Spread at entries"][0].startswith("-")
     assert said.tables["Every statistic with its formula"]["Trades"][0] == str(len(told_now.trades))
+
+
+def test_the_minute_snapshots_of_a_recorded_run_are_in_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
+    folder = StateFolder(tmp_path, "simulated")
+    folder.create()
+    scene = told()
+    keep(folder.journal, configured(scene.records())).close(clean=True)
+    begun_utc_ms = scene.records()[0].time_utc_ms
+    files = SnapshotFiles(folder.snapshots, 30)
+    for minute in range(-60, 61):
+        tally = Tally(account=AccountRead(0, 1_000_000 + minute * 100, 0, "USD", 2, 100), trades=4, won=1)
+        at_utc_ms = begun_utc_ms + minute * 60_000
+        files.put(snapshot_of(tally, Loop(), utc_ms=at_utc_ms, written_utc_ms=0, alarms=0, lost=0))
+    assert report_run("--html", str(tmp_path / "run.html"), "--json") == 0
+    figures = msgspec.json.decode(capsys.readouterr().out, type=Findings).of_account
+    assert figures is not None
+    assert (figures.snapshots, figures.from_utc_ms) == (61, begun_utc_ms), "those before the run are not of it"
+    said = Parsed((tmp_path / "run.html").read_text())
+    shown = said.tables["The account over the snapshots"]
+    assert shown["Capital, mean"][0] == "10,030.00 USD"
+    assert shown["Win rate, lifetime"] == ["25.0%", "won / closed: 1 / 4"]
+    recent = next(table for caption, table in said.tables.items() if caption.startswith("Net of the trades closed since"))
+    assert recent["Last 1 h"][4:] == ["60.00 USD", "0", "61"]
 
 
 @pytest.mark.parametrize(
@@ -239,19 +285,59 @@ def test_what_is_wrong_is_one_line(
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the page is not shown in a browser")
-def test_a_browser_shows_the_page_with_its_style_and_complains_of_nothing(
-    results: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the page is not shown in a browser")
+
+
+def shown(page: Path, profile: Path) -> tuple[str, list[str]]:
+    """The document as a browser has it, and what its console said."""
     assert CHROMIUM is not None
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     flags += " --disable-component-update --disable-sync --enable-logging=stderr --dump-dom"
-    shown = subprocess.run(
-        [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", results[1].as_uri()],
+    done = subprocess.run(
+        [CHROMIUM, *flags.split(), f"--user-data-dir={profile}", page.as_uri()],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert "Every statistic with its formula" in shown.stdout
-    assert "Content Security Policy" not in shown.stderr
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line or "Content Security" in line]
+
+
+@needs_chromium
+def test_a_browser_shows_the_page_with_its_style_and_complains_of_nothing(
+    results: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    document, complaints = shown(results[1], tmp_path)
+    assert complaints == []
+    said = Parsed(document)
+    assert {"Equity and drawdown", "Exits by reason", "Costs", "Trades on the price"} <= set(said.texts["h2"])
+    assert said.tables["Every statistic with its formula"]["Net"][0].endswith(" USD")
+    assert sum(tag == "svg" for tag, _ in said.tags) == 4
+    assert sum(tag == "circle" for tag, _ in said.tags) == len(read(results[0]).trades), "a dot for each close"
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Remembers who came."""
+
+    came: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.came.append(self.path)
+        self.send_error(404)
+
+
+@needs_chromium
+def test_what_somebody_smuggles_into_the_page_is_neither_fetched_nor_run(
+    results: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    server = HTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    evil = f'<img src="http://127.0.0.1:{server.server_port}/seen"><script>document.body.id = "ran"</script></body>'
+    tampered = tmp_path / "tampered.html"
+    tampered.write_text(results[1].read_text().replace("</body>", evil))
+    document, complaints = shown(tampered, tmp_path / "profile")
+    server.shutdown()
+    server.server_close()
+    assert Listener.came == []
+    assert '<body id="ran">' not in document
+    assert len(complaints) == 2, "one for the picture, one for the script"

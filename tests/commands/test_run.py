@@ -141,10 +141,10 @@ def test_only_a_fault_that_a_fresh_process_may_not_have_asks_for_a_restart(statu
     assert exit_codes.asks_for_restart(status) is restart
 
 
-def test_the_readme_lists_every_exit_status_with_its_meaning() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+def test_the_guide_lists_every_exit_status_with_its_meaning() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "when-something-is-wrong.md").read_text("utf-8")
     for meaning in exit_codes.MEANINGS:
-        assert f"| {meaning.status} | {meaning.text} | {'yes' if meaning.restart else 'no'} |" in readme
+        assert f"| {meaning.status} | {meaning.text} | {'yes' if meaning.restart else 'no'} |" in guide
 
 
 def test_a_state_that_others_may_read_is_a_persons_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,21 @@ def test_a_secret_is_refused_and_not_repeated(complaints: Complaints, key: str) 
     ]
 
 
+@pytest.mark.parametrize("value", ["hunter2-Hunter2", "0123456789abcdef0123456789abcdef", "https://hooks/hunter2", "hunter2 "])
+def test_a_secret_in_the_place_of_its_name_is_refused_and_not_repeated(complaints: Complaints, value: str) -> None:
+    assert complaints(f"[webhooks]\ntoken = '{value}'\n") == [
+        "mine.toml:2: webhooks.token: is not a secret's name (small letters, digits, _): "
+        "a configuration holds names of secrets, never secrets"
+    ]
+
+
+def test_webhooks_may_name_the_strategies_that_there_are(complaints: Complaints) -> None:
+    strategy = "[strategy.trend]\nkind = 'ma_cross'\nsymbols = ['EURUSD']\n"
+    assert complaints(f"{strategy}[webhooks]\nstrategies = ['trend', 'tredn']\n") == [
+        "mine.toml:5: webhooks.strategies: 'tredn' is no strategy here; did you mean 'trend'?"
+    ]
+
+
 def test_a_symbol_may_be_called_what_it_likes(write: Write) -> None:
     assert load(write("[symbols.KEY]\ndigits = 2\n")).symbols["KEY"].digits == 2
 

@@ -20,7 +20,7 @@ ROW = re.compile(r"(?m)^#(\w+) = (\S+) +# (\S+) +(\S+) +(\S+) +(\S+) ")
 def keys_of(kind: Any, table: Any) -> Iterator[tuple[str, bool]]:
     """Each key of the struct `kind` with whether `table` has it; of a dict of structs, the first entry stands for all."""
     if get_origin(kind) is dict:
-        kind, table = get_args(kind)[1], next(iter(table.values()))
+        kind, table = get_args(kind)[1], next(iter(table.values()), {})
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         for field in msgspec.structs.fields(kind):
             yield f"{kind.__name__}.{field.name}", field.name in table

@@ -9,6 +9,7 @@ import pytest
 from house import CONFIG, House, houses, is_open
 
 from evenkeel.adapters.lmdb_journal import read_folder, verify
+from evenkeel.adapters.log_files import MAIN_NAME
 from evenkeel.messages.operator import Mode, ModeChanged
 from evenkeel.messages.position import PositionClosed, PositionOpened
 from evenkeel.messages.system import RunStarted, RunStopped
@@ -23,7 +24,7 @@ def unprotected(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")
-def test_with_a_lost_journal_nothing_is_opened_and_the_process_stays_until_it_is_flat(unprotected: House) -> None:
+def test_on_a_full_disk_nothing_is_opened_and_the_process_stays_until_it_is_flat(unprotected: House) -> None:
     import resource
 
     house = unprotected
@@ -31,9 +32,8 @@ def test_with_a_lost_journal_nothing_is_opened_and_the_process_stays_until_it_is
     first.until("the broker agrees")
     house.command("start")
     first.until("opened")
-    size = max(path.stat().st_size for path in house.folder.journal.glob("*.journal"))
+    size = (house.folder.logs / MAIN_NAME).stat().st_size  # nothing that is larger grows any more: journal, logs, view
     resource.prlimit(first.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    first.until("the journal is closed: ")
     assert first.process.stderr is not None
     log = first.process.stderr.read()  # to its end
     assert first.process.wait(timeout=60) == 75
@@ -42,10 +42,13 @@ def test_with_a_lost_journal_nothing_is_opened_and_the_process_stays_until_it_is
     assert " opened: " not in log
     assert "no new risk in account, says journal: the journal is closed" in log
     assert "stopping in order: a failed journal" in log
+    assert "the journal is closed: " in log
+    assert log.count("cannot be written, lines are lost: ") == 1
     assert not [message for message in house.said() if isinstance(message, RunStopped)]
 
     second = house.start()  # the disk has room again
     second.until("the broker agrees: 0 open")
+    assert "the broker agrees: 0 open" in (house.folder.logs / MAIN_NAME).read_text()
     second.until("opened")
     assert house.command("stop").returncode == 0
     assert second.process.wait(timeout=30) == 0

@@ -3,6 +3,7 @@
 Real processes; one story, told once, of which each test reads a part.
 """
 
+import argparse
 import os
 import re
 import signal
@@ -18,11 +19,14 @@ from loguru import logger
 
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.lmdb_journal import read_folder
+from evenkeel.adapters.log_files import MAIN_NAME
+from evenkeel.adapters.os import AccountLock
 from evenkeel.adapters.service_manager import Note, NoteBox
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink
 from evenkeel.adapters.terminal_host.keeper import HostKeeper, local_connect
+from evenkeel.commands import exit_codes, watchdog
 from evenkeel.commands.hold import Hold
 from evenkeel.config.load import load
 from evenkeel.messages.broker_gateway import BrokerPosition, OpenRequest, Outcome
@@ -208,6 +212,17 @@ def test_whoever_watches_the_watchdog_hears_of_each_start_of_a_restart_and_of_th
 def test_nobody_else_supervises_a_held_account(told: Told) -> None:
     assert told.second_supervisor == 4
     assert told.exit_status == 1
+
+
+def test_an_account_has_one_watchdog(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("EVENKEEL_STATE", home.environment["EVENKEEL_STATE"])
+    parser = argparse.ArgumentParser()
+    watchdog.add_arguments(parser)
+    home.folder.create()
+    with AccountLock(home.folder.watchdog / "lock"):
+        assert watchdog.run(parser.parse_args(["--config", str(home.config)])) == exit_codes.REFUSED
+    assert f"pid {os.getpid()} " in capsys.readouterr().err
+    assert not (home.folder.watchdog / MAIN_NAME).exists()
 
 
 def test_a_signal_to_the_watchdog_stops_the_supervisor_in_order(home: Home) -> None:

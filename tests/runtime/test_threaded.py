@@ -1,13 +1,16 @@
 """The live host: booting, overflowing, stopping, and what it tells of itself."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pykka
 import pytest
+from loguru import logger
 from runtime_builders import WAIT_S, Counted, Holds, Lookout, Raises, Seen, Tally, Threaded, actor, edge
 
-from evenkeel.messages.system import ChildDown, ChildServing, LettersDead
+from evenkeel.messages.system import ChildDown, ChildServing, LettersDead, Message
+from evenkeel.runtime.edge import IN_HAND
 from evenkeel.runtime.threaded import BootFailed
 
 Boot = Callable[..., Threaded]
@@ -232,3 +235,35 @@ def test_the_supervisor_itself_failing_ends_the_process(threaded: Boot) -> None:
     system = threaded(actor("a", Raises(Unspeakable(), at=1)))
     system.ask("a", 1)
     assert "supervision has ended" in system.until_fatal()
+
+
+def test_whoever_logs_can_say_which_record_that_follows_from(threaded: Boot) -> None:
+    in_hand: list[tuple[str, int, int]] = []
+    both = threading.Event()
+
+    class Telling(Tally):
+        def handle(self, message: Any, now_utc_ms: int, /) -> Sequence[Message]:
+            in_hand.append((self._name, IN_HAND.seq, IN_HAND.cause_seq))
+            if len(in_hand) == 2:
+                both.set()
+            return super().handle(message, now_utc_ms)
+
+    system = threaded(*(actor(name, make=lambda name=name: Telling(name)) for name in ("a", "listener")))
+    system.ask("a", 1)
+    assert both.wait(WAIT_S)
+    asked, counted = (record for record in system.journal.records() if "a" in (*record.receivers, record.sender))
+    assert in_hand == [("a", asked.seq, 0), ("listener", counted.seq, asked.seq)]
+    assert (IN_HAND.seq, IN_HAND.cause_seq) == (0, 0)
+
+
+def test_the_end_of_a_child_is_logged_with_the_record_that_it_had_in_hand_and_without_what_is_hidden(threaded: Boot) -> None:
+    told: list[dict[str, int]] = []
+    logger.enable("evenkeel")
+    handler = logger.add(lambda message: told.append(message.record["extra"]), level="ERROR", format="{message}")
+    system = threaded(actor("a", Raises(ValueError("canary"), at=1)), shown=lambda text: text.replace("canary", "***"))
+    system.ask("a", 1)
+    system.until_counted("a", 1)
+    logger.remove(handler)
+    (asked,) = (record for record in system.journal.records() if "a" in record.receivers)
+    assert [(bound["seq"], bound["cause"]) for bound in told] == [(asked.seq, 0)]
+    assert [down.error for down in system.said(ChildDown)] == ["ValueError: ***"]

@@ -20,22 +20,28 @@ T = 1_577_923_200_000  # 2020-01-02 00:00 by the file's clock
 SAMPLE = {
     "mt5-ticks": MT5_TICKS + "2020.01.02\t00:00:00.123\t1.12120\t1.12130\t\t\t6\n",
     "mt5-bars": MT5_BARS + "2020.01.02\t00:00:00\t1.1212\t1.1220\t1.12100\t1.12150\t196\t0\t18\n",
+    "mt4-bars": "2020.01.02,00:00,1.126600,1.126700,1.126500,1.126570,0\n2020.01.02,00:01,1.1266,1.1266,1.1266,1.1266,3\n",
     "truefx": "EUR/USD,20200102 00:00:00.973,1.12267,1.12273\nEUR/USD,20200102 00:00:01.973,1.12268,1.12274\n",
     "histdata-ticks": "20200102 000000660,1.126600,1.126770,0\n",
     "histdata-bars": "20200102 000000;1.126600;1.126700;1.126500;1.126570;0\n",
     "dukascopy-ticks": "Gmt time,Ask,Bid,AskVolume,BidVolume\n02.01.2020 00:00:00.179,1.12130,1.12120,1.5,2.25\n",
     "dukascopy-bars": "Gmt time,Open,High,Low,Close,Volume\n02.01.2020 00:00:00.000,1.121,1.122,1.12,1.1215,99.5\n",
+    "dukascopy-node-ticks": f"timestamp,askPrice,bidPrice,askVolume,bidVolume\n{T + 104},1.12130,1.1212,0.75,1\n",
+    "dukascopy-node-bars": f"timestamp,open,high,low,close\n{T},1.121,1.122,1.12,1.1215\n",
 }
 READ = {
     "mt5-ticks": [(T + 123, 112_120, 112_130)],
     "mt5-bars": [(T, 112_120, 112_200, 112_100, 112_150, 18)],
+    "mt4-bars": [(T, 112_660, 112_670, 112_650, 112_657), (T + 60_000, *[112_660] * 4)],
     "truefx": [(T + 973, 112_267, 112_273), (T + 1_973, 112_268, 112_274)],
     "histdata-ticks": [(T + 660, 112_660, 112_677)],
     "histdata-bars": [(T, 112_660, 112_670, 112_650, 112_657)],
     "dukascopy-ticks": [(T + 179, 112_120, 112_130)],
     "dukascopy-bars": [(T, 112_100, 112_200, 112_000, 112_150)],
+    "dukascopy-node-ticks": [(T + 104, 112_120, 112_130)],
+    "dukascopy-node-bars": [(T, 112_100, 112_200, 112_000, 112_150)],
 }
-ZONES = {"mt5-ticks": "None", "mt5-bars": "None", "histdata-ticks": "UTC-5", "histdata-bars": "UTC-5"}
+ZONES = {"mt4-bars": "None", "mt5-ticks": "None", "mt5-bars": "None", "histdata-ticks": "UTC-5", "histdata-bars": "UTC-5"}
 
 
 class Got(NamedTuple):

@@ -13,7 +13,7 @@ from evenkeel.adapters.frame_server import FrameServer
 from evenkeel.adapters.os import AccountLock
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.adapters.terminal_host import verbs
-from evenkeel.adapters.terminal_host.keeper import HostKeeper, local_connect
+from evenkeel.adapters.terminal_host.keeper import LOG_BYTES_MAX, HostDidNotStart, HostKeeper, local_connect
 from evenkeel.messages.operator import Mode
 
 BEAT = verbs.Beat(Mode.CLOSE_ONLY, 0, 0)
@@ -54,8 +54,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StateFol
     logger.enable("evenkeel")
 
 
-def keeper_in(folder: StateFolder) -> HostKeeper:
-    command = [sys.executable, "-m", "evenkeel.cli", "terminal", "--account", "test"]
+def keeper_in(folder: StateFolder, *words: str) -> HostKeeper:
+    command = [sys.executable, *(words or ("-m", "evenkeel.cli", "terminal", "--account", "test"))]
     connect = local_connect(folder.terminal / ENDPOINT_NAME)
     log, lock = folder.terminal / "host.log", folder.terminal / "lock"
     return HostKeeper(connect, command, beat=lambda: BEAT, log=log, lock=lock, build=build_id())
@@ -78,3 +78,12 @@ def test_a_host_of_our_build_is_used_as_it_is(folder: StateFolder) -> None:
     keeper.stop()
     assert keeper.starts == 0
     there.end()
+
+
+def test_of_what_hosts_have_printed_a_long_past_is_forgotten_at_the_next_start(folder: StateFolder) -> None:
+    log = folder.terminal / "host.log"
+    log.write_text("x" * (LOG_BYTES_MAX + 1))
+    for _ in range(2):
+        with pytest.raises(HostDidNotStart, match="status 0: last words"):
+            keeper_in(folder, "-c", "print('last words')").start()
+    assert log.read_text().splitlines() == ["last words", "last words"]
