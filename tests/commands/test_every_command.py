@@ -17,8 +17,10 @@ from walk import LEAVES, TICKS, ended
 from evenkeel.cli import JSON_FLAG
 from evenkeel.commands import exit_codes
 from evenkeel.commands.demo.result import DemoReport
+from evenkeel.commands.promote import PromoteReport
 from evenkeel.commands.served import ServedLine
 from evenkeel.commands.simulate.summary import Summary
+from evenkeel.commands.webhooks import Listening
 
 CONFIG = """
 profile = "demo"
@@ -55,6 +57,8 @@ JSON_KEYS = {
     "data convert out.csv --symbol EURUSD --to out.parquet": "written kind rows first_utc_ms last_utc_ms crossed v",
     "strategy new my_own": "files object v",
     "watchdog --reactions": "reactions v",
+    "service install --systemd --print --config live.toml": "action account path written text next v",
+    "top --once": "supervisor why age_ms room view watchdog v",
     "terminal --list": "scenarios v",
     "completion accounts": "accounts v",
     "completion bash": "shell script v",
@@ -107,6 +111,8 @@ BY_ITS_STRUCT = {
     "demo": (DemoReport, "good faults trades won net_cents average_r exits left_open refused killed back_ms records v"),
     "simulate": (Summary, "version build worlds account_days faults invariants counts control failures is_good v"),
     "run": (ServedLine, "command account state words pid status v"),
+    "promote": (PromoteReport, "account proof config_file login ready accepted items v"),
+    "webhooks": (Listening, "url account token v"),
 }
 """What takes too long for this test and is run by another one."""
 ELSEWHERE = {"bench", *BY_ITS_STRUCT}
@@ -220,7 +226,6 @@ LIGHT = (
     "limits --json",
     "shields",
     "start",
-    "pause",
     "close 1",
     "close-all",
     "stop --no-color",
@@ -229,7 +234,7 @@ LIGHT = (
     "config show --json",
     "nonsense --json",
 )
-READERS = ("signal EURUSD buy", "controls", "history", "performance --json", "verify", "why trade")
+READERS = ("pause", "signal EURUSD buy", "controls", "history", "performance --json", "verify", "why trade")
 HEAVY = {"rich", "numpy", "polars", "pykka", "loguru", "shtab", "ssl", "evenkeel.supervisor"}
 RUN_ALL = """
 import sys
@@ -265,14 +270,14 @@ def test_colours_are_for_terminals_and_go_when_asked(
     here, there = pty.openpty()
     plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
     done = subprocess.run(
-        [sys.executable, "-m", "evenkeel.cli", "terminal", "--simulated", "--alone-s", "0.1", *flags.split()],
+        [sys.executable, "-m", "evenkeel.cli", "terminal", "--listen", "127.0.0.1:0", *flags.split()],
         env=plain | environment | {"EVENKEEL_STATE": str(tmp_path), "TERM": "xterm"},
         stderr=there,
         timeout=60,
     )
+    os.close(there)
     told = os.read(here, 65536).decode()
     os.close(here)
-    os.close(there)
-    assert done.returncode == exit_codes.OK
-    assert "the host ends" in told
+    assert done.returncode == exit_codes.USAGE
+    assert "a key was drawn" in told
     assert ("\x1b[" in told) == colored
