@@ -1,5 +1,6 @@
 """The command line: names the commands and starts one. Heavy parts are imported by the command that needs them."""
 
+import _thread
 import argparse
 import importlib
 import os
@@ -15,6 +16,7 @@ from evenkeel.commands.exit_codes import FAILED, INTERRUPTED, OK, USAGE
 
 PROGRAM: Final = "evenkeel"
 JSON_FLAG: Final = "--json"
+ASKED_AGAIN_S: Final = 0.05
 
 
 class Command(NamedTuple):
@@ -78,7 +80,7 @@ COMMANDS: Final = (
 
 
 class _Interrupts:
-    """Remembers Ctrl-C: an extension that is being imported turns it into an error of its own."""
+    """Ctrl-C waits until an import is through: an extension that is half made turns it into an error of its own, or crashes."""
 
     def __init__(self) -> None:
         self.came = False
@@ -94,7 +96,19 @@ class _Interrupts:
 
     def _came(self, number: int, frame: FrameType | None) -> None:
         self.came = True
-        raise KeyboardInterrupt
+        if not _is_importing(frame):
+            raise KeyboardInterrupt
+        again = threading.Timer(ASKED_AGAIN_S, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
