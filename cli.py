@@ -1,12 +1,22 @@
 """The command line: names the commands and starts one. Heavy parts are imported by the command that needs them."""
 
+import _thread
 import argparse
 import importlib
+import os
+import signal
 import sys
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any, Final, NamedTuple, NoReturn
+
+from evenkeel.commands import streams
+from evenkeel.commands.exit_codes import FAILED, INTERRUPTED, OK, USAGE
 
 PROGRAM: Final = "evenkeel"
+JSON_FLAG: Final = "--json"
+ASKED_AGAIN_S: Final = 0.05
 
 
 class Command(NamedTuple):
@@ -72,30 +82,139 @@ COMMANDS: Final = (
 )
 
 
+class _Interrupts:
+    """Ctrl-C waits until an import is through: an extension that is half made turns it into an error of its own, or crashes."""
+
+    def __init__(self) -> None:
+        self.came = False
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            signal.signal(signal.SIGINT, self._came)
+
+    def end(self) -> None:
+        if signal.getsignal(signal.SIGINT) == self._came:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        if not _is_importing(frame):
+            raise KeyboardInterrupt
+        again = threading.Timer(ASKED_AGAIN_S, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
-    command = _named(words[0]) if words else None
-    if command is None:
-        return _without_command(words)
-    parser = parser_of(command)
+    interrupts = _Interrupts()
     try:
-        status: int = _module(command).run(parser.parse_args(words[1:]))
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone; the interpreter would complain about it at exit
-        return 1
-    return status
+        streams.make_usable(as_json=JSON_FLAG in words)
+        if JSON_FLAG not in words:
+            return _main(words, interrupts)
+        with streams.answer_is_json() as answer:
+            answer.status = _main(words, interrupts)
+        return answer.status
+    except KeyboardInterrupt:  # a moment before or after the command itself
+        return INTERRUPTED
+    finally:
+        interrupts.end()
 
 
 def parser_of(command: Command) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {command.name}", description=command.help, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return _filled(Parser(prog=f"{PROGRAM} {command.name}", **_manner(command)), command)
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """All commands with all their flags, for what has to walk over them. Imports what every command needs for its flags."""
+    parser = _parser_without_command()
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog=PROGRAM)
+    for command in COMMANDS:
+        _filled(commands.add_parser(command.name, help=command.help, **_manner(command)), command)
+    return parser
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers at the ends of the words, which say what may follow: `data check` has another one than `data import`."""
+    parts = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not parts:
+        yield parser
+    for choices in parts:
+        for part in choices.values():
+            yield from leaves(part)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage. Flags are written out: a new one changes the meaning of none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}{self._hint(message)}\n")
+
+    def _hint(self, message: str) -> str:
+        _, is_unknown, words = message.partition("unrecognized arguments: ")
+        if self.prog == PROGRAM:
+            return f"; flags come after the command, see {PROGRAM} --help"
+        known = [text for leaf in leaves(self) for action in leaf._actions for text in action.option_strings]
+        return (
+            _did_you_mean(words.split()[0], known, f"{self.prog} --help")
+            if is_unknown and words
+            else f"; see {self.prog} --help"
+        )
+
+
+def _main(words: Sequence[str], interrupts: _Interrupts) -> int:
+    try:
+        return _one(words)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception:
+        if interrupts.came:
+            return INTERRUPTED
+        raise
+
+
+def _one(words: Sequence[str]) -> int:
+    command = _named(words[0]) if words else None
+    try:
+        if command is None:
+            return _without_command(words)
+        arguments = parser_of(command).parse_args(words[1:])
+        if arguments.no_color:
+            os.environ["NO_COLOR"] = "1"  # what rich, loguru's sinks and the processes that are started here go by
+        status: int = _module(command).run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        streams.let_go_of_output()  # whoever read it has gone
+        return FAILED
+    except OSError as error:
+        print(f"{PROGRAM} {words[0]}: {error}", file=sys.stderr)
+        streams.let_go_of_output()
+        return FAILED
+    return status
+
+
+def _filled(parser: argparse.ArgumentParser, command: Command) -> argparse.ArgumentParser:
     parser.set_defaults(command=command.name)
     _module(command).add_arguments(parser)
+    for leaf in leaves(parser):
+        leaf.add_argument("--no-color", action="store_true", help="plain text, as with NO_COLOR in the environment")
     return parser
+
+
+def _manner(command: Command) -> dict[str, Any]:
+    return {"description": command.help, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
 def _module(command: Command) -> Any:
@@ -108,30 +227,37 @@ def _named(word: str) -> Command | None:
 
 def _without_command(words: Sequence[str]) -> int:
     """Help, the version, or one line that names what was meant."""
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM,
-        usage=f"{PROGRAM} COMMAND …",
-        description="Runs a MetaTrader 5 account on its own.",
-        epilog="commands:\n" + "\n".join(f"  {command.name:14} {command.help}" for command in COMMANDS),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="store_true", help="show the version and end")
-    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    arguments = parser.parse_args(words)
-    if arguments.version:
+    if words and not words[0].startswith("-"):
+        hint = _did_you_mean(words[0], [command.name for command in COMMANDS], f"{PROGRAM} --help")
+        print(f"{PROGRAM}: no command {words[0]!r}{hint}", file=sys.stderr)
+        return USAGE
+    parser = _parser_without_command()
+    parser.epilog = "commands:\n" + "\n".join(f"  {command.name:14} {command.help}" for command in COMMANDS)
+    if parser.parse_args(words).version:
         from importlib import metadata
 
         print(PROGRAM, metadata.version(PROGRAM))
-        return 0
-    if arguments.words:
-        import difflib
-
-        meant = difflib.get_close_matches(arguments.words[0], [command.name for command in COMMANDS], n=1)
-        hint = f" Did you mean {meant[0]!r}?" if meant else f" See {PROGRAM} --help."
-        print(f"{PROGRAM}: no command {arguments.words[0]!r}.{hint}", file=sys.stderr)
-        return 2
+        return OK
     parser.print_help()
-    return 2
+    return USAGE
+
+
+def _parser_without_command() -> Parser:
+    parser = Parser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND …",
+        description="Runs a MetaTrader 5 account on its own.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and end")
+    return parser
+
+
+def _did_you_mean(word: str, known: Sequence[str], otherwise: str) -> str:
+    import difflib
+
+    meant = difflib.get_close_matches(word.split("=")[0], known, n=1)
+    return f"; did you mean {meant[0]!r}?" if meant else f"; see {otherwise}"
 
 
 if __name__ == "__main__":

@@ -64,6 +64,11 @@ class Backup(msgspec.Struct, frozen=True):
 
 def take(folder: StateFolder, to: Path, *, build: str, now_utc_ms: int) -> tuple[Path, Backup]:
     """Copy what is durable now, check it, and return where it lies. Raises BackupRefused, JournalError or OSError."""
+    if to.exists() and not to.is_dir():
+        raise BackupRefused(f"{to} is no folder")
+    with DayFiles(folder.journal) as files:
+        if not files.days():
+            raise BackupRefused(f"{folder.journal} is empty: there is nothing to copy")
     to.mkdir(parents=True, exist_ok=True)
     with locked_within(to / f".{folder.account}.lock", 0.0) as held:
         if not held:
@@ -109,6 +114,8 @@ def facts(backup: Path) -> Backup:
     """What was written about it; raises BackupRefused when it is none."""
     try:
         return msgspec.json.decode((backup / _FACTS).read_bytes(), type=Backup)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BackupRefused(f"{backup} is no backup: it holds no {_FACTS}") from None
     except (OSError, ValueError) as error:
         raise BackupRefused(f"{backup} is no backup: {error}") from error
 
@@ -163,8 +170,6 @@ def _filled(partial: Path, folder: StateFolder, before: Path | None, *, build: s
     journal = private_folder(partial / "journal")
     with DayFiles(folder.journal) as files:
         days = files.days()
-        if not days:
-            raise BackupRefused(f"{folder.journal} is empty")
         shared = [day for day in days[:-1] if before and _is_same(files, day, before / "journal")]
         for day in days:
             copy = journal / f"{day}.journal"

@@ -1,6 +1,8 @@
 """Everything that differs by operating system: folders, durable writes, locks, processes and what they hold, local sockets.
 
 StateError
+├── HomeUnknown        nobody says where the state of this user lies
+├── FolderUnusable     it is not there and cannot be made, or is no folder
 ├── FolderNotPrivate   others may enter or change a folder that must be the user's alone
 ├── FileNotPrivate     others may read or change a file that must be the user's alone
 ├── FolderNotLocal     it lies on another machine
@@ -42,6 +44,14 @@ class StateError(Exception):
     """Base of everything that is wrong with the state on disk."""
 
 
+class HomeUnknown(StateError):
+    """No HOME, and the system does not know the user; the user sets EVENKEEL_STATE."""
+
+
+class FolderUnusable(StateError):
+    """A new process would fail in the same way; the user sets EVENKEEL_STATE or mends the place."""
+
+
 class FolderNotPrivate(StateError):
     """Whoever may enter the folder could read tokens or replace files; the user mends owner or mode."""
 
@@ -63,7 +73,14 @@ class AlreadyRunning(StateError):
 
 
 def state_root() -> Path:
-    """Where the state of all accounts lies: EVENKEEL_STATE, else the system's usual place. Creates nothing."""
+    """Where the state of all accounts lies: EVENKEEL_STATE, else the system's place. Creates nothing; raises HomeUnknown."""
+    try:
+        return _state_root()
+    except RuntimeError as error:
+        raise HomeUnknown("there is no home folder for the state: set EVENKEEL_STATE to a folder of yours") from error
+
+
+def _state_root() -> Path:
     if override := os.environ.get("EVENKEEL_STATE"):
         return Path(override).expanduser().absolute()
     if sys.platform == "win32":
@@ -76,11 +93,14 @@ def state_root() -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """Create `path` for this user alone, or make sure that it is; raises FolderNotPrivate or OSError.
+    """Create `path` for this user alone, or make sure that it is; raises FolderNotPrivate, FolderUnusable or OSError.
 
     On Windows the rights are those that the user's own profile hands down; nothing is checked.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise FolderUnusable(f"{path} cannot be made: {error.strerror}; EVENKEEL_STATE names a folder of yours") from error
     if sys.platform != "win32":
         found = path.stat()
         if found.st_uid != os.geteuid():

@@ -5,6 +5,7 @@ StateError (adapters.os)
 └── StateDamaged         a file is not what we wrote; a person looks, nothing is guessed
 """
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -34,6 +35,13 @@ class Restored(msgspec.Struct, frozen=True):
     taken_utc_ms: int
     records: int
     is_done: bool
+
+
+def accounts_in(root: Path) -> list[str]:
+    """The names of the accounts that have run below `root`, sorted."""
+    with contextlib.suppress(OSError):
+        return sorted(path.name for path in root.iterdir() if (path / "control").is_dir() and _NAME.fullmatch(path.name))
+    return []
 
 
 class StateFolder:

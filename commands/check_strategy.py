@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from evenkeel.commands import exit_codes
+from evenkeel.commands.flags import whole
 from evenkeel.commands.inputs import add_inputs
 
 if TYPE_CHECKING:
@@ -35,11 +38,30 @@ exit status: 0 nothing differs, 1 something does or the strategy is broken, 2 ba
 """
 
 
+class CheckedSymbol(msgspec.Struct, frozen=True):
+    """`bars` is None of a strategy that looks at quotes alone; `difference` None where nothing differs."""
+
+    symbol: str
+    timeframe: str
+    bars: int | None = None
+    signals: int = 0
+    window_bars: int = 0
+    difference: str | None = None
+
+
+class CheckReport(msgspec.Struct, frozen=True):
+    """What `--json` prints."""
+
+    symbols: tuple[CheckedSymbol, ...]
+    v: int = 1
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXPLANATION
     add_inputs(parser)
     parser.add_argument("--samples", type=_samples, default=SAMPLES, metavar="N", help="bars asked again (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="which bars those are (%(default)s)")
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=1, metavar="N", help="which bars those are (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     from evenkeel.commands.backtest.replay import prepared
 
     known = statuses()
+    checked: list[CheckedSymbol] = []
     try:
         plan = plan_of(
             config_path=arguments.config,
@@ -61,15 +84,19 @@ def run(arguments: argparse.Namespace) -> int:
             needs_trading=False,
         )
         minutes = prepared(plan, recorded(plan, [Input(*given) for given in arguments.inputs or []])).minutes
-        checked = [_checked(plan, symbol, bars, arguments.samples, arguments.seed) for symbol, bars in minutes.items()]
+        for symbol, bars in minutes.items():
+            checked.append(_checked(plan, symbol, bars, arguments.samples, arguments.seed))
+            if not arguments.json:
+                print("\n".join(_lines(checked[-1])))
     except tuple(known) as error:
         print(error, file=sys.stderr)
         return known[type(error)]
-    return exit_codes.OK if all(checked) else exit_codes.FAILED
+    if arguments.json:
+        print(msgspec.json.encode(CheckReport(tuple(checked))).decode())
+    return exit_codes.OK if all(one.difference is None for one in checked) else exit_codes.FAILED
 
 
-def _checked(plan: "Plan", symbol: str, minutes: "Bars", samples: int, seed: int) -> bool:
-    """Says what was found; true when nothing differs."""
+def _checked(plan: "Plan", symbol: str, minutes: "Bars", samples: int, seed: int) -> CheckedSymbol:
     from evenkeel.adapters.strategy.making import make_strategy
     from evenkeel.rules.bar_columns import longer
     from evenkeel.rules.strategy import BarStrategy, foreseen
@@ -79,8 +106,7 @@ def _checked(plan: "Plan", symbol: str, minutes: "Bars", samples: int, seed: int
     spec = plan.specs[symbol]
     strategy = make_strategy(config, spec)
     if not isinstance(strategy, BarStrategy):
-        print(f"{symbol}: it looks at quotes alone, in one form: there is nothing to compare")
-        return True
+        return CheckedSymbol(symbol, config.timeframe)
     bars = longer(minutes, config.timeframe)
     bars = bars.cut(0, max(0, bars.size - 1))
 
@@ -93,9 +119,16 @@ def _checked(plan: "Plan", symbol: str, minutes: "Bars", samples: int, seed: int
         make, bars, samples=samples, seed=seed
     )  # before any other life could leave traces in its class
     speaking = int((foreseen(strategy, bars) != 0).sum())
-    print(f"{symbol}: {bars.size:,} bars of {config.timeframe}, {speaking:,} signals, window_bars {strategy.window_bars}")
-    print(f"{symbol}: {'nothing differs' if difference is None else told(difference)}")
-    return difference is None
+    words = None if difference is None else told(difference)
+    return CheckedSymbol(symbol, config.timeframe, bars.size, speaking, strategy.window_bars, words)
+
+
+def _lines(checked: CheckedSymbol) -> list[str]:
+    symbol = checked.symbol
+    if checked.bars is None:
+        return [f"{symbol}: it looks at quotes alone, in one form: there is nothing to compare"]
+    looked_at = f"{checked.bars:,} bars of {checked.timeframe}, {checked.signals:,} signals, window_bars {checked.window_bars}"
+    return [f"{symbol}: {looked_at}", f"{symbol}: {checked.difference or 'nothing differs'}"]
 
 
 def unfit(config: "Config", specs: "Mapping[str, SymbolSpec]", forced: "Collection[str]") -> list[str]:

@@ -12,6 +12,7 @@ from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.flags import name
 from evenkeel.commands.order import WAIT_MS, Outcome, asked, who
 from evenkeel.commands.tables import columns, table
 from evenkeel.commands.viewed import viewed
@@ -50,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     scope = parser.add_mutually_exclusive_group()
-    scope.add_argument("--symbol", help="positions in this symbol alone")
-    scope.add_argument("--strategy", help="positions of this strategy alone, by its name in the configuration")
+    scope.add_argument("--symbol", type=name, help="positions in this symbol alone")
+    scope.add_argument("--strategy", type=name, help="positions of this strategy alone, by its name in the configuration")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ class Report(msgspec.Struct, frozen=True):
     identity: str = ""
     problems: tuple[Problem, ...] = ()
     pyramids: dict[str, PyramidOdds] | msgspec.UnsetType = msgspec.UNSET
+    v: int = 1
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from evenkeel.actors.broker_gateway import BrokerGateway
-from evenkeel.adapters.backup import BackupError, facts, found, unpacked
+from evenkeel.adapters.backup import BackupError, BackupRefused, facts, found, unpacked
 from evenkeel.adapters.build import build_id
 from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.lmdb_files import DayFiles
@@ -85,6 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
     except StateError as error:
         print(f"drill: {error}", file=sys.stderr)
         return exit_codes.USAGE
+    except BackupRefused as error:
+        print(f"drill: {error}", file=sys.stderr)
+        return exit_codes.REFUSED
     except (BackupError, JournalError, StrategyUnusable, msgspec.ValidationError, OSError) as error:
         print(f"drill: {type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED

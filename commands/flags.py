@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import re
+from collections.abc import Callable
 from typing import Final
 
 from evenkeel.config.flag import FLAG
@@ -24,6 +25,38 @@ def since_utc_ms(text: str) -> int:
     return round((at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
 
 
+def whole(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,20}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def ratio(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return value
+
+
+def name(text: str) -> str:
+    """Of a symbol or a strategy."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.#-]{0,31}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: 1 to 32 of A-Z a-z 0-9 _ . # - and a letter or digit in front")
+    return text
+
+
+def command_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no key: 1 to 64 of A-Z a-z 0-9 -")
+    return text
+
+
 def address(text: str) -> tuple[str, int]:
     """HOST:PORT; an address of IPv6 stands in brackets. Port 0 is any that is free."""
     host, _, port = text.rpartition(":")
@@ -33,11 +66,8 @@ def address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def count(text: str) -> int:
-    """A whole number, 0 included."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no count: 0 or more")
-    return int(text)
+count: Final = whole(0, 1_000_000_000)
+ticket: Final = whole(1, 2**63 - 1)
 
 
 def add_set_flag(parser: argparse.ArgumentParser) -> None:

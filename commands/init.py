@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
@@ -24,6 +26,14 @@ TRIES_MAX: Final = 3
 PROFILES_OFFERED: Final = ("personal", "prop", "demo")
 KINDS_OFFERED: Final = tuple(name for name in KINDS if name != "python")
 PROGRAM: Final = "*/terminal64.exe"
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What `--json` prints: the configuration that was written, and the name of its account."""
+
+    file: str
+    account: str
+    v: int = 1
 
 
 class Found(NamedTuple):
@@ -55,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file", type=Path, nargs="?", default=Path("evenkeel.toml"), help="what to write (default: %(default)s)"
     )
     parser.add_argument("--yes", action="store_true", help="ask nothing: a simulated terminal, and what stands in brackets")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"init: {path} exists, and nothing is overwritten; name another file", file=sys.stderr)
         return exit_codes.REFUSED
     if not path.parent.is_dir():
-        print(f"init: {path.parent} is no folder; make it first", file=sys.stderr)
+        print(f"init: {path}: {path.parent} is no folder; make it first", file=sys.stderr)
         return exit_codes.USAGE
     try:
         answers = Answers() if arguments.yes else _asked(found_here())
@@ -80,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         print(f"init: {path} cannot be written: {error.strerror}", file=sys.stderr)
         return exit_codes.FAILED
-    print(path)
+    print(msgspec.json.encode(Written(str(path), answers.account)).decode() if arguments.json else path)
     print("\n".join(_next_steps(path, answers)), file=sys.stderr)
     return exit_codes.OK
 
@@ -94,15 +105,16 @@ def found_here() -> Found:
 
 def write_new(path: Path, text: str) -> None:
     """`path` is made whole, or not at all, also when it is interrupted. Raises FileExistsError or OSError."""
-    with open(path, "x", encoding="utf-8", newline="\n") as file:
-        try:
+    try:
+        with open(path, "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        except BaseException:
-            file.close()  # Windows removes no open file
-            path.unlink()
-            raise
+    except FileExistsError:
+        raise
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def questions(answers: Answers, found: Found) -> list[Question]:

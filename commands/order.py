@@ -21,6 +21,7 @@ from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.flags import command_id, name, ticket
 
 if TYPE_CHECKING:
     from evenkeel.rules.view import View
@@ -71,17 +72,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command = parser.get_default("command")
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    parser.add_argument("--id", dest="command_id", help="idempotency key: the same key is carried out once")
+    parser.add_argument("--id", dest="command_id", type=command_id, help="idempotency key: the same key is carried out once")
     if command in ("close", "adopt"):
-        parser.add_argument("ticket", type=int, help="the position's ticket")
+        parser.add_argument("ticket", type=ticket, help="the position's ticket")
     if command == "kill":
         parser.add_argument("--flatten", action="store_true", help="close every position of ours as well")
     if command == "pause":
         parser.add_argument("--for", dest="minutes", type=float, help="minutes after which it ends by itself, at most a week")
     if command in _SCOPED:
         scope = parser.add_mutually_exclusive_group()
-        scope.add_argument("--symbol", help="this symbol alone")
-        scope.add_argument("--strategy", help="this strategy alone, by its name in the configuration")
+        scope.add_argument("--symbol", type=name, help="this symbol alone")
+        scope.add_argument("--strategy", type=name, help="this strategy alone, by its name in the configuration")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
             outcome, status = asked(folder.endpoint, arguments.command, _request(arguments, command_id))
     except (StateError, OSError, ValueError) as error:
         print(f"{arguments.command}: {error}", file=sys.stderr)
-        return exit_codes.USAGE if isinstance(error, ValueError) else exit_codes.FAILED
+        return exit_codes.USAGE if isinstance(error, ValueError | StateError) else exit_codes.FAILED
     if arguments.command == "kill" or (arguments.command in _LADDER and outcome.end in ("done", "accepted")):
         _show_with_what_is_open(arguments, folder, outcome, before)
     else:

@@ -14,6 +14,7 @@ from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, signal_lines
+from evenkeel.commands.flags import command_id, name, ratio
 from evenkeel.commands.order import WAIT_MS, asked, show, who
 from evenkeel.commands.why import text_of
 from evenkeel.commands.why.records import Said, said_of
@@ -45,14 +46,14 @@ class SignalOutcome(msgspec.Struct):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = signal_lines.EXPLANATION
-    parser.add_argument("symbol", metavar="SYMBOL", nargs="?", help="as the configuration names it")
+    parser.add_argument("symbol", type=name, metavar="SYMBOL", nargs="?", help="as the configuration names it")
     parser.add_argument("direction", choices=("buy", "sell"), nargs="?")
-    parser.add_argument("--strategy", metavar="NAME", help="as a signal of this strategy, with its orders and slots")
-    parser.add_argument("--confidence", type=float, help="0 to 1, against limits.confidence_min (default: 1)")
+    parser.add_argument("--strategy", type=name, metavar="NAME", help="as a signal of this strategy, with its orders and slots")
+    parser.add_argument("--confidence", type=ratio, help="0 to 1, against limits.confidence_min (default: 1)")
     signal_lines.add_arguments(parser)
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output; of --file one a line")
-    parser.add_argument("--id", dest="command_id", help="idempotency key: the same key is carried out once")
+    parser.add_argument("--id", dest="command_id", type=command_id, help="idempotency key: the same key is carried out once")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
-from evenkeel.commands.flags import add_set_flag
+from evenkeel.commands.flags import add_set_flag, count
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRun, RecordedRuns, first_needed, runs_of, states_before
 from evenkeel.commands.why import by_name, text_of
 from evenkeel.commands.why.records import record_at, said_of
@@ -59,6 +59,25 @@ class ShownDifference(msgspec.Struct, frozen=True):
     is_first: bool
 
 
+class RunRow(msgspec.Struct, frozen=True):
+    """`crashed`: it began after a crash; `continued`: with the build and the configuration of the run before."""
+
+    number: int
+    from_seq: int
+    to_seq: int
+    from_utc_ms: int
+    build: str
+    crashed: bool
+    continued: bool
+
+
+class RunList(msgspec.Struct, frozen=True):
+    """What `--list --json` prints."""
+
+    runs: list[RunRow]
+    v: int = 1
+
+
 class ReplayReport(msgspec.Struct, frozen=True):
     """What `--json` prints. `by_actor` has every actor that heard something; `left_out` are not in `differences`."""
 
@@ -81,10 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Ends with 0 when everything is decided as recorded, with 9 when something is not."
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--segment", type=int, metavar="N", help="the run to decide again, as --list numbers them (default: the last)"
+        "--segment", type=count, metavar="N", help="the run to decide again, as --list numbers them (default: the last)"
     )
     where.add_argument(
-        "--from", dest="from_seq", type=int, metavar="SEQ", help="from this record on, to the end of the journal"
+        "--from", dest="from_seq", type=count, metavar="SEQ", help="from this record on, to the end of the journal"
     )
     where.add_argument("--list", action="store_true", help="name the runs of the journal and end")
     parser.add_argument("--config", type=Path, metavar="FILE", help="decide with this configuration, not with the recorded one")
@@ -94,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--folder", type=Path, metavar="DIR", help="a copy of the journal's folder, in place of the account's own"
     )
     parser.add_argument(
-        "--show", type=int, default=SHOWN, metavar="N", help="so many differences at most (default: %(default)s)"
+        "--show", type=count, default=SHOWN, metavar="N", help="so many differences at most (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -104,10 +123,13 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = load(arguments.config, flags=arguments.flags) if arguments.config or arguments.flags else None
         folder = arguments.folder or StateFolder(state_root(), arguments.account).journal
+        if arguments.folder is not None and not folder.is_dir():
+            print(f"replay: --folder {folder}: there is no such folder", file=sys.stderr)
+            return exit_codes.USAGE
         with DayFiles(folder) as files:
             runs = runs_of(files)
             if arguments.list:
-                print("\n".join(map(_run_line, runs.runs)))
+                print(_json_of(runs) if arguments.json else "\n".join(map(_run_line, runs.runs)))
                 return exit_codes.OK
             report = decided_again(files, runs, arguments.segment, arguments.from_seq, config, shown_max=arguments.show)
     except ConfigInvalid as error:
@@ -268,6 +290,16 @@ def _said_line(side: Side | None) -> str:
 
 def _fields_that_differ(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return [f"{name} {one.get(name)} and {other[name]}" for name in other if one.get(name) != other[name]]
+
+
+def _json_of(runs: RecordedRuns) -> str:
+    rows = [
+        RunRow(
+            one.number, one.from_seq, one.to_seq, one.from_utc_ms, one.started.build, one.started.crashed, one.started.continued
+        )
+        for one in runs.runs
+    ]
+    return msgspec.json.encode(RunList(rows)).decode()
 
 
 def _run_line(run: RecordedRun) -> str:

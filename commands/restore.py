@@ -8,7 +8,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from evenkeel.adapters.backup import BackupError, found, restore
+import msgspec
+
+from evenkeel.adapters.backup import BackupError, facts, found, restore
 from evenkeel.adapters.os import AccountLock, AlreadyRunning, StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
@@ -17,16 +19,28 @@ from evenkeel.runtime.clock import SystemClock
 from evenkeel.runtime.journal import JournalError
 
 
+class Done(msgspec.Struct, frozen=True):
+    """What `--json` prints. What was the journal before lies in `aside`."""
+
+    backup: str
+    taken_utc_ms: int
+    records: int
+    aside: str
+    v: int = 1
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("backup", type=Path, metavar="BACKUP", help="its folder, or a folder of backups: the newest in it")
     parser.add_argument("--account", default="simulated", help="the account's name (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
     try:
         folder = StateFolder(state_root(), arguments.account)
-        folder.create()
         inside = found(arguments.backup, folder.account)
+        facts(inside[-1] if inside else arguments.backup)
+        folder.create()
         with AccountLock(folder.lock):
             aside, restored = restore(inside[-1] if inside else arguments.backup, folder, now_utc_ms=SystemClock().now_utc_ms())
     except AlreadyRunning as error:
@@ -41,6 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     except (JournalError, OSError) as error:
         print(f"restore: {type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
+    if arguments.json:
+        done = Done(restored.backup, restored.taken_utc_ms, restored.records, str(aside))
+        print(msgspec.json.encode(done).decode())
+        return exit_codes.OK
     print(f"{restored.backup}: {restored.records} records of {utc_text(restored.taken_utc_ms)}, checked, are the journal now")
     print(f"what was there lies in {aside}")
     print("the next run opens nothing until the broker agrees and you say: evenkeel start")

@@ -39,6 +39,7 @@ from evenkeel.commands.onlookers import Log
 from evenkeel.commands.reloading import Again, Reloaded
 from evenkeel.commands.run_words import first_words_of, last_words_of, say
 from evenkeel.commands.segments import Making, Segments, Words, reload_lowered
+from evenkeel.commands.served import Served
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
 from evenkeel.messages.market import Quote
@@ -61,8 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run this strategy of your own although its two forms differ; may repeat",
     )
     parser.add_argument("--symbol", help="the symbol of --ticks (default: the only one of the strategies)")
-    parser.add_argument("--digits", type=int, help="decimals of the symbol's prices")
+    parser.add_argument("--digits", type=int, choices=range(9), metavar="N", help="decimals of the symbol's prices, 0 to 8")
     parser.add_argument("--speed", type=float, help="market time over real time; other than 1 the run's clock is market time")
+    parser.add_argument("--json", action="store_true", help="a line of JSON when it serves, and one when it has ended")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,13 +82,18 @@ def run(arguments: argparse.Namespace) -> int:
         folder.create()
         with AccountLock(folder.lock):
             making = _making(arguments, folder, kept, outside, logs.set_up(folder.logs))
-            words = Words(first=lambda system: say(first_words_of(system, arguments)), last=_last_words)
+            served = Served("run", config.account.name, as_json=arguments.json)
+            words = Words(
+                serving=partial(served.says, "serving"),
+                first=lambda system: say(first_words_of(system, arguments)),
+                last=_last_words,
+            )
 
             def serve(system: LiveSystem) -> None:
                 signals.serve(system.ask_stop, partial(reload_lowered, system))
 
             manager = ServiceManager(os.environ)
-            return Segments(making, config, serve=serve, words=words, manager=manager, end_now=die).run()
+            return served.ended(Segments(making, config, serve=serve, words=words, manager=manager, end_now=die).run())
     except StoppedEarly as stopped:
         print(f"account {config.account.name}: stopped by {stopped} before it served", file=sys.stderr)
         return exit_codes.OK
@@ -171,7 +178,7 @@ def _require_fit_strategies(arguments: argparse.Namespace, config: Config, symbo
     for name in forced:
         if name not in config.strategy:
             raise _InputUnusable(
-                f"--force-strategy {name}: no strategy of the configuration; there is {', '.join(config.strategy)}"
+                f"--force-strategy {name}: no strategy of the configuration; there is {', '.join(config.strategy) or 'none'}"
             )
     specs = {symbol: spec_for(symbol, config, digits=arguments.digits) for symbol in symbols}
     lines = unfit(config, specs, forced)

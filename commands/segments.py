@@ -36,8 +36,10 @@ class Making(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What a person is told: `first` when the first system serves; `last` reads before an end what it says after it."""
+    """What a person is told: `serving` and `first` when the first system serves; `last` reads before an end what it says after
+    it."""
 
+    serving: Callable[[str], None] = lambda words: None
     first: Callable[[LiveSystem], None] = lambda system: None
     last: Callable[[LiveSystem], Callable[[], None]] = lambda system: lambda: None
 
@@ -65,7 +67,9 @@ class Segments:
         system = self._making.make(self._config, None)
         self._serve(system)
         system.boot()
-        self._manager.ready(_told(system))
+        words = _told(system)
+        self._manager.ready(words)
+        self._words.serving(words)
         self._words.first(system)
         while True:
             self._look_after(system)

@@ -7,18 +7,20 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 
 from evenkeel.adapters.control_channel import Name
 from evenkeel.adapters.os import StateError, private_folder, state_root
 from evenkeel.adapters.signal_ids import FILE_NAME, IdsUnusable, SignalIds
-from evenkeel.adapters.signal_intake import Intake, supervisor_at
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.rules.outside_signals import NoSignal, OutsideSignal, Terms, signal_in
 from evenkeel.runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from evenkeel.adapters.signal_intake import Intake
 
 LINE_BYTES_MAX: Final = 4 * 1024
 FILE_BYTES_MAX: Final = 1024 * 1024
@@ -100,6 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (IdsUnusable, OSError) as error:
         print(f"signal: nothing was raised: {error}", file=sys.stderr)
         return exit_codes.FAILED
+    from evenkeel.adapters.signal_intake import Intake, supervisor_at  # brings the log along, which one signal does not need
+
     intake = Intake("file", ids, supervisor_at(folder.endpoint), SystemClock().now_utc_ms)
     ends: dict[str, int] = {}
     try:
@@ -168,7 +172,7 @@ def _line(number: int, text: bytes) -> Line:
         return Line(number, None, str(error))
 
 
-def _outcomes(lines: Iterable[Line], intake: Intake, terms: Terms) -> Iterator[LineOutcome]:
+def _outcomes(lines: Iterable[Line], intake: "Intake", terms: Terms) -> Iterator[LineOutcome]:
     """Raises IdsUnusable."""
     for line in lines:
         if line.signal is None:

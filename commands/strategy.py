@@ -9,6 +9,8 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+import msgspec
+
 from evenkeel.commands import exit_codes
 
 NAME_CHARACTERS_MAX: Final = 60
@@ -114,11 +116,20 @@ exit status: 0 written, 2 the name cannot be used, 4 a file is there already, 1 
 """
 
 
+class Written(msgspec.Struct, frozen=True):
+    """What `--json` prints. `object` is what the configuration names."""
+
+    files: tuple[str, ...]
+    object: str
+    v: int = 1
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXPLANATION
     parser.add_argument("what", choices=("new",), help="write a strategy and its test")
     parser.add_argument("name", metavar="NAME", help="of the module, as my_breakout; its class is then MyBreakout")
     parser.add_argument("--to", type=Path, default=Path(), metavar="FOLDER", help="where to (the present folder)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -148,7 +159,11 @@ def run(arguments: argparse.Namespace) -> int:
             path.unlink(missing_ok=True)
         print(f"{folder}: cannot be written to: {error.strerror}; nothing was written", file=sys.stderr)
         return exit_codes.FAILED
-    print(ADVICE.substitute(words), end="")
+    if arguments.json:
+        written_files = (words["strategy_file"], words["test_file"])
+        print(msgspec.json.encode(Written(written_files, f"{name}.{words['class_name']}")).decode())
+    else:
+        print(ADVICE.substitute(words), end="")
     return exit_codes.OK
 
 

@@ -55,6 +55,8 @@ def _folded(
 
 def _as_lists(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
     label = max(map(len, header)) + 2
+    if width < 2 * label:
+        return _below_each_other(header, rows, width)
     lines: list[str] = []
     for row in rows:
         if lines:
@@ -62,4 +64,14 @@ def _as_lists(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
         for name, cell in zip(header, row, strict=True):
             named = f"{name:<{label}}"
             lines += textwrap.wrap(cell, width, initial_indent=named, subsequent_indent=" " * label) or [name]
+    return lines
+
+
+def _below_each_other(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Where even a name and its cell do not stand beside each other: the cell under the name."""
+    lines: list[str] = []
+    for row in rows:
+        lines += [""] if lines else []
+        for name, cell in zip(header, row, strict=True):
+            lines += [name, *textwrap.wrap(cell, width, initial_indent="  ", subsequent_indent="  ")]
     return lines

@@ -31,6 +31,7 @@ from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.commands import exit_codes
 from evenkeel.commands.configured import add_config_flags, configured
+from evenkeel.commands.served import Served
 from evenkeel.config.load import ConfigInvalid, recorded
 from evenkeel.config.schema import Config, TerminalConfig
 from evenkeel.rules.symbols import UnknownSymbol, spec_for
@@ -51,15 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list the scenarios, and end")
     parser.add_argument("--listen", metavar="HOST:PORT", help="serve a supervisor on another machine; needs the three pins")
     parser.add_argument("--resolved", type=Path, help=argparse.SUPPRESS)  # what a supervisor runs with; no layer is read then
+    parser.add_argument("--json", action="store_true", help="a line of JSON when it serves, and one when it has ended")
     parser.add_argument("--alone-s", type=float, default=0.0, help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
-        for name in names():
-            one = pack(name)
-            print(f"{name:22} {', '.join(one.covers):18} {one.title}")
-        return exit_codes.OK
+        return _list(as_json=arguments.json)
     try:
         config = _config(arguments)
     except ConfigInvalid as error:
@@ -70,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_codes.FAILED
     try:
         folder = StateFolder(state_root(), config.account.name)
+        _require_usable(arguments)
         folder.create()
         return _host(config, folder, arguments)
     except AlreadyRunning as error:
@@ -83,12 +83,43 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_codes.FAILED
 
 
+class Scenario(msgspec.Struct, frozen=True):
+    name: str
+    covers: tuple[str, ...]
+    title: str
+
+
+class Scenarios(msgspec.Struct, frozen=True):
+    """What `--list --json` prints."""
+
+    scenarios: list[Scenario]
+    v: int = 1
+
+
+def _list(*, as_json: bool) -> int:
+    found = [Scenario(name, tuple((one := pack(name)).covers), one.title) for name in names()]
+    if as_json:
+        print(msgspec.json.encode(Scenarios(found)).decode())
+    else:
+        print("\n".join(f"{one.name:22} {', '.join(one.covers):18} {one.title}" for one in found))
+    return exit_codes.OK
+
+
 class TerminalUnnamed(Exception):
     """A real terminal, and the configuration does not say which; one line."""
 
 
 class _Unusable(Exception):
     """One line that names flag or key."""
+
+
+def _require_usable(arguments: argparse.Namespace) -> None:
+    """Before anything is made. Raises PackUnknown or _Unusable; whether there can be listened is seen later."""
+    if arguments.play:
+        pack(arguments.play)
+    host, colon, port = (arguments.listen or "localhost:1").rpartition(":")
+    if not (host and colon and port.isdecimal() and int(port) < 1 << 16):
+        raise _Unusable(f"--listen {arguments.listen}: is not HOST:PORT")
 
 
 def _config(arguments: argparse.Namespace) -> Config:
@@ -125,12 +156,14 @@ def _host(config: Config, folder: StateFolder, arguments: argparse.Namespace) ->
         )
         server.start()
         kill_port.start()
+        served = Served("terminal", config.account.name, as_json=arguments.json)
+        served.says("serving", f"the terminal host of {config.account.name}")
         try:
             _serve(broker, service, ended, arguments.alone_s)
         finally:
             kill_port.stop()
             server.stop()
-    return exit_codes.OK
+    return served.ended(exit_codes.OK)
 
 
 def _serve(broker: Mt5Broker, service: TerminalService, ended: threading.Event, alone_s: float) -> None:

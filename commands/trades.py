@@ -43,7 +43,9 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--symbol", help="trades in this symbol alone")
     parser.add_argument("--strategy", help="trades of this strategy alone, by its name in the configuration")
-    parser.add_argument("--reason", choices=sorted(ExitReason), help="trades that ended for this reason alone")
+    parser.add_argument(
+        "--reason", choices=sorted(reason.value for reason in ExitReason), help="trades that ended for this reason alone"
+    )
     parser.add_argument("--since", type=since_utc_ms, metavar="TIME", help=f"trades closed since then: {SINCE_HELP}")
 
 

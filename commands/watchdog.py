@@ -16,6 +16,7 @@ from collections import deque
 from types import FrameType
 from typing import Final, assert_never
 
+import msgspec
 from loguru import logger
 
 from evenkeel.adapters import control_channel as channel
@@ -29,6 +30,7 @@ from evenkeel.adapters.watchdog_report import State, WatchdogReport, end_report,
 from evenkeel.commands import exit_codes
 from evenkeel.commands.configured import add_config_flags, config_words, configured
 from evenkeel.commands.hold import Hold
+from evenkeel.commands.served import Served
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
 from evenkeel.rules import outage
@@ -46,16 +48,28 @@ RESTARTS_KEPT: Final = 100
 """As many as `restarts_max` may be."""
 
 
+class Reactions(msgspec.Struct, frozen=True):
+    """What `--reactions --json` prints; `within_s` is null where the configuration sets it."""
+
+    reactions: list[dict[str, object]]
+    v: int = 1
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_flags(parser)
     parser.add_argument("--force-strategy", metavar="NAME", action="append", help="as for run; may repeat")
     parser.add_argument("--reactions", action="store_true", help="print which loss is noticed by whom, and what follows")
+    parser.add_argument("--json", action="store_true", help="a line of JSON when its state changes, and one when it has ended")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """The supervisor's own exit status where that is left alone; 1 when an account was held to the end."""
     if arguments.reactions:
-        print("\n".join(_rows()))
+        print(
+            msgspec.json.encode(Reactions([one._asdict() for one in REACTIONS])).decode()
+            if arguments.json
+            else "\n".join(_rows())
+        )
         return exit_codes.OK
     try:
         config = configured(arguments)
@@ -70,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         folder.create()
         with AccountLock(folder.watchdog / "lock"):
             logs.set_up(folder.watchdog)
-            return Watchdog(config, folder, arguments, ServiceManager(os.environ)).run()
+            served = Served("watchdog", config.account.name, as_json=arguments.json)
+            return served.ended(Watchdog(config, folder, arguments, ServiceManager(os.environ), served).run())
     except AlreadyRunning as error:
         print(f"watchdog of {config.account.name}: {error}", file=sys.stderr)
         return exit_codes.REFUSED
@@ -82,8 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
 class Watchdog:
     """`arguments` are passed on to `evenkeel run`."""
 
-    def __init__(self, config: Config, folder: StateFolder, arguments: argparse.Namespace, manager: ServiceManager) -> None:
-        self._config, self._folder, self._manager = config, folder, manager
+    def __init__(
+        self, config: Config, folder: StateFolder, arguments: argparse.Namespace, manager: ServiceManager, served: Served
+    ) -> None:
+        self._config, self._folder = config, folder
+        self._manager, self._served = manager, served
         self._command = [sys.executable, "-m", "evenkeel.cli", "run", *_words(arguments)]
         self._restarts_s: deque[float] = deque(maxlen=RESTARTS_KEPT)
         self._restarts = 0
@@ -107,6 +125,8 @@ class Watchdog:
                 level = "INFO" if verdict is Verdict.LEAVE else "ERROR"
                 logger.log(level, "the supervisor ended with status {}: {}", end.status, verdict)
                 match verdict:
+                    case Verdict.LEAVE if self._ended.is_set() and end.status == -signal.SIGTERM:
+                        return exit_codes.OK  # told to end before it could hear it in order
                     case Verdict.LEAVE:
                         return 128 - end.status if end.status < 0 else end.status
                     case Verdict.RESTART:
@@ -213,10 +233,12 @@ class Watchdog:
         return exit_codes.FAILED
 
     def _tell(self, state: State, words: str) -> None:
-        """To `evenkeel status`, to whoever watches this process, and, what is no good news, outside. A full disk must not end
-        the watch."""
+        """To `evenkeel status`, to whoever watches this process, and, what is no good news, outside. A full disk or a closed
+        pipe must not end the watch."""
         if state != "watching":
             self._herald.tell(words)
+        with contextlib.suppress(OSError):
+            self._served.says(state, words)
         with contextlib.suppress(OSError):
             report = WatchdogReport(state, os.getpid(), SystemClock().now_utc_ms(), words)
             write_report(self._folder.watchdog, report)

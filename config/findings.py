@@ -15,6 +15,7 @@ from evenkeel.config.chains import ProfitBookingConfig
 from evenkeel.config.circuit_breaker import STEPS
 from evenkeel.config.locate import KeyPath, paths
 from evenkeel.config.notifier import OUTLETS_MAX, OutletConfig
+from evenkeel.config.renamed import NOW
 from evenkeel.config.schema import Config, MaCrossConfig, PythonConfig, RsiConfig
 from evenkeel.config.units import NAMES_SECRET
 
@@ -49,7 +50,7 @@ def wrong(kind: Any, value: object, at: KeyPath) -> Iterator[Finding]:
     elif structs := structs_of(kind):
         yield from _wrong_table(structs, value, at)
     elif text := _wrong_value(kind, value):
-        yield Finding((at,), text)
+        yield Finding((at,), f"{text}; {NOW[at]}" if at in NOW else text)
 
 
 def _wrong_table(structs: list[type[msgspec.Struct]], value: object, at: KeyPath) -> Iterator[Finding]:
@@ -79,7 +80,9 @@ def _unknown(key: str, value: object, known: Iterable[str], at: KeyPath) -> Iter
     for path in secrets:
         yield Finding(((*at, *path),), SECRET_TEXT)
     if (key,) not in secrets:
-        yield Finding(((*at, key),), f"is unknown{_did_you_mean(key, known)}")
+        now = NOW.get((*at, key))
+        hint = f": {now}" if now else _did_you_mean(key, known)
+        yield Finding(((*at, key),), f"is unknown{hint}")
 
 
 def _wrong_entries(kind: Any, value: object, at: KeyPath) -> Iterator[Finding]:

@@ -3,8 +3,9 @@
 PricesUnwritten   one line that names the file; what was there before is there still
 """
 
+import contextlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,11 +59,22 @@ def _write_parquet(polars: Any, whole: Path, header: tuple[str, ...], digits: in
         prices = [column / 10**digits for column in block.prices]
         frame = polars.DataFrame(dict(zip(header, (block.time_ms, *prices), strict=True)))
         parts.append(whole.with_name(f"part{len(parts)}"))
-        frame.write_parquet(parts[-1], compression="uncompressed")
+        with _as_os_error(polars):
+            frame.write_parquet(parts[-1], compression="uncompressed")
         count += len(frame)
     if parts:
-        polars.scan_parquet(parts, glob=False).sink_parquet(whole, compression="zstd")
+        with _as_os_error(polars):
+            polars.scan_parquet(parts, glob=False).sink_parquet(whole, compression="zstd")
     return count
+
+
+@contextlib.contextmanager
+def _as_os_error(polars: Any) -> Iterator[None]:
+    """Of a full disk polars has words of its own."""
+    try:
+        yield
+    except polars.exceptions.PolarsError as error:
+        raise OSError(str(error)) from error
 
 
 def _write_csv(whole: Path, header: tuple[str, ...], digits: int, blocks: Iterable[PriceRows]) -> int:

@@ -58,7 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--html", type=Path, metavar="OUT", help="write a page for a browser: pictures, tables, every figure")
     parser.add_argument(
-        "--json", type=Path, metavar="OUT", help='write the result there too; "-": to standard output, without the summary'
+        "--json",
+        type=Path,
+        nargs="?",
+        const=Path("-"),
+        metavar="OUT",
+        help='the result as JSON on standard output, without the summary; with OUT there too, and "-" is none',
     )
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 4.0
 SECONDS_MAX: Final = 3_600.0
+PARTS: Final = ("runtime", "replay", "terminal", "kill", "flatten", "restart", "all")
+STDOUT: Final = Path("-")
 EXPLANATION: Final = """\
 Latencies count from the time at which something was planned to happen, whether or not anybody was late for it:
   publish to handle      from the publishing of a message to the handler of its receiver
@@ -65,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("runtime", "replay", "terminal", "kill", "flatten", "restart", "all"),
+        choices=PARTS,
         default="runtime",
         help="what to measure (%(default)s)",
     )
@@ -89,7 +91,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--positions", type=_positions, default=10, metavar="N", help="for restart: open, up to 10 (%(default)s)"
     )
     parser.add_argument("--profile", action="store_true", help="for replay: where the time of the job goes, and nothing else")
-    parser.add_argument("--json", type=_out, metavar="OUT", help="write the figures there too")
+    parser.add_argument(
+        "--json",
+        type=_out,
+        nargs="?",
+        const=STDOUT,
+        metavar="OUT",
+        help="one JSON object on standard output, the figures as they come on standard error; with OUT it is written there",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -106,11 +115,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     logs.set_up(None, console_level="WARNING")
     machine = _machine()
-    print("  ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
+    to_stdout = arguments.json == STDOUT
+    talk = sys.stderr if to_stdout else sys.stdout
+    print("  ".join(f"{name} {value}" for name, value in machine.items()), flush=True, file=talk)
     found: list[Figure] = []
     try:
         if arguments.profile:
-            print(replay.profile(arguments.ticks, arguments.symbol))
+            profile = replay.profile(arguments.ticks, arguments.symbol)
+            print(msgspec.json.encode({"machine": machine, "profile": profile, "v": 1}).decode() if to_stdout else profile)
             return exit_codes.OK
         parts: list[Iterator[Figure]] = []
         if arguments.what in ("runtime", "all"):
@@ -129,11 +141,18 @@ def run(arguments: argparse.Namespace) -> int:
             parts.append(restart.figures(records=arguments.records, positions=arguments.positions, rounds=arguments.rounds))
         for figure in itertools.chain.from_iterable(parts):
             found.append(figure)
-            print(_told(figure), flush=True)
+            print(_told(figure), flush=True, file=talk)
         if arguments.json is not None:
-            written = {"machine": machine, "seconds": arguments.seconds, "figures": found}
-            write_durably(arguments.json, msgspec.json.format(msgspec.json.encode(written)) + b"\n")
-    except (BenchFailed, BootFailed, HistoryUnreadable, JournalError, OSError) as error:
+            written = {"machine": machine, "seconds": arguments.seconds, "figures": found, "v": 1}
+            body = msgspec.json.format(msgspec.json.encode(written)) + b"\n"
+            if to_stdout:
+                print(body.decode(), end="")
+            else:
+                write_durably(arguments.json, body)
+    except HistoryUnreadable as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return exit_codes.USAGE
+    except (BenchFailed, BootFailed, JournalError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return exit_codes.FAILED
     return exit_codes.OK
@@ -195,6 +214,10 @@ def _positions(text: str) -> int:
 
 def _out(text: str) -> Path:
     out = Path(text)
+    if out == STDOUT:
+        return out
+    if text in PARTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is what to measure, and comes first: evenkeel bench {text} --json")
     if not out.parent.is_dir() or out.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r}: not a file in a folder that is there")
     return out

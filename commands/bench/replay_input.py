@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from evenkeel.adapters.history import HistoryUnreadable
 from evenkeel.rules.bar_columns import Column, minutes_of
 from evenkeel.rules.bars import PERIOD_MS
 
@@ -35,10 +36,15 @@ YEAR_CROSSES: Final = {"EURGBP": 1.4, "EURJPY": 0.009, "GBPJPY": 0.009}
 
 
 def twice(ticks: Path, out: Path) -> None:
-    """The ticks, and the same ticks 21 days later."""
+    """The ticks, and the same ticks 21 days later. Raises HistoryUnreadable."""
     import polars as pl
 
-    once = pl.read_parquet(ticks, columns=["time_msc", "bid", "ask"])
+    try:
+        once = pl.read_parquet(ticks, columns=["time_msc", "bid", "ask"])
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise HistoryUnreadable(
+            f"--ticks {ticks}: is no parquet with time_msc, bid, ask: {str(error).splitlines()[0]}"
+        ) from error
     pl.concat([once, once.with_columns(pl.col("time_msc") + LATER_MS)]).write_parquet(out)
 
 

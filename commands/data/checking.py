@@ -44,7 +44,7 @@ class Report(msgspec.Struct, frozen=True):
     """What `--json` prints."""
 
     files: tuple[FileReport, ...]
-    version: int = 1
+    v: int = 1
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ class Converted(msgspec.Struct, frozen=True):
     first_utc_ms: int | None
     last_utc_ms: int | None
     crossed: int
-    version: int = 1
+    v: int = 1
 
 
 def run(arguments: argparse.Namespace) -> int:

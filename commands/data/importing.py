@@ -43,7 +43,7 @@ class Imported(msgspec.Struct, frozen=True):
     left_out_shown: tuple[str, ...]
     unmatched: int
     findings: dict[str, int]
-    version: int = 1
+    v: int = 1
 
 
 def run(arguments: argparse.Namespace) -> int:

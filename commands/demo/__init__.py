@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -24,6 +23,7 @@ from evenkeel.adapters import logs
 from evenkeel.adapters.lmdb_journal import LmdbJournal, read_folder, verify
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.demo.result import DemoReport, demo_report
 from evenkeel.commands.demo.stage import Line, Moment, PlainLines, Stage, counted
 from evenkeel.commands.inside import Inside, Market, inside, synthetic_market
 from evenkeel.commands.live import LiveSystem
@@ -81,14 +81,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=_seconds, default=SECONDS, metavar="N", help="how long the show lasts (default: %(default).0f)"
     )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object on standard output at the end, the show on standard error"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without a character of ours shows "?", the show goes on
     try:
         with TemporaryDirectory(prefix="evenkeel-demo-", ignore_cleanup_errors=True) as scratch:
-            return _demo(Path(scratch), arguments.seconds)
+            return _demo(Path(scratch), arguments.seconds, as_json=arguments.json)
     except BrokenPipeError:
         raise
     except (OSError, JournalError, BootFailed) as error:
@@ -264,7 +265,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _demo(scratch: Path, seconds: float) -> int:
+def _demo(scratch: Path, seconds: float, *, as_json: bool) -> int:
     config = load(packaged(CONFIGURATION))
     folder = StateFolder(scratch, config.account.name)
     folder.create()
@@ -281,7 +282,7 @@ def _demo(scratch: Path, seconds: float) -> int:
         on_fatal=lambda reason: system.ask_stop(reason),
     )
     try:
-        return _shown(system, seconds)
+        return _shown(system, seconds, as_json=as_json)
     finally:
         logger.remove()  # Windows deletes no folder in which a log is open
 
@@ -292,33 +293,50 @@ def _journal_of(system: LiveSystem) -> LmdbJournal:
     return journal
 
 
-def _shown(system: LiveSystem, seconds: float) -> int:
+def _shown(system: LiveSystem, seconds: float, *, as_json: bool) -> int:
     interrupts = _interrupts_end(system)
     show = Show(system, seconds)
     try:
         system.boot()
-        with _stage() as stage:
+        with nullcontext(PlainLines(sys.stderr)) if as_json else _stage() as stage:
             show.play(stage)
     finally:
         late = system.stop("the end of the show")
     if system.stop_asked_by in interrupts:
         print("interrupted; everything stopped in order, nothing is left behind", file=sys.stderr)
         return exit_codes.INTERRUPTED
-    return _verdict(system, show, late)
+    return _verdict(system, show, late, as_json=as_json)
 
 
-def _verdict(system: LiveSystem, show: Show, late: Sequence[str]) -> int:
+def _verdict(system: LiveSystem, show: Show, late: Sequence[str], *, as_json: bool) -> int:
     """The closing summary, from the journal on disk, and the exit status."""
     story, killed = Story().hear(read_folder(system.folder.journal)), show.drill.killed
-    print(_summary(system, story, killed, show.journal.commits))
     found = [
         *faults(killed, opened=story.opened, closed={closed.ticket for closed in story.closed}),
         *filter(None, (system.stop_asked_by, show.journal.failure)),
         *(f"{name} did not end in time" for name in late),
     ]
+    if as_json:
+        print(msgspec.json.encode(_report(system, story, killed, found)).decode())
+    else:
+        print(_summary(system, story, killed, show.journal.commits))
     for fault in found:
         print(f"the demonstration failed: {fault}", file=sys.stderr)
     return exit_codes.FAILED if found else exit_codes.OK
+
+
+def _report(system: LiveSystem, story: Story, killed: Killed | None, found: list[str]) -> DemoReport:
+    child, back_ms = (None, None) if killed is None else (killed.child, killed.back_ms)
+    return demo_report(
+        story.closed,
+        opened=story.opened,
+        refused=story.refusals,
+        faults=found,
+        killed=child,
+        back_ms=back_ms,
+        currency=system.config.account.currency,
+        records=verify(system.folder.journal),
+    )
 
 
 def _interrupts_end(system: LiveSystem) -> tuple[str, ...]:
@@ -337,7 +355,7 @@ def _interrupts_end(system: LiveSystem) -> tuple[str, ...]:
 
 def _stage() -> AbstractContextManager[Stage]:
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
-        return nullcontext(PlainLines())
+        return nullcontext(PlainLines(sys.stdout))
     from evenkeel.commands.demo.screen import Screen  # rich, only where there is a screen
 
     return Screen()

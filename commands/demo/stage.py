@@ -1,9 +1,8 @@
 """What the demonstration shows, and how it shows it where there is no screen: a line an event."""
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TextIO
 
 from evenkeel.rules.instants import clock_of
 from evenkeel.rules.view import View, decimal_of
@@ -43,23 +42,24 @@ class PlainLines:
 
     frame_s = 0.2
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._shown = 0
         self._banner: Sequence[str] = ()
         self._status_due_s = STATUS_EVERY_S
 
     def show(self, moment: Moment) -> None:
         for line in moment.lines[self._shown :]:
-            print(clock_of(line.time_utc_ms), line.text)
+            print(clock_of(line.time_utc_ms), line.text, file=self._stream)
         self._shown = len(moment.lines)
         for text in moment.banner:
             if text not in self._banner:
-                print(clock_of(moment.now_utc_ms), "***", text)
+                print(clock_of(moment.now_utc_ms), "***", text, file=self._stream)
         self._banner = tuple(moment.banner)
         if moment.elapsed_s >= self._status_due_s:
             self._status_due_s += STATUS_EVERY_S
-            print(clock_of(moment.now_utc_ms), "---", _standing(moment.view))
-        sys.stdout.flush()
+            print(clock_of(moment.now_utc_ms), "---", _standing(moment.view), file=self._stream)
+        self._stream.flush()
 
 
 def counted(counts: Mapping[str, int]) -> str:

@@ -91,9 +91,12 @@ def _findings(named: str | None, arguments: argparse.Namespace) -> "Findings":
     from evenkeel.adapters.state_folder import StateFolder
     from evenkeel.commands.report.findings import read
     from evenkeel.commands.report.recorded import recorded_findings
+    from evenkeel.commands.strategy_flag import BadInput
 
     if named is not None and not named.isdecimal():
         return read(Path(named))
+    if arguments.folder is not None and not arguments.folder.is_dir():
+        raise BadInput(f"--folder {arguments.folder}: there is no such folder")
     number = None if named is None else int(named)
     if arguments.folder:
         return recorded_findings(arguments.folder, number)

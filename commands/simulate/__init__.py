@@ -52,11 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", type=Path, metavar="FILE", help="keep each finished world there, and go on where an earlier run ended"
     )
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the summary there too")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        nargs="?",
+        const=Path("-"),
+        metavar="OUT",
+        help="the summary as JSON on standard output; with OUT there too",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """The flags of `add_arguments`; progress goes to stderr, the summary to stdout."""
+    from evenkeel.adapters.os import write_durably
     from evenkeel.commands.simulate.many import Kept, KeptDamaged, plans_for, run_all
     from evenkeel.commands.simulate.summary import as_json, summary_of, told
 
@@ -69,17 +77,24 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         kept = Kept(arguments.resume)
-        if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
-            print(f"{arguments.json}: no such folder", file=sys.stderr)
+        out: Path | None = arguments.json
+        if out is not None and (not out.absolute().parent.is_dir() or out.is_dir()):
+            print(f"simulate: --json {out}: no file in a folder that is there", file=sys.stderr)
             return exit_codes.USAGE
         ended = run_all(plans, kept, jobs=arguments.jobs, on_progress=_shown if sys.stderr.isatty() else _now_and_then())
-    except (KeptDamaged, OSError) as error:
-        print(error, file=sys.stderr)
+    except KeptDamaged as error:
+        print(f"simulate: --resume {error}", file=sys.stderr)
+        return exit_codes.USAGE
+    except OSError as error:
+        print(f"simulate: --resume {arguments.resume}: {error.strerror}", file=sys.stderr)
         return exit_codes.USAGE
     summary = summary_of(ended)
-    print(told(summary))
-    if arguments.json is not None:
-        arguments.json.write_bytes(as_json(summary))
+    if out == Path("-"):
+        print(as_json(summary).decode(), end="")
+    else:
+        print(told(summary))
+        if out is not None:
+            write_durably(out, as_json(summary))
     return exit_codes.OK if summary.is_good else exit_codes.FAILED
 
 
@@ -107,9 +122,9 @@ def _within(text: str, least: float, most: float, kind: type[int] | type[float])
     try:
         number = kind(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:,} to {most:,}") from None
     if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"{text} is not from {least:g} to {most:g}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not from {least:,} to {most:,}")
     return number
 
 

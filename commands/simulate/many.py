@@ -103,9 +103,15 @@ def _each(plans: Sequence[Plan], jobs: int) -> Iterator[Ended]:
     if jobs == 1:
         yield from map(to_its_end, plans)
         return
-    with get_context("spawn").Pool(jobs, _leave_interrupts_to_the_parent) as pool:  # leaving it ends its processes
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is started now leaves them to this process
+    try:
+        pool = get_context("spawn").Pool(jobs, _leave_interrupts_to_the_parent)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with pool:  # leaving it ends its processes
         yield from pool.imap_unordered(to_its_end, plans)
 
 
 def _leave_interrupts_to_the_parent() -> None:
+    """Where a process does not inherit what its parent ignores (Windows)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

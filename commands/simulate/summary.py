@@ -52,6 +52,7 @@ class Summary(msgspec.Struct, frozen=True):
     control: Control
     failures: tuple[Failure, ...]
     is_good: bool
+    v: int = 1
 
 
 def summary_of(worlds: Iterable[Ended]) -> Summary:

@@ -45,7 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=_seconds, default=EVERY_S, metavar="S", help="seconds between two looks (%(default)g)")
     parser.add_argument("--once", action="store_true", help="one picture, and end")
     parser.add_argument("--json", action="store_true", help="a JSON object on a line at each look, until Ctrl-C")
-    parser.add_argument("--no-color", action="store_true", help="no colours; so does NO_COLOR")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -96,6 +96,8 @@ def question_of(words: Sequence[str]) -> Question:
             return OfChain(name)
         case [name] | ["proposal", name] if PROPOSAL.fullmatch(name):
             return Proposal(name)
+        case [what, *_] if what in NUMBERED:
+            raise BadQuestion(f"{' '.join(words)!r} is nothing that can be asked for; {what} takes a number: {what} 12")
         case _:
             near = difflib.get_close_matches(words[0], [*TOPICS, *NUMBERED], n=1)
             hint = (

@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
-from evenkeel.commands.flags import add_set_flag
+from evenkeel.commands.flags import SINCE_HELP, add_set_flag, since_utc_ms
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, runs_of
 from evenkeel.commands.why import text_of
 from evenkeel.commands.why.question import PROPOSAL
@@ -146,7 +145,7 @@ class Seen(msgspec.Struct):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", metavar="SYMBOL", help="a symbol, or a proposal that was refused, as EURUSD-3")
     parser.add_argument("--strategy", metavar="NAME", help="only what this strategy asked for")
-    parser.add_argument("--since", metavar="TIME", type=_instant, default=0, help="ISO date or date-time, UTC")
+    parser.add_argument("--since", metavar="TIME", type=since_utc_ms, default=0, help=SINCE_HELP)
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="for records of a version that did not keep the configuration"
     )
@@ -372,8 +371,3 @@ def _explained_lines(explained: Explained) -> Iterator[str]:
 
 def _time_or(utc_ms: int | None, none: str) -> str:
     return none if utc_ms is None else utc_text(utc_ms)
-
-
-def _instant(text: str) -> int:
-    instant = datetime.fromisoformat(text)
-    return round((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1000)

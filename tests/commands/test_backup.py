@@ -13,6 +13,7 @@ from evenkeel.adapters.lmdb_journal import verify
 from evenkeel.adapters.os import AccountLock
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.cli import main
+from evenkeel.commands import exit_codes
 
 
 @pytest.fixture
@@ -90,6 +91,6 @@ def test_a_restore_of_nothing_is_refused(state: StateFolder, capsys: pytest.Capt
     assert "is no backup" in said(capsys)
 
 
-def test_a_drill_without_a_backup_fails(state: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["drill", "--account", "test"]) == 1
+def test_a_drill_without_a_backup_is_refused(state: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drill", "--account", "test"]) == exit_codes.REFUSED
     assert "is no backup" in said(capsys)

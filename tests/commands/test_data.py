@@ -232,7 +232,7 @@ def test_check_finds_what_is_wrong_and_where(tmp_path: Path, say: Say) -> None:
     del rows[100:130]
     told = say("data", "check", own_ticks(tmp_path / "a.parquet", rows), "--symbol", "EURUSD", "--json")
     assert told.status == 1
-    assert told.object["version"] == 1
+    assert told.object["v"] == 1
     [file] = told.object["files"]
     found = {one["flaw"]: (one["count"], one["examples"][0]["place"]) for one in file["findings"]}
     assert found == {"gap": (1, 99), "scale": (1, 20), "jump": (2, 20), "crossed": (1, 7), "repeated": (1, 9)}

@@ -117,7 +117,7 @@ def test_what_is_there_is_not_overwritten(here: Path, capsys: Captured, is_link:
 
 def test_a_missing_folder_is_named(capsys: Captured) -> None:
     assert main(["init", "no/such/my.toml", "--yes"]) == 2
-    assert capsys.readouterr().err == f"init: {Path('no/such')} is no folder; make it first\n"
+    assert capsys.readouterr().err == f"init: {Path('no/such/my.toml')}: {Path('no/such')} is no folder; make it first\n"
 
 
 class Interrupted(io.StringIO):

@@ -70,13 +70,23 @@ def test_words_become_one_request(asked: list[Any], words: str, kind: type, fiel
 
 @pytest.mark.parametrize(
     "words",
-    ["pause --for 0", "pause --for inf", "pause --for nan", "pause --for 10081", "pause --symbol EUR/USD", "close 0"],
+    ["pause --for 0", "pause --for inf", "pause --for nan", "pause --for 10081"],
 )
-def test_what_makes_no_sense_is_refused_before_anybody_is_asked(
+def test_a_pause_that_makes_no_sense_is_refused_before_anybody_is_asked(
     asked: list[Any], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert told(*words.split()) == exit_codes.USAGE
-    assert capsys.readouterr().err.startswith(f"{words.split()[0]}: ")
+    assert capsys.readouterr().err.startswith("pause: ")
+    assert asked == []
+
+
+@pytest.mark.parametrize("words", ["pause --symbol EUR/USD", "close 0"])
+def test_a_name_or_a_ticket_that_is_none_is_refused_before_anybody_is_asked(
+    asked: list[Any], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        told(*words.split())
+    assert repr(words.split()[-1]) in capsys.readouterr().err
     assert asked == []
 
 

@@ -14,6 +14,7 @@ import pytest
 from live import live_system, until
 
 from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.cli import main
 from evenkeel.commands import close_all, exit_codes, raise_signal
 from evenkeel.commands.live import LiveSystem
 
@@ -108,10 +109,9 @@ def test_what_makes_no_sense_is_refused_before_anybody_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    parser = argparse.ArgumentParser()
-    raise_signal.add_arguments(parser)
-    assert raise_signal.run(parser.parse_args(words)) == exit_codes.USAGE
-    assert capsys.readouterr().err.startswith("signal: ")
+    with pytest.raises(SystemExit, match="2"):
+        main(["signal", *words])
+    assert capsys.readouterr().err.startswith("evenkeel signal: argument ")
 
 
 @pytest.mark.parametrize("module, words", [(raise_signal, ("EURUSD", "buy")), (close_all, ())])

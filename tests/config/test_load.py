@@ -387,7 +387,7 @@ def test_config_check_answers_in_json(write: Write, capsys: pytest.CaptureFixtur
     assert config_check.run(argparse.Namespace(config=path, json=True, account=None, flags=[])) == 6
     out, err = capsys.readouterr()
     problem = {"file": str(path), "line": 2, "key": "exit.emergency_r", "text": "1 is not < 0"}
-    assert json.loads(out) == {"valid": False, "profile": "", "identity": "", "problems": [problem]}
+    assert json.loads(out) == {"valid": False, "profile": "", "identity": "", "problems": [problem], "v": 1}
     assert err == ""
     assert config_check.run(argparse.Namespace(config=None, json=True, account=None, flags=[])) == 0
     assert json.loads(capsys.readouterr().out)["identity"] == identity(load(None))
