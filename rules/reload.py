@@ -60,6 +60,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "journal": SEGMENT,
     "journal.backup_folder": Rule(Kind.NEVER, why="the backups of this account lie there: stop and start"),
     "notifier": SEGMENT,
+    "webhooks": SEGMENT,
     "notifier.outlet": GUARD,
     "trading_calendar": Rule(Kind.NEVER, why="the journal's days and the losses of this one stand on it: stop and start"),
     "trading": SEGMENT,

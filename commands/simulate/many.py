@@ -5,7 +5,7 @@ KeptDamaged   the file to resume from is not what an earlier run wrote
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import Final
 
@@ -103,13 +103,21 @@ def _each(plans: Sequence[Plan], jobs: int) -> Iterator[Ended]:
     if jobs == 1:
         yield from map(to_its_end, plans)
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is started now leaves them to this process
-    try:
-        pool = get_context("spawn").Pool(jobs, _leave_interrupts_to_the_parent)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    with pool:  # leaving it ends its processes
+    resource_tracker.ensure_running()  # else the pool starts it, and that lets interrupts through again
+    held_back = _hold_interrupts_back()  # what is started here never hears them: they are for this process
+    with get_context("spawn").Pool(jobs, _leave_interrupts_to_the_parent) as pool:  # leaving it ends its processes
+        _hear(held_back)
         yield from pool.imap_unordered(to_its_end, plans)
+
+
+def _hold_interrupts_back() -> set[int]:
+    """What was held back before, for `_hear`; one that comes meanwhile is heard then. Windows holds nothing back."""
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})) if hasattr(signal, "pthread_sigmask") else set()
+
+
+def _hear(held_back_before: set[int]) -> None:
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back_before)
 
 
 def _leave_interrupts_to_the_parent() -> None:

@@ -73,6 +73,7 @@ OUT_OF_RANGE = {
     "--speed": "nan",
     "--confidence": "1.01",
     "--lines": "-1",
+    "--last": "-1",
     "--for": "0",
     "--segment": "-1",
     "--from": "-1",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from live import until
 from walk import TICKS, contents, ended
 
 from evenkeel.commands import exit_codes
@@ -263,7 +264,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing_behind(words: str, here: Path, big_
             continue  # done before that moment
         assert process.returncode in allowed, told
         assert "Traceback" not in told
-        assert living(process.pid) == []
+        until(lambda pid=process.pid: not living(pid))
         assert {path.name for path in place.iterdir()} - {"state"} == {"quick.toml", "big.csv", "tmp"}
         assert list((place / "tmp").iterdir()) == []
 

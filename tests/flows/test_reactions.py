@@ -10,7 +10,7 @@ import pytest
 from evenkeel.adapters.terminal_host.keeper import BEAT_S
 from evenkeel.adapters.wall_clock import LOOK_S as CLOCK_LOOK_S
 from evenkeel.commands.live import JOURNAL_LEASE_S, SUPERVISION_LEASE_S
-from evenkeel.commands.run import TICK_S
+from evenkeel.commands.main_loop import TICK_S
 from evenkeel.commands.watchdog import LOOK_S
 from evenkeel.config.schema import WatchdogConfig
 from evenkeel.rules.outage import REACTIONS
