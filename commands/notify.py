@@ -17,6 +17,7 @@ from evenkeel.adapters.secrets import SecretError
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.configured import add_config_flags, configured
+from evenkeel.commands.flags import whole
 from evenkeel.commands.tables import columns, table
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.notifier import How, OutletConfig
@@ -30,6 +31,7 @@ from evenkeel.runtime.clock import SystemClock
 LOOK_S: Final = 0.02
 NOTICES: Final = 10
 NOTICES_MAX: Final = 300
+_LAST: Final = whole(0, NOTICES_MAX)
 NOBODY: Final = "nobody outside is told anything: no [notifier.outlet.NAME] is in the configuration"
 TEST: Final = "test"
 """The event of a notice that tries an outlet; no other notice has it."""
@@ -84,15 +86,12 @@ class TestReport(msgspec.Struct, frozen=True):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_flags(parser)
     parser.add_argument("--test", action="store_true", help="send a test notice through every outlet and say what came of it")
-    parser.add_argument("--last", type=int, default=NOTICES, metavar="N", help="show so many notices (%(default)s)")
+    parser.add_argument("--last", type=_LAST, default=NOTICES, metavar="N", help="show so many notices (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.epilog = "exit status: 0, or with --test 1 when an outlet did not take it or there is none"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if not 0 <= arguments.last <= NOTICES_MAX:
-        print(f"notify: --last {arguments.last}: not between 0 and {NOTICES_MAX}", file=sys.stderr)
-        return exit_codes.USAGE
     try:
         config = configured(arguments)
         folder = StateFolder(state_root(), config.account.name)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from evenkeel.adapters.health import Health, Sources
-from evenkeel.adapters.snapshots import SnapshotFiles, Snapshots
+from evenkeel.adapters.snapshot_files import SnapshotFiles
+from evenkeel.adapters.snapshots import Snapshots
 from evenkeel.rules.exits import guarded_tickets
 from evenkeel.rules.lineage import plugins
 from evenkeel.rules.snapshots import Loop

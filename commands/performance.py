@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from evenkeel.adapters.os import StateError, state_root
-from evenkeel.adapters.snapshots import newest_snapshots
+from evenkeel.adapters.snapshot_files import newest_snapshots
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.tables import columns, table

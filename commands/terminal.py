@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigInvalid as error:
         print(error, file=sys.stderr)
         return exit_codes.CONFIG_INVALID
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         print(f"--resolved {arguments.resolved}: {error}", file=sys.stderr)
-        return exit_codes.FAILED
+        return exit_codes.USAGE
     try:
         folder = StateFolder(state_root(), config.account.name)
         _require_usable(arguments)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from evenkeel.adapters.lmdb_files import DayFiles
-from evenkeel.adapters.snapshots import read_snapshots
+from evenkeel.adapters.snapshot_files import read_snapshots
 from evenkeel.commands.backtest.report import Account, held_of, open_trade_of, refusals_of, stretches_of, trade_of
 from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRun, runs_of

@@ -4,7 +4,8 @@ from typing import get_args
 import pytest
 from loguru import logger
 
-from evenkeel.adapters.snapshots import SnapshotFiles, Snapshots, files_of, newest_snapshots, read_snapshots
+from evenkeel.adapters.snapshot_files import SnapshotFiles, files_of, newest_snapshots, read_snapshots
+from evenkeel.adapters.snapshots import Snapshots
 from evenkeel.rules.snapshots import Counted, Decisions, Loop, Snapshot, Tally, snapshot_of
 from evenkeel.supervisor import ROUTES
 

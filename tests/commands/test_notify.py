@@ -57,7 +57,8 @@ def test_it_says_who_is_told_of_what(asked: Any) -> None:
     assert out.endswith("no notices yet\n")
 
 
-def test_the_last_notices_are_shown_with_their_fate(asked: Any, tmp_path: Path) -> None:
+def test_the_last_notices_are_shown_with_their_fate(asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     folder = StateFolder(tmp_path / "state", "simulated")
     folder.create()
     box = opened(folder.notices)
@@ -114,4 +115,6 @@ def test_doctor_says_what_an_outlet_lacks(file: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("last", ["-1", "301"])
 def test_a_number_out_of_its_bounds_is_refused(asked: Any, last: str) -> None:
-    assert asked("--last", last)[0] == exit_codes.USAGE
+    with pytest.raises(SystemExit) as ended:
+        asked("--last", last)
+    assert ended.value.code == exit_codes.USAGE

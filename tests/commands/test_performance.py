@@ -12,7 +12,7 @@ from builders import Scene
 from story import told
 
 from evenkeel.adapters.lmdb_journal import LmdbJournal
-from evenkeel.adapters.snapshots import SnapshotFiles
+from evenkeel.adapters.snapshot_files import SnapshotFiles
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, history, performance
 from evenkeel.messages.broker_gateway import AccountRead

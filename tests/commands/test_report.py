@@ -16,7 +16,7 @@ import pytest
 from kept import configured, keep
 from story import told
 
-from evenkeel.adapters.snapshots import SnapshotFiles
+from evenkeel.adapters.snapshot_files import SnapshotFiles
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import backtest, report
 from evenkeel.commands.report.charts import MARKS_MAX, r_bins

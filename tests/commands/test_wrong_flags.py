@@ -64,6 +64,7 @@ WRONG_PATHS = {
     "file": ("none/out.toml", "folder", "garbage"),
     "signal --file": ("none", "folder"),
     "promote --proof": (),
+    "--resolved": ("none", "folder", "garbage"),
 }
 OUT_OF_RANGE = {
     "--seconds": "0",

@@ -42,7 +42,7 @@ def test_on_a_full_disk_nothing_is_opened_and_the_process_stays_until_it_is_flat
     assert "position " in log
     assert " closed by the app" in log
     assert " opened: " not in log
-    assert "no new risk in account, says journal: the journal is closed" in log
+    assert "no new risk in account, says journal: the journal is closed" in told
     assert "stopping in order: a failed journal" in log
     assert is_closed
     assert told.count("cannot be written, lines are lost: ") == 1

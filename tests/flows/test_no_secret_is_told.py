@@ -100,8 +100,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
         refused.write_text(config.read_text() + f'[strategy.leaky.parameters]\npassword = "{CONFIGURED}"\n')
         checked = evenkeel(folder, "config", "check", "--config", str(refused))
         assert checked.returncode == exit_codes.CONFIG_INVALID
-        status = evenkeel(folder, "status", "--account", "test", "--json")
-        assert "***" in status.stdout
+        status = until(lambda: hidden_in(evenkeel(folder, "status", "--account", "test", "--json")))
         assert evenkeel(folder, "stop", "--account", "test").returncode == 0
         assert process.wait(30) == 0
     finally:
@@ -112,6 +111,10 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
         (home / "told").read_text() + checked.stdout + checked.stderr + status.stdout + status.stderr,
         {ENVIRONMENT: None, LOCAL: None, OFFERED: None, CONFIGURED: None} | tokens,
     )
+
+
+def hidden_in(done: "subprocess.CompletedProcess[str]") -> "subprocess.CompletedProcess[str] | None":
+    return done if "***" in done.stdout else None
 
 
 def trade_with_a_comment(folder: StateFolder, account: Path) -> None:
