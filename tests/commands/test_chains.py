@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,15 +23,6 @@ from evenkeel.config.schema import Config, MaCrossConfig
 from evenkeel.messages.recovery import ChainState
 
 HUNT = chain(state=ChainState.RECOVERY_MODE, trades=2, lost_cents=2_050, until_utc_ms=BEGAN_UTC_MS + 60_000, tickets=(7, 9))
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    monkeypatch.delenv("COLUMNS", raising=False)
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
-    return folder
 
 
 @pytest.fixture

@@ -29,15 +29,6 @@ def scene() -> Scene:
     return told()
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    monkeypatch.delenv("COLUMNS", raising=False)
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
-    return folder
-
-
 def keep(folder: StateFolder, scene: Scene) -> None:
     journal = LmdbJournal.open(folder.journal, day_of=lambda utc_ms: "2026-01-05")
     journal.append([(decode_record(body).seq, body) for body in scene.journal.bodies])

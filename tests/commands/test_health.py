@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from live import live_system, until
+from views import leave
 
 from evenkeel.adapters.control_channel import ControlServer, Told
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import view_writer
 from evenkeel.commands import exit_codes, health
 from evenkeel.config.limits import PERSONAL
 from evenkeel.config.schema import Config
@@ -38,15 +38,6 @@ QUICK: dict[str, object] = {
 }
 OFF = Finding("attendance", Verdict.OFF, "nobody need be there")
 NOT_YET = Finding("backup", Verdict.UNKNOWN, "no backup since the start", "", 0, 14_400_000, "ms")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    monkeypatch.delenv("COLUMNS", raising=False)
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
-    return folder
 
 
 def view(*found: Finding) -> bytes:
@@ -140,9 +131,7 @@ def test_as_json_there_are_the_numbers(
 
 
 def test_without_a_supervisor_nothing_is_well(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    writer = view_writer(folder.view)
-    writer.put(view(FINE))
-    writer.close()
+    leave(folder, view(FINE))
     assert asked(as_json=True) == exit_codes.NOT_RUNNING
     assert json.loads(capsys.readouterr().out)["well"] is False
 

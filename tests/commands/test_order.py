@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +12,6 @@ from evenkeel.adapters.control_channel import ControlServer, Done
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, order
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
-    return folder
 
 
 @pytest.fixture

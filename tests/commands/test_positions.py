@@ -1,7 +1,6 @@
 import argparse
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -29,15 +28,6 @@ HEARD = (
     ),
     ForeignPositionSeen(9, "XAUUSD", 1, Direction.SELL, 5, 200_000),
 )
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    monkeypatch.delenv("COLUMNS", raising=False)
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
-    return folder
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from views import leave
 
 from evenkeel.adapters.control_channel import ControlServer, HandledRequest, Refused, Told
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import FILE_NAME, view_writer
+from evenkeel.adapters.view import FILE_NAME
 from evenkeel.commands import exit_codes, status
 from evenkeel.config.limits import PERSONAL
 from evenkeel.config.schema import Config
@@ -47,14 +48,6 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
-    return folder
-
-
 def view(*messages: Heard, age_ms: int = 0, health: tuple[CheckView, ...] = ()) -> bytes:
     state = ViewState()
     for message in messages:
@@ -82,12 +75,6 @@ def supervisor(folder: StateFolder, handler: Callable[[HandledRequest], Any]) ->
     server.start()
     yield
     server.stop()
-
-
-def leave(folder: StateFolder, body: bytes) -> None:
-    writer = view_writer(folder.view)
-    writer.put(body)
-    writer.close()
 
 
 def asked(*, account: str = "simulated", as_json: bool = False) -> int:

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from views import leave
 
 from evenkeel.adapters.control_channel import ControlServer, Done
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import view_writer
 from evenkeel.cli import main
 from evenkeel.commands import exit_codes
 from evenkeel.config.limits import PERSONAL
@@ -50,28 +49,13 @@ def view(*symbols: str, later_ms: int = 0) -> bytes:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    monkeypatch.delenv("COLUMNS", raising=False)
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
-    return folder
-
-
-def write(folder: StateFolder, shown: bytes) -> None:
-    writer = view_writer(folder.view)
-    writer.put(shown)
-    writer.close()
-
-
-@pytest.fixture
 def supervised(folder: StateFolder) -> Iterator[Callable[[bytes], None]]:
     """Two positions; what the supervisor shows once it was told something."""
-    write(folder, view("EURUSD", "GBPUSD"))
+    leave(folder, view("EURUSD", "GBPUSD"))
     after = [view("EURUSD", "GBPUSD", later_ms=LATER_MS)]
 
     def handled(request: Any) -> Done:
-        write(folder, after[0])
+        leave(folder, after[0])
         return Done(request.command_id, "as you wish")
 
     server = ControlServer(folder.control, handled, started_utc_ms=1, build="b")
@@ -124,7 +108,7 @@ def test_json_has_the_tickets(supervised: Callable[[bytes], None], capsys: pytes
 
 
 def test_a_kill_without_a_supervisor_tells_what_was_last_known(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    write(folder, view("EURUSD", later_ms=-60_000))
+    leave(folder, view("EURUSD", later_ms=-60_000))
     assert main(["kill"]) == exit_codes.NOT_RUNNING
     told = capsys.readouterr().out
     assert "still open 1001 EURUSD" in told

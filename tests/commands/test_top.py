@@ -2,16 +2,15 @@ import argparse
 import json
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
 from rich.console import Console
 from terminals import Terminal
+from views import leave
 
 from evenkeel.adapters.control_channel import ControlServer, Refused
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.adapters.view import view_writer
 from evenkeel.commands import exit_codes, top
 from evenkeel.commands.top.frame import frame
 from evenkeel.commands.top.sight import Sight
@@ -72,23 +71,8 @@ def drawn(shown: View, columns: int, rows: int) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    monkeypatch.delenv("COLUMNS", raising=False)
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
-    return folder
-
-
-def write(folder: StateFolder, shown: View) -> None:
-    writer = view_writer(folder.view)
-    writer.put(msgspec.json.encode(shown))
-    writer.close()
-
-
-@pytest.fixture
 def supervisor(folder: StateFolder) -> Iterator[None]:
-    write(folder, view(*TRADING))
+    leave(folder, msgspec.json.encode(view(*TRADING)))
     server = ControlServer(folder.control, lambda request: Refused("", "not asked here"), started_utc_ms=1, build="b")
     server.start()
     yield
@@ -132,7 +116,7 @@ def test_a_pipe_gets_one_picture_without_control_codes(supervisor: None, capsys:
 def test_without_a_supervisor_the_last_figures_are_shown_with_their_age(
     folder: StateFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(folder, view(*TRADING, age_ms=3_600_000))
+    leave(folder, msgspec.json.encode(view(*TRADING, age_ms=3_600_000)))
     assert asked() == exit_codes.NOT_RUNNING
     told = capsys.readouterr().out
     assert "NO SUPERVISOR RUNS; these figures are 60 min" in told
