@@ -63,6 +63,11 @@ def test_every_command_that_a_document_names_exists_with_its_flags(document: Pat
             assert flags <= known, f"{document.name}:{line}: {command.name} has no {sorted(flags - known)}"
 
 
+def test_the_readme_names_every_command() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [command.name for command in COMMANDS if f"`{command.name}" not in readme] == []
+
+
 def test_the_guide_of_the_limits_names_each_of_them() -> None:
     guide = (ROOT / "docs" / "limits.md").read_text("utf-8")
     missing = [name for name in PROFILES["personal"].__struct_fields__ if f"`{name}" not in guide]
