@@ -271,7 +271,9 @@ def test_a_replay_without_a_stop_at_the_broker_has_no_protection_and_a_live_run_
     live = world._replace(source=object())  # type: ignore[arg-type]
     guards = set(guard_names(config, live.symbols))
     assert "protection" in guards
-    assert guards - {spec.name for spec in children(live)} == {"wall_clock", "storage", "notifier"}, "it has neither a clock nor a disk nor a way outside"
+    assert guards - {spec.name for spec in children(live)} == {"wall_clock", "storage", "notifier"}, (
+        "it has neither a clock nor a disk nor a way outside"
+    )
 
 
 # On threads
