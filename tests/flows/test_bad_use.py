@@ -283,7 +283,7 @@ import os, signal, sys
 from evenkeel.cli import main
 class Finder:
     def find_spec(name, *_):
-        if name == "evenkeel.commands.simulate.many":
+        if name == "evenkeel.commands.simulate.outside":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Finder)
 sys.exit(main(["simulate", "--seeds", "2", "--account-days", "60", "--controls", "0", "--jobs", "2"]))
