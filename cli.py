@@ -101,9 +101,17 @@ class _Interrupts:
         self.came = True
         if not _is_importing(frame):
             raise KeyboardInterrupt
-        again = threading.Timer(ASKED_AGAIN_S, _thread.interrupt_main)
+        again = threading.Timer(ASKED_AGAIN_S, _interrupt, [threading.get_ident()])
         again.daemon = True
         again.start()
+
+
+def _interrupt(main_thread: int) -> None:
+    """By a signal, which ends a wait and is held back where signals are; Windows has none between threads."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main_thread, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -1,5 +1,6 @@
 """A recording replayed twice: by jumps to what is searched for, and quote by quote."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,14 @@ from evenkeel.commands.backtest.plan import Input, plan_of, recorded
 from evenkeel.commands.backtest.replay import Replayed, prepared, replayed
 from evenkeel.messages.codec import decode
 from evenkeel.runtime.journal import MemoryJournal, decode_record
+
+IS_ALL = os.environ.get("EVENKEEL_REAL") == "all"
+"""Real files are replayed whole; else the stretches of them that tests name."""
+
+
+def part_of(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags of a replay of a real file: those without the stretch, where files are replayed whole."""
+    return {key: flag for key, flag in flags.items() if not (IS_ALL and key.endswith("_time"))}
 
 
 def both(files: Sequence[tuple[str, Path]], strategy: str, config: Path | None, **flags: Any) -> tuple[Replayed, list[bytes]]:

@@ -158,7 +158,8 @@ class Saboteur:
     """Makes children that raise once, before or after they handle the `nth` message (1-based, over all incarnations)."""
 
     def __init__(self, make: Callable[[], Any], kind: Kind, nth: int, *, after: bool) -> None:
-        self.handled = 0
+        self.heard: list[str] = []
+        """The kind of each message, in order."""
         self._make = make
         self._nth = nth
         self._after = after
@@ -168,11 +169,11 @@ class Saboteur:
     def __call__(self) -> "SabotagedActor | SabotagedEdge":
         return self._wrap(self._make(), self)
 
-    def strike(self, *, after: bool) -> None:
+    def strike(self, message: Message, *, after: bool) -> None:
         """Told at both ends of each message; raises Killed where the blow falls."""
         if not after:
-            self.handled += 1
-        if self.handled == self._nth and after == self._after and not self._struck:
+            self.heard.append(type(message).__name__)
+        if len(self.heard) == self._nth and after == self._after and not self._struck:
             self._struck = True
             raise Killed(f"{'after' if after else 'before'} the handler of message {self._nth}")
 
@@ -191,14 +192,19 @@ class SabotagedActor:
         self._actor.state = state
 
     def handle(self, message: Message, now_utc_ms: int) -> Sequence[Message]:
-        self._saboteur.strike(after=False)
+        self._saboteur.strike(message, after=False)
         said: Sequence[Message] = self._actor.handle(message, now_utc_ms)
-        self._saboteur.strike(after=True)
+        self._saboteur.strike(message, after=True)
         return said
 
 
 def messages_of(name: str, tell: Callable[..., Scene]) -> int:
     """How many messages the child `name` hears in a story."""
+    return len(heard_by(name, tell))
+
+
+def heard_by(name: str, tell: Callable[..., Scene]) -> Sequence[str]:
+    """The kind of each message that the child `name` hears in a story."""
     saboteurs: list[Saboteur] = []
 
     def count(spec: ChildSpec) -> ChildSpec:
@@ -208,7 +214,7 @@ def messages_of(name: str, tell: Callable[..., Scene]) -> int:
         return msgspec.structs.replace(spec, make=saboteurs[0])
 
     tell(sabotage=count)
-    return saboteurs[0].handled
+    return saboteurs[0].heard
 
 
 def sabotaged(name: str, nth: int, *, after: bool) -> Callable[[ChildSpec], ChildSpec]:
@@ -240,7 +246,7 @@ class SabotagedEdge:
             setattr(self._edge, name, value)
 
     def act(self, message: Message, at: Any) -> Sequence[Message]:
-        self._saboteur.strike(after=False)
+        self._saboteur.strike(message, after=False)
         said: Sequence[Message] = self._edge.act(message, at)
-        self._saboteur.strike(after=True)
+        self._saboteur.strike(message, after=True)
         return said

@@ -241,32 +241,58 @@ def big_ticks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize("words", LONGER, ids=lambda words: words.split()[0])
 def test_ctrl_c_at_any_moment_leaves_nothing_behind(words: str, here: Path, big_ticks: Path) -> None:
-    started = []
-    for moment_s in MOMENTS_S:
-        place = here / f"at {moment_s}"
-        (place / "tmp").mkdir(parents=True)
-        (place / "quick.toml").write_text(CONFIG, encoding="utf-8")
-        (place / "big.csv").symlink_to(big_ticks)
-        process = subprocess.Popen(
-            [sys.executable, "-c", INTERRUPTED, str(moment_s), *words.split()],
-            cwd=place,
-            env=os.environ | {"EVENKEEL_STATE": str(place / "state"), "TMPDIR": str(place / "tmp")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append((process, place))
-    for process, place in started:
-        _, told = process.communicate(timeout=60)
-        allowed = {exit_codes.INTERRUPTED, exit_codes.OK} if words.split()[0] in IN_ORDER else {exit_codes.INTERRUPTED}
-        if words.startswith("data") and process.returncode == exit_codes.OK:
-            continue  # done before that moment
-        assert process.returncode in allowed, told
-        assert "Traceback" not in told
-        until(lambda pid=process.pid: not living(pid))
-        assert {path.name for path in place.iterdir()} - {"state"} == {"quick.toml", "big.csv", "tmp"}
-        assert list((place / "tmp").iterdir()) == []
+    with contextlib.ExitStack() as each:
+        started = [(each.enter_context(interrupted(at_s, words, here, big_ticks)), here / f"at {at_s}") for at_s in MOMENTS_S]
+        for process, place in started:
+            _, told = process.communicate(timeout=60)
+            allowed = {exit_codes.INTERRUPTED, exit_codes.OK} if words.split()[0] in IN_ORDER else {exit_codes.INTERRUPTED}
+            if words.startswith("data") and process.returncode == exit_codes.OK:
+                continue  # done before that moment
+            assert process.returncode in allowed, told
+            assert "Traceback" not in told
+            until(lambda pid=process.pid: not living(pid))
+            assert {path.name for path in place.iterdir()} - {"state"} == {"quick.toml", "big.csv", "tmp"}
+            assert list((place / "tmp").iterdir()) == []
+
+
+@contextlib.contextmanager
+def interrupted(at_s: float, words: str, here: Path, big_ticks: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command in a session and a folder of its own; nothing of the session lives on."""
+    place = here / f"at {at_s}"
+    (place / "tmp").mkdir(parents=True)
+    (place / "quick.toml").write_text(CONFIG, encoding="utf-8")
+    (place / "big.csv").symlink_to(big_ticks)
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(at_s), *words.split()],
+        cwd=place,
+        env=os.environ | {"EVENKEEL_STATE": str(place / "state"), "TMPDIR": str(place / "tmp")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+IMPORTING = """
+import os, signal, sys
+from evenkeel.cli import main
+class Finder:
+    def find_spec(name, *_):
+        if name == "evenkeel.commands.simulate.outside":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+sys.exit(main(["simulate", "--seeds", "2", "--account-days", "60", "--controls", "0", "--jobs", "2"]))
+"""
+
+
+def test_ctrl_c_during_an_import_ends_the_wait_that_comes_after_it() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, timeout=30)
+    assert done.returncode == exit_codes.INTERRUPTED, done.stderr
 
 
 def living(session: int) -> list[str]:

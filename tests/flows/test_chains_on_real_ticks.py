@@ -2,13 +2,12 @@
 step is taken. Some days of each file; all of them with EVENKEEL_REAL=all.
 """
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from both_ways import both, said
+from both_ways import IS_ALL, both, part_of, said
 from builders import shared_data
 
 from evenkeel.messages.broker_gateway import DealDone
@@ -73,7 +72,6 @@ FILES: list[tuple[str, str, dict[str, Any]]] = [
     ("NZDUSD", "ticks_NZDUSD_oanda_20140501_15.parquet", {"from_time": "2014-05-08", "to_time": "2014-05-09"}),
     ("XAGUSD", "ticks_XAGUSD_dukascopy_201603.parquet", {"digits": 3, "from_time": "2016-03-02", "to_time": "2016-03-03"}),
 ]
-IS_ALL = os.environ.get("EVENKEEL_REAL") == "all"
 pytestmark = [pytest.mark.timeout(1_800)] if IS_ALL else []
 EACH = {"tp_trail", "profit_trail", "shield_a", "shield_b"}
 SOMEWHERE = {*EACH, "tp_continuation", "sl_recovery", "profit_recovery"}
@@ -86,8 +84,7 @@ def journals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sequence[byt
     path.write_text(CONFIG)
     written: dict[str, Sequence[bytes]] = {}
     for symbol, name, flags in FILES:
-        part = {key: flag for key, flag in flags.items() if not (IS_ALL and key.endswith("_time"))}
-        found, written[symbol] = both([(symbol, shared_data(name))], STRATEGY, path, **part)
+        found, written[symbol] = both([(symbol, shared_data(name))], STRATEGY, path, **part_of(flags))
         assert {closed.ticket for closed in found.heard.closed} == {one.ticket for one in said(written[symbol], PositionClosed)}
     return written
 
