@@ -10,6 +10,7 @@ from typing import Final
 NARROWEST: Final = 20
 FOLDED_MIN: Final = 24
 """A last column that has less than this is no pleasure to read."""
+BELOW: Final = "    "
 
 
 def table(
@@ -17,14 +18,16 @@ def table(
 ) -> list[str]:
     """Lines whose columns are as wide as their widest cell; those that are not `left_aligned` end together.
 
-    With a `width` that they do not fit into the last column is folded; where that leaves it less than FOLDED_MIN: a line for
-    each cell with its name, a row after the other.
+    With a `width` that they do not fit into the last column is folded; where that leaves it less than FOLDED_MIN it stands on
+    lines of its own below each row; where the others alone do not fit either: a line for each cell with its name, a row after
+    the other.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
         left = width - sum(widths[:-1]) - 2 * (len(widths) - 1)
         if left < FOLDED_MIN:
-            return _as_lists(header, rows, width)
+            has_room = len(header) > 2 and sum(widths[:-1]) + 2 * (len(widths) - 2) <= width
+            return _last_below(header, rows, widths, left_aligned, width) if has_room else _as_lists(header, rows, width)
         return _folded(header, rows, [*widths[:-1], left], left_aligned)
     return [_line(header, row, widths, left_aligned) for row in (header, *rows)]
 
@@ -53,6 +56,16 @@ def _folded(
     return lines
 
 
+def _last_below(
+    header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], left_aligned: Collection[str], width: int
+) -> list[str]:
+    lines: list[str] = []
+    for row in (header, *rows):
+        lines.append(_line(header[:-1], row[:-1], widths[:-1], left_aligned))
+        lines += textwrap.wrap(row[-1], width, initial_indent=BELOW, subsequent_indent=BELOW)
+    return lines
+
+
 def _as_lists(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
     label = max(map(len, header)) + 2
     if width < 2 * label:
@@ -62,8 +75,10 @@ def _as_lists(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
         if lines:
             lines.append("")
         for name, cell in zip(header, row, strict=True):
+            if not cell:
+                continue
             named = f"{name:<{label}}"
-            lines += textwrap.wrap(cell, width, initial_indent=named, subsequent_indent=" " * label) or [name]
+            lines += textwrap.wrap(cell, width, initial_indent=named, subsequent_indent=" " * label)
     return lines
 
 

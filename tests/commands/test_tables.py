@@ -27,12 +27,21 @@ def test_where_it_is_too_narrow_the_last_column_goes_on_below_itself() -> None:
     assert all(len(line) <= 60 for line in lines)
 
 
-def test_where_the_last_column_would_have_no_room_each_row_is_a_list() -> None:
+def test_where_the_last_column_would_have_no_room_it_stands_below_each_row() -> None:
     assert drawn(40) == [
-        "limit               positions_max",
-        "left                80 %",
-        "when it is reached  nothing new is",
-        "                    opened until one of",
-        "                    the open positions",
-        "                    closes",
+        "limit          left",
+        "    when it is reached",
+        "positions_max  80 %",
+        "    nothing new is opened until one of",
+        "    the open positions closes",
+    ]
+
+
+def test_where_the_other_columns_have_no_room_either_each_row_is_a_list() -> None:
+    row = ("symbol_notional_max of the whole account", "", "nothing")
+    lines = table(HEADER, [row], left_aligned={"limit", "when it is reached"}, width=42)
+    assert lines == [
+        "limit               symbol_notional_max of",
+        "                    the whole account",
+        "when it is reached  nothing",
     ]
