@@ -148,7 +148,9 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(outcome).decode())
     else:
-        print(f"{outcome.command}: {outcome.end.replace('_', ' ')}{': ' + outcome.detail if outcome.detail else ''}")
+        from evenkeel.commands.tables import folded
+
+        print(folded(f"{outcome.command}: {outcome.end.replace('_', ' ')}{': ' + outcome.detail if outcome.detail else ''}"))
 
 
 def _request(arguments: argparse.Namespace, command_id: str) -> channel.Command:

@@ -5,7 +5,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, TextIO
 
 NARROWEST: Final = 20
 FOLDED_MIN: Final = 24
@@ -32,11 +32,32 @@ def table(
     return [_line(header, row, widths, left_aligned) for row in (header, *rows)]
 
 
-def columns() -> int | None:
-    """How wide standard output is; None where it is no terminal and nobody said by COLUMNS: a file has no width."""
-    if not os.environ.get("COLUMNS", "").isdigit() and not sys.stdout.isatty():
+def columns(stream: TextIO | None = None) -> int | None:
+    """How wide `stream` (standard output) is; None where it is no terminal and nobody said by COLUMNS: a file has no width."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdigit() and int(told):
+        return max(NARROWEST, int(told))
+    stream = stream or sys.stdout
+    if not stream.isatty():
         return None
-    return max(NARROWEST, shutil.get_terminal_size().columns)
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        width = 0
+    return max(NARROWEST, width or shutil.get_terminal_size().columns)
+
+
+def folded(text: str, *, indent: int = 2, stream: TextIO | None = None) -> str:
+    """Lines that fit into `stream`, each going on below itself `indent` further in; words and paths stay whole."""
+    width = columns(stream)
+    if width is None:
+        return text
+    below = " " * (indent if width - indent >= NARROWEST else 2)
+    lines = (
+        textwrap.wrap(line, width, subsequent_indent=below, break_on_hyphens=False, break_long_words=False) or [""]
+        for line in text.splitlines()
+    )
+    return "\n".join(part for line in lines for part in line)
 
 
 def _line(header: Sequence[str], row: Sequence[str], widths: Sequence[int], left_aligned: Collection[str]) -> str:
