@@ -169,7 +169,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.json and seen.supervisor != "answers" and (report := seen.watchdog) is not None:
         print(f"watchdog   {report.state} since {utc_text(report.since_utc_ms)}: {report.words}")
     if seen.why:
-        print(f"status: {seen.why}", file=sys.stderr)
+        from evenkeel.commands.tables import folded
+
+        print(folded(f"status: {seen.why}", stream=sys.stderr), file=sys.stderr)
     return EXIT_CODES[seen.supervisor]
 
 

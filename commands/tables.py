@@ -19,15 +19,15 @@ def table(
     """Lines whose columns are as wide as their widest cell; those that are not `left_aligned` end together.
 
     With a `width` that they do not fit into the last column is folded; where that leaves it less than FOLDED_MIN it stands on
-    lines of its own below each row; where the others alone do not fit either: a line for each cell with its name, a row after
-    the other.
+    lines of its own below each row, and so do the words before it as far as they must; where numbers would have to, or fewer
+    than two columns were left: a line for each cell with its name, a row after the other.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
         left = width - sum(widths[:-1]) - 2 * (len(widths) - 1)
         if left < FOLDED_MIN:
-            has_room = len(header) > 2 and sum(widths[:-1]) + 2 * (len(widths) - 2) <= width
-            return _last_below(header, rows, widths, left_aligned, width) if has_room else _as_lists(header, rows, width)
+            above = _columns_above(header, widths, left_aligned, width)
+            return _last_below(header, rows, widths, left_aligned, width, above) if above else _as_lists(header, rows, width)
         return _folded(header, rows, [*widths[:-1], left], left_aligned)
     return [_line(header, row, widths, left_aligned) for row in (header, *rows)]
 
@@ -77,13 +77,30 @@ def _folded(
     return lines
 
 
+def _columns_above(header: Sequence[str], widths: Sequence[int], left_aligned: Collection[str], width: int) -> int:
+    """How many columns fit beside each other when the words after them stand below; 0: fewer than two."""
+    for above in range(len(header) - 1, 1, -1):
+        if header[above] not in left_aligned:
+            return 0
+        if sum(widths[:above]) + 2 * (above - 1) <= width:
+            return above
+    return 0
+
+
 def _last_below(
-    header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], left_aligned: Collection[str], width: int
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    left_aligned: Collection[str],
+    width: int,
+    above: int,
 ) -> list[str]:
+    """Each of the last columns on lines of its own below its row."""
     lines: list[str] = []
     for row in (header, *rows):
-        lines.append(_line(header[:-1], row[:-1], widths[:-1], left_aligned))
-        lines += textwrap.wrap(row[-1], width, initial_indent=BELOW, subsequent_indent=BELOW)
+        lines.append(_line(header[:above], row[:above], widths[:above], left_aligned))
+        for cell in [", ".join(header[above:])] if row is header else row[above:]:
+            lines += textwrap.wrap(cell, width, initial_indent=BELOW, subsequent_indent=BELOW)
     return lines
 
 

@@ -39,6 +39,18 @@ def test_where_the_last_column_would_have_no_room_it_stands_below_each_row() -> 
     ]
 
 
+def test_several_columns_of_words_stand_below_where_they_must() -> None:
+    header = ("holds", "item", "what was found", "what to do")
+    row = ("no", "notifier", "nobody is told", "name one")
+    assert table(header, [row], left_aligned=header, width=30) == [
+        "holds  item",
+        "    what was found, what to do",
+        "no     notifier",
+        "    nobody is told",
+        "    name one",
+    ]
+
+
 def test_where_the_other_columns_have_no_room_either_each_row_is_a_list() -> None:
     row = ("symbol_notional_max of the whole account", "", "nothing")
     lines = table(HEADER, [row], left_aligned={"limit", "when it is reached"}, width=42)
