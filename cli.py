@@ -16,6 +16,7 @@ from evenkeel.commands.exit_codes import FAILED, INTERRUPTED, OK, USAGE
 
 PROGRAM: Final = "evenkeel"
 JSON_FLAG: Final = "--json"
+COMMAND_HELP_AT: Final = 17
 ASKED_AGAIN_S: Final = 0.05
 
 
@@ -240,7 +241,10 @@ def _without_command(words: Sequence[str]) -> int:
         print(f"{PROGRAM}: no command {words[0]!r}{hint}", file=sys.stderr)
         return USAGE
     parser = _parser_without_command()
-    parser.epilog = "commands:\n" + "\n".join(f"  {command.name:14} {command.help}" for command in COMMANDS)
+    from evenkeel.commands.tables import folded
+
+    commands = "\n".join(f"  {command.name:14} {command.help}" for command in COMMANDS)
+    parser.epilog = "commands:\n" + folded(commands, indent=COMMAND_HELP_AT)
     if parser.parse_args(words).version:
         from importlib import metadata
 

@@ -154,7 +154,7 @@ class RiskLimit:
         said: list[Message] = []
         if message.limits != self.state.lowered:
             self.state.lowered = message.limits
-            said = limit_trips.limits_lowered(self.config.limits, self.state)
+            said = limit_trips.limits_lowered(self.config, self.state)
         return [*said, CommandDone(message.command_id, "in force")] if message.command_id else said
 
     def mark(self, symbol: str, close_points: int, close_ask_points: int) -> list[Message]:

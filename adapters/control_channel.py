@@ -264,7 +264,7 @@ def _connection_to(endpoint: Endpoint, deadline: Deadline) -> socket.socket:
     except (TimeoutError, BlockingIOError) as error:  # a stopped process: its queue of connections is full
         raise NoAnswer(f"process {endpoint.pid} takes no connection: {error}", sent=False) from error
     except (OSError, ValueError) as error:
-        raise NotRunning(f"no supervisor runs here: nobody listens at {endpoint.address}: {error}") from error
+        raise NotRunning(f"no supervisor runs here: nobody listens at {endpoint.address}") from error
 
 
 def _greet(connection: socket.socket, endpoint: Endpoint, deadline: Deadline) -> None:

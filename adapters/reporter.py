@@ -106,7 +106,7 @@ class Reporter:
         health: Callable[[], tuple[CheckView, ...]] = lambda: (),
         utc_ms: Callable[[], int] = _CLOCK.now_utc_ms,
     ) -> None:
-        self.state = ViewState()
+        self.state = ViewState(configured=config.account)
         self._in_force = InForce(config)
         self._board = board
         self._children = children

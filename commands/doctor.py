@@ -23,6 +23,7 @@ from evenkeel.adapters.simulated.server.terms import Assumptions
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.configured import add_config_flags, configured
+from evenkeel.commands.tables import folded
 from evenkeel.commands.terminal import TerminalUnnamed, terminal_locks
 from evenkeel.config.load import ConfigInvalid
 from evenkeel.config.schema import Config
@@ -31,6 +32,8 @@ from evenkeel.rules.promotion import Rehearsed
 from evenkeel.rules.symbols import UnknownSymbol
 from evenkeel.runtime.clock import SystemClock, monotonic_s
 
+REMEDY_AT: Final = 19
+"""The column at which the words of a finding begin."""
 TIMEOUT_MS: Final = 60_000
 TICK_S: Final = 5.0
 
@@ -203,7 +206,7 @@ def _package(config: Config) -> Package:
 
 def _print(report: Report) -> None:
     for finding in report.findings:
-        print(plain(finding))
+        print(folded(plain(finding), indent=REMEDY_AT))
     if report.measured:
         print(f"\n{'assumption':26} {'assumed':>14} {'found':>14}")
         for one in report.measured:

@@ -19,6 +19,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.first_file import STRATEGY, Answers, first_file
 from evenkeel.commands.strategy_flag import KINDS
+from evenkeel.commands.tables import folded
 from evenkeel.config.load import ConfigInvalid, load
 from evenkeel.rules.symbols import UnknownSymbol, spec_for
 
@@ -186,7 +187,7 @@ def _answer(question: Question) -> object:
 
 
 def _say(words: str) -> None:
-    print(words, file=sys.stderr)
+    print(folded(words, indent=0, stream=sys.stderr), file=sys.stderr)
 
 
 def _account_words(answers: Answers) -> str:

@@ -10,6 +10,7 @@ import re
 import sys
 import textwrap
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -103,6 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
         _show_with_what_is_open(arguments, folder, outcome, before)
     else:
         show(outcome, as_json=arguments.json)
+        if arguments.command == "start" and outcome.end == "done" and not arguments.json:
+            _show_holds(folder)
         if arguments.command in _LADDER and outcome.end in ("unknown", "not_running"):
             print(f"{arguments.command}: what stops new risk also without a supervisor: evenkeel kill", file=sys.stderr)
     return status
@@ -122,7 +125,6 @@ def _show_with_what_is_open(
 ) -> None:
     """`before` is the view of before the command, None for the one of now."""
     from evenkeel.commands.still_open import still_open, view_now
-    from evenkeel.commands.tables import columns
 
     if not arguments.json:
         show(outcome, as_json=False)
@@ -136,19 +138,34 @@ def _show_with_what_is_open(
         is_flattening=arguments.command == "flatten" or getattr(arguments, "flatten", False),
     )
     if not arguments.json:
-        for line in left.lines:
-            print(textwrap.fill(line, columns() or WIDTH, initial_indent="  ", subsequent_indent="    "))
+        _print_indented(left.lines)
         return
     if left.age_ms is not None:
         outcome.still_open, outcome.closed = left.tickets, left.closed
     show(outcome, as_json=True)
 
 
+def _show_holds(folder: StateFolder) -> None:
+    """Trading is on, and yet a pause or a limit may stand in the way."""
+    from evenkeel.commands.still_open import holds_told
+
+    _print_indented(holds_told(folder))
+
+
+def _print_indented(lines: Sequence[str]) -> None:
+    from evenkeel.commands.tables import columns
+
+    for line in lines:
+        print(textwrap.fill(line, columns() or WIDTH, initial_indent="  ", subsequent_indent="    "))
+
+
 def show(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(outcome).decode())
     else:
-        print(f"{outcome.command}: {outcome.end.replace('_', ' ')}{': ' + outcome.detail if outcome.detail else ''}")
+        from evenkeel.commands.tables import folded
+
+        print(folded(f"{outcome.command}: {outcome.end.replace('_', ' ')}{': ' + outcome.detail if outcome.detail else ''}"))
 
 
 def _request(arguments: argparse.Namespace, command_id: str) -> channel.Command:

@@ -16,6 +16,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes, signal_lines
 from evenkeel.commands.flags import command_id, name, ratio
 from evenkeel.commands.order import WAIT_MS, asked, show, who
+from evenkeel.commands.tables import folded
 from evenkeel.commands.why import text_of
 from evenkeel.commands.why.records import Said, said_of
 from evenkeel.messages.broker_gateway import OrderOutcomeUnknown, OrderRejected
@@ -103,7 +104,7 @@ def _one(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(msgspec.json.encode(found).decode())
     else:
-        print(f"signal: {found.detail}")
+        print(folded(f"signal: {found.detail}"))
     return STATUS[found.end]
 
 

@@ -19,6 +19,7 @@ from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.order import ANSWER_S, WAIT_MS, who
+from evenkeel.commands.tables import folded
 from evenkeel.config.written import toml_value
 from evenkeel.rules.reload import Answer, Change, Kind, Outcome
 from evenkeel.runtime.clock import monotonic_s
@@ -82,15 +83,15 @@ def run(arguments: argparse.Namespace) -> int:
         return exit_codes.USAGE
     report, status = _asked(endpoint, dry_run=arguments.dry_run, segment=arguments.segment)
     if report.end == Outcome.LEFT and not arguments.json and sys.stdin.isatty() and not _has_never(report):
-        print("\n".join(_lines(report)))
+        print(folded("\n".join(_lines(report))))
         if input("begin another segment with it? type yes: ").strip() == "yes":
             report, status = _asked(endpoint, segment=True)
     if arguments.json:
         print(msgspec.json.encode(report).decode())
     else:
-        print("\n".join(_lines(report)))
+        print(folded("\n".join(_lines(report))))
         for problem in report.problems:
-            print(problem, file=sys.stderr)
+            print(folded(str(problem), stream=sys.stderr), file=sys.stderr)
     return status
 
 

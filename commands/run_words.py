@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from evenkeel.commands.live import LiveSystem
+from evenkeel.commands.tables import folded
 from evenkeel.config.schema import Config
 from evenkeel.messages.operator import Mode
 from evenkeel.rules.view import View, decimal_of
@@ -43,7 +44,7 @@ def say(lines: Sequence[str]) -> None:
     """To the person who started it, if that one still listens; the log has its own words."""
     with contextlib.suppress(OSError, ValueError):
         for line in lines:
-            print(line, file=sys.stderr, flush=True)
+            print(folded(line, stream=sys.stderr), file=sys.stderr, flush=True)
 
 
 def prices_words(arguments: argparse.Namespace, config: Config) -> str:

@@ -163,11 +163,15 @@ def run(arguments: argparse.Namespace) -> int:
         view = None if seen.view is None else msgspec.Raw(seen.view)
         print(msgspec.json.encode(StatusReport(seen.supervisor, seen.why, age_ms, view, watchdog=seen.watchdog)).decode())
     elif glance is not None:
-        print("\n".join([*_lines(glance), f"view       {(age_ms or 0) / 1000:.1f} s old"]))
+        from evenkeel.commands.tables import folded
+
+        print(folded("\n".join([*_lines(glance), f"view       {(age_ms or 0) / 1000:.1f} s old"]), indent=11))
     if not arguments.json and seen.supervisor != "answers" and (report := seen.watchdog) is not None:
         print(f"watchdog   {report.state} since {utc_text(report.since_utc_ms)}: {report.words}")
     if seen.why:
-        print(f"status: {seen.why}", file=sys.stderr)
+        from evenkeel.commands.tables import folded
+
+        print(folded(f"status: {seen.why}", stream=sys.stderr), file=sys.stderr)
     return EXIT_CODES[seen.supervisor]
 
 

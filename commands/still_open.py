@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from evenkeel.adapters.state_folder import StateFolder
-from evenkeel.rules.instants import duration_text
+from evenkeel.rules.instants import duration_text, utc_text
+from evenkeel.rules.notifier import PERSON
 from evenkeel.rules.view import PositionView, View
 from evenkeel.runtime.clock import SystemClock, monotonic_s
 
@@ -75,6 +76,18 @@ def still_open(
         lines.append(GOES_ON["flatten" if is_flattening else command])
     lines.append(f"back: {_way_back(folder, command, scope)}")
     return StillOpen(tickets, closed, tuple(lines), age_ms)
+
+
+def holds_told(folder: StateFolder) -> list[str]:
+    """What keeps entries away although trading is on, and the way to end what a person began."""
+    view = view_now(folder)
+    lines: list[str] = []
+    for hold in view.holds if view else ():
+        until = f"until {utc_text(hold.until_utc_ms)}" if hold.until_utc_ms else "until a rearm"
+        lines.append(f"still no new risk in {hold.scope} {until}: {hold.reason}")
+        if hold.who == PERSON:
+            lines.append(f"back: {_way_back(folder, 'pause', hold.scope)}")
+    return lines
 
 
 def _after(folder: StateFolder, scope: str, before: View | None, *, is_flattening: bool) -> View | None:

@@ -15,6 +15,7 @@ from evenkeel.rules.limit_trips import NAME, hold, lower
 from evenkeel.rules.lineage import is_recovery, plugins
 from evenkeel.rules.risk_limit import RiskState
 from evenkeel.rules.sizing import PPM, loss_at_stop_cents
+from evenkeel.rules.texts import money_text
 
 
 def recovery_asked(config: Config, state: RiskState, asked: ReserveRecovery, now_utc_ms: int) -> Message:
@@ -85,12 +86,17 @@ def _loss_counted(config: Config, state: RiskState, closed: PositionClosed) -> l
     if losses.is_day_reached and not before.is_day_reached:
         measured = (losses.day_cents, most.day_cents)
         said.append(LimitReached("loss_tiers.day", *measured, "cents", "no new risk before the day ends"))
-        said += _held(config, state, f"loss_tiers.day: lost {measured[0]} of {measured[1]} cents")
+        said += _held(config, state, f"loss_tiers.day: {_lost(config, *measured)}")
     if losses.is_lifetime_reached and not before.is_lifetime_reached:
         measured = (losses.lifetime_cents, most.lifetime_cents)
         said.append(LimitReached("loss_tiers.lifetime", *measured, "cents", "no new risk before a person rearms"))
-        said.append(lower(Mode.CLOSE_ONLY, f"loss_tiers.lifetime: lost {measured[0]} of {measured[1]} cents"))
+        said.append(lower(Mode.CLOSE_ONLY, f"loss_tiers.lifetime: {_lost(config, *measured)}"))
     return said
+
+
+def _lost(config: Config, lost_cents: int, limit_cents: int) -> str:
+    lost, limit = (money_text(cents, config.account) for cents in (lost_cents, limit_cents))
+    return f"lost {lost}, the limit is {limit}"
 
 
 def _held(config: Config, state: RiskState, reason: str) -> list[Message]:

@@ -28,6 +28,7 @@ from evenkeel.rules.lineage import budget_chain, hedge_of
 from evenkeel.rules.loss_tiers import TierLosses, after_loss, applies_to, at_day_start, limits_at
 from evenkeel.rules.shield import NAME
 from evenkeel.rules.sizing import loss_per_step, notional_per_step, ppm_of, ppm_of_pct, share_of, steps_within
+from evenkeel.rules.texts import money_text
 
 ANSWER_MS: Final = 5_000
 """How long a rejected leg may be on its way again before it counts as refused."""
@@ -132,7 +133,8 @@ def _refusal(config: HedgeShieldConfig, hedges: Hedges, wanted: HedgeWanted, acc
         return f"{len(hedges.hedges)} hedges stand, shield.hedge.sets_max is {config.sets_max}"
     balance_cents, least_cents = _balance_cents(hedges), money_cents(config.balance_min, account.currency_digits)
     if balance_cents < least_cents:
-        return f"balance of {balance_cents} cents, shield.hedge.balance_min is {least_cents}"
+        balance, least = (money_text(cents, account) for cents in (balance_cents, least_cents))
+        return f"balance of {balance}, shield.hedge.balance_min is {least}"
     if _target_distance(config, wanted) <= 0:
         return f"price of {_price(wanted)} is beyond the target of leg A already"
     if sign(wanted.direction) * (_price(wanted) - wanted.kill_points) >= 0:

@@ -31,7 +31,7 @@ def money_told(config: Config, state: RiskState, message: AccountRead | DealDone
             state.balance_cents, state.leverage, state.margin_cents = balance_cents, message.leverage, message.margin_cents
             if state.start_balance_cents is None:
                 state.start_balance_cents = balance_cents
-            sampled = limit_trips.equity_sampled(config.limits, state, message.equity_cents)
+            sampled = limit_trips.equity_sampled(config, state, message.equity_cents)
         case DealDone(deal=deal):
             _settle(state, deal)
             sampled = equity_of_ours(config, state)
@@ -72,7 +72,7 @@ def closes_marked(config: Config, state: RiskState, symbol: str, close_points: i
 def equity_of_ours(config: Config, state: RiskState) -> list[Message]:
     if state.balance_cents is None:
         return []
-    return limit_trips.equity_sampled(config.limits, state, state.balance_cents + floating_cents(state.book))
+    return limit_trips.equity_sampled(config, state, state.balance_cents + floating_cents(state.book))
 
 
 def begun_anew(config: Config, state: RiskState, message: TradingDayStarted | TradingRearmed) -> None:

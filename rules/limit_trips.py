@@ -7,6 +7,7 @@ when it is reached, not while it stays so.
 from typing import Final
 
 from evenkeel.config.limits import LimitsConfig
+from evenkeel.config.schema import AccountConfig, Config
 from evenkeel.messages.entry import DenialReason
 from evenkeel.messages.operator import HoldPlaced, LowerMode, Mode
 from evenkeel.messages.position import ExitReason, ReducePosition
@@ -16,6 +17,7 @@ from evenkeel.rules.entries import LimitHold
 from evenkeel.rules.frequency import RejectCounts, hour_end_utc_ms, reject_counted, slip_counted, trade_counted, trades_in_hour
 from evenkeel.rules.losses import (
     DrawdownStep,
+    Fall,
     day_loss_reached,
     drawdown_reached,
     floor_cents,
@@ -26,6 +28,7 @@ from evenkeel.rules.losses import (
 from evenkeel.rules.margin import MarginStep, half_left_steps, held_margin_cents, level_ppm, margin_step
 from evenkeel.rules.risk_limit import RiskState, lowest_cents
 from evenkeel.rules.sizing import Expected
+from evenkeel.rules.texts import money_text
 
 NAME: Final = "risk_limit"
 _MARGIN_EFFECTS: Final = {
@@ -63,20 +66,21 @@ def trade_closed(limits: LimitsConfig, state: RiskState, net_cents: int, now_utc
     return _latch(state, DenialReason.CONSECUTIVE_LOSSES, held, f"{losses} of {config.hold_after} trades in a row lost")
 
 
-def equity_sampled(limits: LimitsConfig, state: RiskState, equity_cents: int) -> list[Message]:
+def equity_sampled(config: Config, state: RiskState, equity_cents: int) -> list[Message]:
     state.marks = sampled(state.marks, equity_cents)
-    return limits_lowered(limits, state)
+    return limits_lowered(config, state)
 
 
-def limits_lowered(limits: LimitsConfig, state: RiskState) -> list[Message]:
+def limits_lowered(config: Config, state: RiskState) -> list[Message]:
     """What is reached by the last sample, whichever of the two has moved: the equity or the limit."""
     if state.marks.equity_cents is None:
         return []
+    limits, account = config.limits, config.account
     return [
-        *_after_day_loss(limits, state),
-        *_after_week_loss(limits, state),
-        *_after_drawdown(limits, state),
-        *_after_floor(limits, state),
+        *_after_day_loss(limits, state, account),
+        *_after_week_loss(limits, state, account),
+        *_after_drawdown(limits, state, account),
+        *_after_floor(limits, state, account),
         *_after_margin(limits, state),
     ]
 
@@ -117,39 +121,44 @@ def fill_slipped(limits: LimitsConfig, state: RiskState, slipped_points: int, fi
     return said
 
 
-def _after_day_loss(limits: LimitsConfig, state: RiskState) -> list[Message]:
+def _after_day_loss(limits: LimitsConfig, state: RiskState, account: AccountConfig) -> list[Message]:
     if state.day_loss is not None:
         return []
     fall = state.day_loss = day_loss_reached(limits.day_loss_pct, state.marks)
     if fall is None:
         return []
-    return hold(state, f"day_loss_pct: lost {fall.cents} of {fall.limit_cents} cents", state.day_ends_utc_ms)
+    return hold(state, f"day_loss_pct: {_lost(fall, account)}", state.day_ends_utc_ms)
 
 
-def _after_week_loss(limits: LimitsConfig, state: RiskState) -> list[Message]:
+def _after_week_loss(limits: LimitsConfig, state: RiskState, account: AccountConfig) -> list[Message]:
     if state.week_loss is not None:
         return []
     fall = state.week_loss = week_loss_reached(limits.week_loss_pct, state.marks)
     if fall is None:
         return []
-    return hold(state, f"week_loss_pct: lost {fall.cents} of {fall.limit_cents} cents", state.week_ends_utc_ms)
+    return hold(state, f"week_loss_pct: {_lost(fall, account)}", state.week_ends_utc_ms)
 
 
-def _after_drawdown(limits: LimitsConfig, state: RiskState) -> list[Message]:
+def _after_drawdown(limits: LimitsConfig, state: RiskState, account: AccountConfig) -> list[Message]:
     before = state.drawdown
     state.drawdown, fall = drawdown_reached(limits.drawdown, state.marks)
     if fall is None or state.drawdown <= max(before, DrawdownStep.HALVE):
         return []
     mode = Mode.FLATTEN if state.drawdown is DrawdownStep.FLATTEN else Mode.CLOSE_ONLY
-    return [lower(mode, f"drawdown_pct: {fall.cents} of {fall.limit_cents} cents below the peak")]
+    return [lower(mode, f"drawdown_pct: {_lost(fall, account)} since the peak")]
 
 
-def _after_floor(limits: LimitsConfig, state: RiskState) -> list[Message]:
+def _after_floor(limits: LimitsConfig, state: RiskState, account: AccountConfig) -> list[Message]:
     floor = floor_cents(limits.balance_floor_pct, state.start_balance_cents)
     if floor is None or state.is_at_floor or lowest_cents(state) > floor:
         return []
     state.is_at_floor = True
-    return [lower(Mode.FLATTEN, f"balance_floor_pct: {lowest_cents(state)} cents left, the floor is {floor}")]
+    left, least = (money_text(cents, account) for cents in (lowest_cents(state), floor))
+    return [lower(Mode.FLATTEN, f"balance_floor_pct: {left} left, the floor is {least}")]
+
+
+def _lost(fall: Fall, account: AccountConfig) -> str:
+    return f"lost {money_text(fall.cents, account)}, the limit is {money_text(fall.limit_cents, account)}"
 
 
 def _after_margin(limits: LimitsConfig, state: RiskState) -> list[Message]:

@@ -7,6 +7,7 @@ import msgspec
 from evenkeel.messages.broker_gateway import AccountRead, Cash, CashKind, Deal, MoneyAgreed, MoneyDisagreed
 from evenkeel.messages.operator import ACCOUNT, HoldEnded, HoldPlaced
 from evenkeel.messages.system import Message
+from evenkeel.rules.texts import money_text
 
 MONEY: Final = "money"
 """Who holds the account while balance and deals differ."""
@@ -62,7 +63,8 @@ def account_read(book: MoneyBook, account: AccountRead, now_utc_ms: int, gap_ms:
     if book.said or now_utc_ms - book.unexplained_since_utc_ms < gap_ms:
         return []
     book.said = True
-    told = f"the balance is {book.measured_cents} cents, by the deals {book.expected_cents}"
+    measured, expected = (money_text(cents, account) for cents in (book.measured_cents, book.expected_cents))
+    told = f"the balance is {measured}, by the deals {expected}"
     return [MoneyDisagreed(book.expected_cents, book.measured_cents), HoldPlaced(MONEY, ACCOUNT, told, 0)]
 
 

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from evenkeel.config.schema import AccountConfig
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerAgreed,
@@ -94,7 +95,7 @@ def told(state: ViewState, message: Heard) -> str | None:
         case WitnessesDisagree() | LevelsMoved():
             return _others_told(state, message)
         case CashMoved() | MoneyDisagreed() | MoneyAgreed():
-            return _money_told(message, state.account)
+            return _money_told(message, state.account or state.configured)
         case TerminalUnreadable(for_ms):
             return f"the terminal cannot be read for {for_ms / 1000:.1f} s: entries wait until two readings agree again"
         case TerminalReadable(for_ms):
@@ -195,7 +196,7 @@ def _others_told(state: ViewState, message: OfOthers) -> str:
             assert_never(message)
 
 
-def _money_told(message: OfMoney, account: AccountRead | None) -> str:
+def _money_told(message: OfMoney, account: AccountRead | AccountConfig | None) -> str:
     match message:
         case CashMoved(cash):
             comment = f" ({cash.comment})" if cash.comment else ""

@@ -4,6 +4,7 @@ from typing import Final, assert_never
 
 import msgspec
 
+from evenkeel.config.schema import AccountConfig
 from evenkeel.messages.broker_gateway import (
     AccountRead,
     BrokerAgreed,
@@ -121,7 +122,8 @@ class ViewState(msgspec.Struct):
     """Positions by ticket, orders of unknown outcome by proposal, restarts by child, `unprotected` by ticket, `flattening` by
     scope, `taken_over` in the order in which it happened, `lowered` as LimitsLowered says it.
 
-    `started_utc_ms` and `events` are the reporter's to set: a fold knows neither times nor words.
+    `started_utc_ms` and `events` are the reporter's to set: a fold knows neither times nor words. `configured` gives the
+    currency of what is told before the first reading of the account, where whoever folds knows it.
     """
 
     run: RunStarted | None = None
@@ -148,6 +150,7 @@ class ViewState(msgspec.Struct):
     chains: ChainsSeen = msgspec.field(default_factory=ChainsSeen)
     lowered: str = ""
     limits: LimitsSeen = msgspec.field(default_factory=LimitsSeen)
+    configured: AccountConfig | None = None
 
 
 def fold(state: ViewState, message: Heard) -> None:
@@ -326,6 +329,9 @@ def _closed(state: ViewState, closed: PositionClosed) -> None:
     state.held.pop(closed.ticket, None)
     state.losses_in_a_row = state.losses_in_a_row + 1 if closed.net_cents < 0 else 0
     state.unprotected.pop(closed.ticket, None)
+    for scope, left in state.flattening.items():
+        tickets = tuple(ticket for ticket in left.tickets if ticket != closed.ticket)
+        state.flattening = state.flattening | {scope: msgspec.structs.replace(left, tickets=tickets)}
     trade_closed(state.chains, closed)
     limits_seen.lost(state.limits, closed, state.trading_day)
     today = state.today

@@ -20,7 +20,7 @@ from evenkeel.commands import exit_codes
 from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.order import who
 from evenkeel.commands.promote.facts import around_of, past_of
-from evenkeel.commands.tables import columns, table
+from evenkeel.commands.tables import columns, folded, table
 from evenkeel.config.insertion import NotInsertable, with_number
 from evenkeel.config.load import ConfigInvalid, load
 from evenkeel.config.schema import Config
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return _promoted(report, config, arguments.config, own)
     except _Refused as refused:
-        print(f"promote: {refused}; nothing was changed", file=sys.stderr)
+        print(folded(f"promote: {refused}; nothing was changed", stream=sys.stderr), file=sys.stderr)
         return exit_codes.REFUSED
     except ConfigInvalid as error:
         print(f"{error}\npromote: the file by itself is invalid; nothing was changed", file=sys.stderr)

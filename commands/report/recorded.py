@@ -86,10 +86,15 @@ def recorded_findings(folder: Path, number: int | None, snapshots: Path | None =
         chosen = runs[-1 if number is None else number - 1]
         after = next((run.from_utc_ms for run in runs[chosen.number :]), None)
         heard = Heard()
-        for said in said_of(files, (SymbolSpecified,), to_seq=chosen.from_seq):
+        for said in said_of(files, (SymbolSpecified, AccountRead), to_seq=chosen.from_seq):
             heard.hear(said)
+        before = [reading for _, reading in heard.readings[-1:]]
+        heard.readings.clear()
         for said in said_of(files, (SymbolSpecified, AccountRead, BarClosed, *TRADES), chosen.from_seq, chosen.to_seq):
             heard.hear(said)
+    if not heard.readings:  # a reading is told when it differs from the one before
+        ends = [bars[-1].open_utc_ms + PERIOD_MS[period] for (_, period), bars in heard.bars.items()]
+        heard.readings = [(utc_ms, reading) for reading in before for utc_ms in (chosen.from_utc_ms, *ends[:1])]
     if not heard.readings:
         raise NotRecorded(f"run {chosen.number} has no reading of the account")
     taken = () if snapshots is None else read_snapshots(snapshots, from_utc_ms=chosen.from_utc_ms, to_utc_ms=after)

@@ -14,6 +14,7 @@ from evenkeel.adapters.lmdb_files import DayFiles
 from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
+from evenkeel.commands.tables import folded
 from evenkeel.commands.why.question import TOPICS, BadQuestion, Topic, question_of
 from evenkeel.commands.why.records import Said
 from evenkeel.commands.why.story import Story, story_of
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         records = [_as_record(said, story.known) for said in story.said]
         print(msgspec.json.encode(WhyReport(story.ticket, records, what=what)).decode())
     else:
-        print("\n".join(lines_of(story)))
+        print(folded("\n".join(lines_of(story)), indent=10))
     return exit_codes.OK
 
 

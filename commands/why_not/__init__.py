@@ -18,6 +18,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.flags import SINCE_HELP, add_set_flag, since_utc_ms
 from evenkeel.commands.recorded_runs import NotRecorded, RecordedRuns, runs_of
+from evenkeel.commands.tables import folded
 from evenkeel.commands.why import text_of
 from evenkeel.commands.why.question import PROPOSAL
 from evenkeel.commands.why.records import Said, decoded, know, said_of
@@ -173,7 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
     if report is None:
         print(f"why-not: the journal of account {arguments.account} knows nothing of {arguments.what}", file=sys.stderr)
         return exit_codes.FAILED
-    print(msgspec.json.encode(report).decode() if arguments.json else "\n".join(_lines(report)))
+    print(msgspec.json.encode(report).decode() if arguments.json else folded("\n".join(_lines(report))))
     return exit_codes.OK
 
 

@@ -362,7 +362,7 @@ def test_the_days_tier_holds_the_strategies_with_chains_and_nobody_else() -> Non
     effect = "no new risk before the day ends"
     assert said == [
         LimitReached("loss_tiers.day", 20_000, 20_000, "cents", effect),
-        HoldPlaced("risk_limit", "strategy/trend", "loss_tiers.day: lost 20000 of 20000 cents", DAY_MS),
+        HoldPlaced("risk_limit", "strategy/trend", "loss_tiers.day: lost 200.00 USD, the limit is 200.00 USD", DAY_MS),
     ]
     assert order_of(day.tell(proposal(2)))
 
@@ -372,7 +372,7 @@ def test_all_trades_count_where_the_tiers_apply_to_all() -> None:
     order = order_of(day.tell(proposal(1)))
     day.tell(opened(order))
     said = day.ends(order, 7, -20_000)
-    assert HoldPlaced("risk_limit", "account", "loss_tiers.day: lost 20000 of 20000 cents", DAY_MS) in said
+    assert HoldPlaced("risk_limit", "account", "loss_tiers.day: lost 200.00 USD, the limit is 200.00 USD", DAY_MS) in said
     assert denial_of(day.tell(proposal(2))).reason is DenialReason.LOSS_TIER_DAY
 
 
@@ -381,7 +381,7 @@ def test_a_lifetime_that_is_lost_ends_when_a_person_rearms_and_one_that_is_not_g
     day.ends(*day.opens(1, OrderKind.TP_TRAIL), -60_000)
     day.tell(TradingRearmed("person", 1))
     said = day.ends(*day.opens(1, OrderKind.TP_TRAIL), -40_000)
-    assert LowerMode(Mode.CLOSE_ONLY, "risk_limit", "loss_tiers.lifetime: lost 100000 of 100000 cents") in said
+    assert LowerMode(Mode.CLOSE_ONLY, "risk_limit", "loss_tiers.lifetime: lost 1000.00 USD, the limit is 1000.00 USD") in said
     day.tell(TradingRearmed("person", 2))
     assert day.limits.state.tier_losses.lifetime_cents == 0
 

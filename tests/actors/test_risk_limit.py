@@ -432,7 +432,7 @@ def test_equity_is_sampled_at_closed_minutes_of_what_is_open():
     assert risk_limit.handle(bar(109_000, late=True), 0) == []
     [hold] = risk_limit.handle(bar(109_910), 0)  # 100 points of 0.10 lot are $10
     assert isinstance(hold, HoldPlaced)
-    assert hold.reason == "day_loss_pct: lost 1000 of 1000 cents"
+    assert hold.reason == "day_loss_pct: lost 10.00 USD, the limit is 10.00 USD"
 
 
 def test_a_closing_deal_counts_once():

@@ -327,6 +327,11 @@ def test_a_refusal_of_order_b_does_not_read_like_that_of_order_a(log: list[LogLi
     assert [line.text.partition(" refused")[0] for line in log] == ["buy EURUSD", "buy EURUSD (profit trail)"]
 
 
+def test_a_deposit_before_the_first_reading_is_told_in_the_configured_currency(log: list[LogLine]) -> None:
+    Desk().hear(CashMoved(Cash(5001, CashKind.BALANCE, 1_000_000, "Initial deposit", 1)))
+    assert [line.text for line in log] == ["balance 10000.00 USD (Initial deposit)"]
+
+
 def test_braces_in_what_others_say_are_no_format(log: list[LogLine]) -> None:
     Desk().hear(RunStopped("{oops} <red>"))
     assert log[0].text == "run stopped: {oops} <red>"

@@ -231,6 +231,24 @@ def test_a_recorded_run_is_reported_from_the_journal(
     assert said.tables["Every statistic with its formula"]["Trades"][0] == str(len(told_now.trades))
 
 
+def test_a_run_in_which_the_account_did_not_change_has_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
+    folder = StateFolder(tmp_path, "simulated")
+    folder.create()
+    before = configured(told().records())
+    last = before[-1]
+    start, settings = (
+        msgspec.structs.replace(one, seq=last.seq + at, time_utc_ms=last.time_utc_ms + 60_000)
+        for at, one in enumerate(before[:2], 1)
+    )
+    keep(folder.journal, [*before, start, settings]).close(clean=True)
+    assert report_run("2", "--html", str(tmp_path / "run.html"), "--json") == 0
+    told_now = msgspec.json.decode(capsys.readouterr().out, type=Findings)
+    assert (told_now.trades, told_now.account.currency) == ([], "USD")
+
+
 def test_the_minute_snapshots_of_a_recorded_run_are_in_its_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from evenkeel.config.limits import PERSONAL
 from evenkeel.config.schema import Config
 from evenkeel.messages.entry import Lineage
 from evenkeel.messages.market import Direction, PointWorth, Quote, SymbolSpec, SymbolSpecified
+from evenkeel.messages.operator import HoldPlaced
 from evenkeel.messages.position import PositionOpened
 from evenkeel.rules.view import View
 from evenkeel.rules.view_of import view_of
@@ -26,9 +27,11 @@ LATER_MS = 1_000
 """The fake supervisor writes its view ahead of time, so that nobody waits for it."""
 
 
-def view(*symbols: str, later_ms: int = 0) -> bytes:
+def view(*symbols: str, later_ms: int = 0, hold: HoldPlaced | None = None) -> bytes:
     """A position in each symbol, 1001 and up."""
     state = ViewState()
+    if hold is not None:
+        fold(state, hold)
     for at, symbol in enumerate(symbols):
         fold(state, SymbolSpecified(SymbolSpec(1, symbol, 5, 100_000, 100, 1, 10_000, 0, PointWorth(100, 1), 11_000_000, 10)))
         opened = PositionOpened(
@@ -83,6 +86,20 @@ def test_each_rung_says_what_is_open_what_goes_on_and_the_way_back(
     assert two.startswith("  still open 1002 GBPUSD")
     assert on.endswith(goes_on)
     assert way == f"  back: {back}"
+
+
+def test_a_start_tells_of_the_pause_that_still_stands(
+    supervised: Callable[[bytes], None], folder: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    supervised(view("EURUSD", hold=HoldPlaced("person", "account", "paused by me", 60_000)))
+    main(["pause"])
+    capsys.readouterr()
+    assert main(["start"]) == exit_codes.OK
+    assert capsys.readouterr().out.splitlines() == [
+        "start: done: as you wish",
+        "  still no new risk in account until 1970-01-01 00:01:00 UTC: paused by me",
+        "  back: evenkeel resume",
+    ]
 
 
 def test_of_one_symbol_only_its_positions_are_told(

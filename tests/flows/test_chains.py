@@ -248,7 +248,7 @@ def test_the_day_s_limit_stops_re_entries_and_no_exit() -> None:
     assert len(stage.tickets) == 2
     stage.quote(109_810)
     assert stage.closed() == [("tp_trail", "stop")] * 2
-    assert [hold.reason for hold in stage.said(HoldPlaced)] == ["day_loss_pct: lost 4000 of 4000 cents"]
+    assert [hold.reason for hold in stage.said(HoldPlaced)] == ["day_loss_pct: lost 40.00 USD, the limit is 40.00 USD"]
     stage.move(109_955, after_s=MINUTE_S + 1)
     stage.wait(10)
     assert stage.opened() == ["tp_trail"] * 2

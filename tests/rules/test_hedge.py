@@ -147,7 +147,7 @@ def test_a_small_balance_is_not_hedged_and_every_deal_counts(post):
     loss = {"profit_cents": -1, "commission_cents": 0, "swap_cents": 0}
     fields = dict.fromkeys(Deal.__struct_fields__, 0) | loss
     post.hear(DealDone(Deal(**fields)))
-    assert why_not(post) == "balance of 9999 cents, shield.hedge.balance_min is 10000"
+    assert why_not(post) == "balance of 99.99 USD, shield.hedge.balance_min is 100.00 USD"
 
 
 def test_a_fourth_hedge_is_one_too_many(post):

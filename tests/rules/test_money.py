@@ -55,7 +55,7 @@ def test_a_cent_that_no_deal_explains_is_said_when_it_is_still_there_in_a_second
     assert read(book, 1_000_001, 11_999) == []
     disagreed, hold = read(book, 1_000_001, 12_000)
     assert disagreed == MoneyDisagreed(1_000_000, 1_000_001)
-    assert hold == HoldPlaced("money", "account", "the balance is 1000001 cents, by the deals 1000000", 0)
+    assert hold == HoldPlaced("money", "account", "the balance is 10000.01 USD, by the deals 10000.00 USD", 0)
     assert (read(book, 1_000_001, 20_000), money.is_asked(book)) == ([], False)
 
 

@@ -245,6 +245,11 @@ def test_what_is_flattened_is_shown_until_it_is_flat_or_a_person_rearms() -> Non
     assert view_after(*said, TradingRearmed("me", 1)).flattening == ()
 
 
+def test_what_has_closed_is_not_shown_as_still_to_be_flattened() -> None:
+    shown = view_after(opened(1001), FlattenProgressed("account", (1001, 1002), ()), closed(1001))
+    assert [one.tickets for one in shown.flattening] == [(1002,)]
+
+
 def test_an_unprotected_position_is_shown_until_it_is_protected_or_closed() -> None:
     alarms = [PositionUnprotected(ticket, "EURUSD", 1, Gap.NO_BROKER_STOP, 0, 109_660) for ticket in (1001, 1002)]
     said = (*alarms, PositionProtected(1001, "EURUSD"))
