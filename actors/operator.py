@@ -224,7 +224,9 @@ class Operator:
         return [
             self._change(Mode.CLOSE_ONLY, command.by, "rearm"),
             TradingRearmed(command.by, state.epoch),
-            CommandDone(command.command_id, "mode close_only, losses and drawdown count from now: start trading when you are ready"),
+            CommandDone(
+                command.command_id, "mode close_only, losses and drawdown count from now: start trading when you are ready"
+            ),
         ]
 
     def _lower(self, demand: LowerMode, now_utc_ms: int) -> Sequence[Message]:
