@@ -72,11 +72,16 @@ def nodes_run_at_import(node: ast.AST) -> Iterator[ast.AST]:
             yield from nodes_run_at_import(child)
 
 
+@cache
+def imports_of_file(file: Path) -> tuple[tuple[int, str], ...]:
+    return tuple(imports_in(ast.walk(tree_of(file))))
+
+
 def imports_of(*folders: str) -> Iterator[tuple[str, str, str]]:
     """Place, folder and imported name, over the files of `folders` or of all."""
     for file in product_files():
         if not folders or file.parts[0] in folders:
-            for line, name in imports_in(ast.walk(tree_of(file))):
+            for line, name in imports_of_file(file):
                 yield f"{file.as_posix()}:{line}", file.parts[0], name
 
 

@@ -139,10 +139,10 @@ def test_every_key_of_the_schema_can_be_complained_about() -> None:
     everything = tomllib.loads(re.sub(r"(?m)^#(?=[a-z\[])", "", packaged("default.toml").read_text("utf-8")))
     leaves = [path for path in paths(everything) if path[-1] != "kind" and not isinstance(_at(everything, path), dict)]
     kinds = {f"strategy.{name}.kind": table["kind"] for name, table in everything["strategy"].items()}
-    for path in leaves:
-        with pytest.raises(ConfigInvalid) as caught:
-            load(None, overrides={**kinds, ".".join(path): math.nan})
-        assert [problem.key for problem in caught.value.problems] == [".".join(path)]
+    keys = [".".join(path) for path in leaves]
+    with pytest.raises(ConfigInvalid) as caught:
+        load(None, overrides={**kinds, **dict.fromkeys(keys, math.nan)})
+    assert sorted(problem.key for problem in caught.value.problems) == sorted(keys)
 
 
 def _at(table: object, path: tuple[str, ...]) -> object:

@@ -17,7 +17,7 @@ from evenkeel.commands.backtest.report import result_of, summary
 from evenkeel.config.load import load
 
 SYMBOLS = ("EURUSD", "GBPUSD", "AUDUSD", "USDJPY")
-EVERY_MS = 5_000
+EVERY_MS = 10_000
 WEEK_MS = 7 * 86_400_000
 TRADES_MIN = 5
 

@@ -16,7 +16,7 @@ from story import begun, tell, told
 from evenkeel.messages.system import ChildDown, ChildServing, Message
 from evenkeel.runtime.shell import ChildSpec
 
-EVERY = 1 if os.environ.get("EVENKEEL_ISOLATION") == "all" else 17
+EVERY = 1 if os.environ.get("EVENKEEL_ISOLATION") == "all" else 31
 AWAY_MS = 90_000
 """Three quotes, or a minute and a half of bars, samples and timers."""
 pytestmark = pytest.mark.timeout(120 if EVERY > 1 else 900)

@@ -183,6 +183,6 @@ class AnyNettingStory(AnyStory):
 
 
 TestAnyStory = AnyStory.TestCase
-TestAnyStory.settings = settings(max_examples=70, stateful_step_count=40, deadline=None)
+TestAnyStory.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestAnyNettingStory = AnyNettingStory.TestCase
-TestAnyNettingStory.settings = settings(max_examples=70, stateful_step_count=40, deadline=None)
+TestAnyNettingStory.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
