@@ -12,6 +12,7 @@ import msgspec
 
 from evenkeel.adapters import control_channel as channel
 from evenkeel.adapters.control_channel import (
+    NO_SUCH_COMMAND,
     Accepted,
     Command,
     ControlReply,
@@ -182,7 +183,7 @@ class ControlEdge:
             case channel.Ask():
                 return Told(self._view(request.what))
             case channel.Follow():
-                return self._reply(request.command_id) or Refused(request.command_id, "no such command")
+                return self._reply(request.command_id) or Refused(request.command_id, NO_SUCH_COMMAND)
             case channel.Stop():
                 self._take(request)
                 self._on_stop(request.by)

@@ -47,6 +47,10 @@ Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.#-]{0,31}\Z")]
 ChainId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.#/-]{0,95}\Z")]
 
 
+NO_SUCH_COMMAND: Final = "no such command"
+"""Why a Follow is refused of which nothing is known, or not yet: between two segments of a run."""
+
+
 class ControlError(Exception):
     """Base of what `ask` raises."""
 

@@ -139,7 +139,7 @@ def _followed(endpoint: Path, report: Report) -> tuple[Report, int]:
             reply = None  # between the two nobody listens
         if isinstance(reply, Done):
             return report, exit_codes.OK
-        if isinstance(reply, Refused):
+        if isinstance(reply, Refused) and reply.reason != channel.NO_SUCH_COMMAND:
             report.end, report.detail = "failed", f"the run goes on as before: {reply.reason}"
             return report, exit_codes.FAILED
         pause.wait(LOOK_S)

@@ -165,7 +165,9 @@ def run(arguments: argparse.Namespace) -> int:
     elif glance is not None:
         from evenkeel.commands.tables import folded
 
-        print(folded("\n".join([*_lines(glance), f"view       {(age_ms or 0) / 1000:.1f} s old"]), indent=11))
+        gone = [f"supervisor {seen.supervisor.replace('_', ' ')}; what follows is the last that it told"]
+        heard = [] if seen.supervisor == "answers" else gone
+        print(folded("\n".join([*heard, *_lines(glance), f"view       {(age_ms or 0) / 1000:.1f} s old"]), indent=11))
     if not arguments.json and seen.supervisor != "answers" and (report := seen.watchdog) is not None:
         print(f"watchdog   {report.state} since {utc_text(report.since_utc_ms)}: {report.words}")
     if seen.why:

@@ -27,6 +27,7 @@ from evenkeel.commands.demo.result import DemoReport, demo_report
 from evenkeel.commands.demo.stage import Line, Moment, PlainLines, Stage, counted
 from evenkeel.commands.inside import Inside, Market, inside, synthetic_market
 from evenkeel.commands.live import LiveSystem
+from evenkeel.commands.tables import folded
 from evenkeel.config.load import load, packaged
 from evenkeel.messages.codec import decode
 from evenkeel.messages.entry import OrderDenied
@@ -319,7 +320,7 @@ def _verdict(system: LiveSystem, show: Show, late: Sequence[str], *, as_json: bo
     if as_json:
         print(msgspec.json.encode(_report(system, story, killed, found)).decode())
     else:
-        print(_summary(system, story, killed, show.journal.commits))
+        print(folded(_summary(system, story, killed, show.journal.commits), indent=4))
     for fault in found:
         print(f"the demonstration failed: {fault}", file=sys.stderr)
     return exit_codes.FAILED if found else exit_codes.OK
@@ -391,9 +392,10 @@ def _summary(system: LiveSystem, story: Story, killed: Killed | None, commits: i
             *(f"  {name:10} {text}" for name, text in rows),
             "",
             "What to do next:",
-            "  evenkeel init                   a configuration of your own, then run, start and top",
+            "  evenkeel init                   a configuration of your own, then doctor, run, start and top",
             "  evenkeel backtest --help        the same actors on your own ticks",
-            "  evenkeel start --account demo   after the next line, in a second terminal; then status, why, stop",
+            "or the same as a run of its own, the second line in another terminal:",
             f"  evenkeel run --config {packaged(CONFIGURATION)}",
+            "  evenkeel start --account demo   then top, why, stop, each with --account demo",
         ]
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -28,6 +28,14 @@ WIDTH_MAX: Final = 110
 WAY_CELLS: Final = 11
 ROOM_CELLS: Final = 12
 CHILD_CELLS: Final = 20
+COLUMNS_FOR_ALL: Final = 80
+POSITION_COLUMNS: Final[Sequence[tuple[str, JustifyMethod]]] = (
+    *((name, "left") for name in ("ticket", "symbol", "side")),
+    *((name, "right") for name in ("lots", "entry", "now", "stop")),
+    ("way", "center"),
+    *((name, "right") for name in ("target", "R", "profit")),
+)
+PRICES: Final = ("ticket", "lots", "entry", "now", "stop", "target")
 BANNER: Final = "bold yellow"
 
 
@@ -48,27 +56,28 @@ class Screen:
         self._live.stop()
 
     def show(self, moment: Moment) -> None:
-        self._live.update(frame(moment, rows=self._console.height), refresh=True)
+        self._live.update(frame(moment, rows=self._console.height, columns=self._console.width), refresh=True)
 
 
-def frame(moment: Moment, rows: int) -> RenderableType:
-    """One picture of at most `rows`, if those are 24 or more: air is left out first, then older events."""
+def frame(moment: Moment, rows: int, columns: int = WIDTH_MAX) -> RenderableType:
+    """One picture of at most `rows`, if those are 24 or more: air is left out first, then older events.
+
+    Below COLUMNS_FOR_ALL `columns` prices and children are left out rather than cut.
+    """
     view = moment.view
     air = [Text()] if rows >= ROWS_FOR_AIR else []
     event_rows = max(0, rows - ROWS_BESIDE_EVENTS - 4 * len(air))
-    middle = Table.grid(padding=(0, 1, 0, 0), expand=True)
-    middle.add_column(ratio=1)
-    middle.add_column(ratio=1)
-    middle.add_row(Group(_limits(view), Text(), _refusals(view)), _children(view.children))
+    is_whole = columns >= COLUMNS_FOR_ALL
+    left = Group(_limits(view, with_used=is_whole), Text(), _refusals(view))
     events = [_event(line) for line in moment.lines[-event_rows:]] if event_rows else []
     parts: list[RenderableType] = [
-        _header(moment),
+        _header(moment, is_whole=is_whole),
         Rule(style=QUIET),
-        _standing(view),
+        _standing(view, is_whole=is_whole),
         *air,
-        _positions(view),
+        _positions(view, () if is_whole else PRICES),
         *air,
-        middle,
+        _beside(left, _children(view.children)) if is_whole else left,
         *air,
         *_banner(moment.banner),
         *air,
@@ -78,19 +87,31 @@ def frame(moment: Moment, rows: int) -> RenderableType:
     return Constrain(Group(*parts), WIDTH_MAX)
 
 
-def _header(moment: Moment) -> RenderableType:
+def _beside(left: RenderableType, right: RenderableType) -> RenderableType:
+    middle = Table.grid(padding=(0, 1, 0, 0), expand=True)
+    middle.add_column(ratio=1)
+    middle.add_column(ratio=1)
+    middle.add_row(left, right)
+    return middle
+
+
+def _header(moment: Moment, *, is_whole: bool) -> RenderableType:
     row = Table.grid(padding=(0, 1), pad_edge=False, expand=True)
     row.add_column(ratio=1, no_wrap=True)
     row.add_column(justify="right", no_wrap=True)
     left_s = max(0.0, moment.seconds - moment.elapsed_s)
     row.add_row(
-        Text.assemble(("evenkeel demo", TITLE), ("  a synthetic market, no account, no network", QUIET)),
-        Text.assemble(clock_of(moment.now_utc_ms), (f"  {moment.speed:.0f} x real time  {left_s:2.0f} s left", QUIET)),
+        Text.assemble(("evenkeel demo", TITLE), ("  a synthetic market, no account, no network" if is_whole else "", QUIET)),
+        Text.assemble(
+            clock_of(moment.now_utc_ms) if is_whole else "",
+            (f"  {moment.speed:.0f} x real time" if is_whole else "", QUIET),
+            (f"  {left_s:2.0f} s left", QUIET),
+        ),
     )
     return row
 
 
-def _standing(view: View) -> RenderableType:
+def _standing(view: View, *, is_whole: bool) -> RenderableType:
     digits = view.account.currency_digits if view.account else 2
     equity = f"{decimal_of(view.account.equity_cents, digits)} {view.account.currency}" if view.account else "not read yet"
     open_cents = sum(position.profit_cents or 0 for position in view.positions)
@@ -98,24 +119,21 @@ def _standing(view: View) -> RenderableType:
         ("mode", Text(view.mode.value, GAIN if view.mode is Mode.RUN else CAUTION)),
         ("equity", Text(equity, "bold")),
         ("open", money(open_cents, digits)),
-        ("closed", money(view.today.net_cents, digits)),
+        *([("closed", money(view.today.net_cents, digits))] if is_whole else []),
         ("trades", Text(f"{view.today.trades}, {view.today.won} won")),
     )
     return Text("   ").join(Text.assemble((f"{name} ", QUIET), text) for name, text in parts)
 
 
-def _positions(view: View) -> RenderableType:
+def _positions(view: View, without: Sequence[str]) -> RenderableType:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True, header_style=TITLE)
-    for name in ("ticket", "symbol", "side"):
-        table.add_column(name)
-    for name in ("lots", "entry", "now", "stop"):
-        table.add_column(name, justify="right")
-    table.add_column("way", justify="center", width=WAY_CELLS)
-    for name in ("target", "R", "profit"):
-        table.add_column(name, justify="right")
+    shown = [at for at, (name, _) in enumerate(POSITION_COLUMNS) if name not in without]
+    for name, justify in (POSITION_COLUMNS[at] for at in shown):
+        table.add_column(name, justify=justify, width=WAY_CELLS if name == "way" else None)
     digits = view.account.currency_digits if view.account else 2
     for position in view.positions[:POSITION_ROWS]:
-        table.add_row(*_position(position, digits))
+        cells = _position(position, digits)
+        table.add_row(*(cells[at] for at in shown))
     for _ in range(POSITION_ROWS - len(view.positions)):
         table.add_row(Text("–", QUIET))
     return table
@@ -138,17 +156,19 @@ def _position(position: PositionView, digits: int) -> Sequence[RenderableType]:
     )
 
 
-def _limits(view: View) -> RenderableType:
+def _limits(view: View, *, with_used: bool) -> RenderableType:
     """Those with the least room left, in their own order: `evenkeel limits` shows all of them."""
     nearest = sorted(view.limits, key=lambda limit: limit.room_ratio)[:LIMIT_ROWS]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style=TITLE)
     table.add_column("limit")
     table.add_column("room left", width=ROOM_CELLS)
-    table.add_column("used", justify="right", no_wrap=True)
+    if with_used:
+        table.add_column("used", justify="right", no_wrap=True)
     digits = view.account.currency_digits if view.account else 2
     for limit in (limit for limit in view.limits if limit in nearest):
         bar = ProgressBar(total=1.0, completed=limit.room_ratio, width=ROOM_CELLS, complete_style=room(limit.room_ratio))
-        table.add_row(limit.name.removesuffix("_pct").removesuffix("_max").replace("_", " "), bar, _used(limit, digits))
+        name = limit.name.removesuffix("_pct").removesuffix("_max").replace("_", " ")
+        table.add_row(name, bar, *([_used(limit, digits)] if with_used else []))
     return table
 
 

@@ -84,7 +84,7 @@ def test_a_terminal_gets_a_screen_of_its_own_and_its_old_one_back(tmp_path: Path
 
 def picture(columns: int, rows: int) -> list[str]:
     console = Console(width=columns, height=rows, file=StringIO(), color_system=None)
-    lines = console.render_lines(frame(moment(), rows=rows), pad=False)
+    lines = console.render_lines(frame(moment(), rows=rows, columns=columns), pad=False)
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
 
@@ -102,6 +102,15 @@ def test_a_picture_fits_its_terminal(columns: int, rows: int) -> None:
     assert len(lines) <= rows
     assert not any("…" in line for line in lines[1:])
     assert lines[-1] == "08:00:08 event 8"
+
+
+def test_a_narrow_picture_leaves_out_rather_than_cuts() -> None:
+    lines = picture(40, 24)
+    text = "\n".join(lines)
+    assert len(lines) <= 24
+    assert re.search(r"EURUSD +buy +────┼●───── +\+0\.44 +\+6\.30", text)
+    assert "1.10000" not in text
+    assert "children" not in text
 
 
 KILLED = Killed("position/EURUSD", tickets=(7, 8), incarnation=2, back_ms=1.5, changed=(), missing=())

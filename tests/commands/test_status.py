@@ -136,7 +136,7 @@ def test_what_is_being_flattened_what_is_in_danger_and_what_was_taken_over_is_sa
     )
     leave(folder, view(*TRADING, *trouble))
     asked()
-    assert capsys.readouterr().out.splitlines()[5:9] == [
+    assert capsys.readouterr().out.splitlines()[6:10] == [
         "flattening EURUSD, still open: 1001 1002",
         "in danger  position 1001 in EURUSD: no broker stop",
         "taken over EURUSD: the broker holds its stops until a rearm",
@@ -150,7 +150,9 @@ def test_without_a_supervisor_the_last_view_is_shown_with_its_age(
     leave(folder, view(*TRADING, age_ms=3_600_000))
     assert asked() == exit_codes.NOT_RUNNING
     told = capsys.readouterr()
-    assert "mode       run" in told.out
+    first, second, *_ = told.out.splitlines()
+    assert first == "supervisor not running; what follows is the last that it told"
+    assert second.startswith("mode       run")
     assert "view       3600." in told.out
     assert "no supervisor runs here" in told.err
     assert "last view" in told.err

@@ -313,7 +313,11 @@ class Checks:
         now_points = price.entry_points(request.type == mt5.ORDER_TYPE_BUY)
         assert request.price_points is not None or terms.execution not in _ASKS_PRICE
         if terms.execution in _ASKS_PRICE and abs(now_points - (request.price_points or 0)) > request.deviation:
-            detail = f"{request.price_points} give or take {request.deviation} at {price}"
+            asked, bid, ask = (
+                f"{points / 10**terms.digits:.{terms.digits}f}"
+                for points in (request.price_points or 0, price.bid_points, price.ask_points)
+            )
+            detail = f"Requote: asked for {asked} give or take {request.deviation} points, the price is {bid}/{ask}"
             return refused(mt5.TRADE_RETCODE_REQUOTE, detail)._replace(bid_points=price.bid_points, ask_points=price.ask_points)
         return None
 
