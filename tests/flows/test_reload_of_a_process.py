@@ -117,7 +117,7 @@ def story(house: House, path: Path) -> Told:
     run.until("the broker agrees")
     until(is_served)
     assert command("start").status == 0
-    assert command("signal", "EURUSD", "buy").status == 0
+    until(lambda: command("signal", "EURUSD", "buy").status == 0)  # a requote may come first
     run.until("position 1001 opened")
     edited(path, "positions_max = 4", "positions_max = 3")
     looked = reload("--dry-run")
