@@ -4,7 +4,6 @@ It has a session of its own with the terminal, through the host, which it starts
 broker's deals, which the next supervisor reads.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,6 +17,7 @@ from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart, HostKeeper
 from evenkeel.adapters.view import ViewError, read_view
+from evenkeel.commands.asked import Asked
 from evenkeel.commands.hosted import READ_S, host_of, keeper_of
 from evenkeel.config.schema import Config
 from evenkeel.messages.broker_gateway import BrokerPosition, CloseRequest, Outcome
@@ -70,7 +70,7 @@ class Hold:
         self._links = HostLink(connect, config.terminal.call_timeout_s, self._keeper.hung), HostLink(connect, READ_S)
         self._broker = HostedBroker(*self._links)
 
-    def run(self, ended: threading.Event) -> None:
+    def run(self, ended: Asked) -> None:
         """Until `ended` is set; the positions then have nothing but their stops at the broker."""
         try:
             while not ended.is_set() and not self._connected():

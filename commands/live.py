@@ -1,7 +1,6 @@
 """A live system: everything that `run` and `demo` start, and nothing that they show."""
 
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.storage import Storage
 from evenkeel.adapters.view import view_writer
 from evenkeel.adapters.world import World
+from evenkeel.commands.asked import Asked
 from evenkeel.commands.onlookers import Log, health_rows, onlookers
 from evenkeel.commands.reloading import Again, Next, Reloaded, Reloading
 from evenkeel.commands.segment import Opening, note_journal, opening_of, run_started
@@ -110,7 +110,7 @@ class LiveSystem:
     ) -> None:
         self.folder, self._reloaded, self._again = folder, reloaded, again
         self.next: Next | None = None
-        self.ended = threading.Event()
+        self.ended = Asked()
         self.stops_asked: list[str] = []
         self.leases = Leases()
         self.kill_epoch = KillEpoch(folder.kill_epoch)

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from loguru import logger
 
 from evenkeel.adapters.service_manager import ServiceManager
+from evenkeel.commands.asked import Asked
 from evenkeel.commands.live import JOURNAL, Source
 from evenkeel.runtime.leases import Broken
 
@@ -21,7 +22,7 @@ class Watched(Protocol):
     def source(self) -> Source: ...
 
     @property
-    def ended(self) -> threading.Event: ...
+    def ended(self) -> Asked: ...
 
     @property
     def stops_asked(self) -> Sequence[str]: ...

@@ -5,7 +5,6 @@ import hashlib
 import os
 import signal
 import sys
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -30,6 +29,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.terminal_host.budget import Budget
 from evenkeel.adapters.terminal_host.service import TerminalService
 from evenkeel.commands import exit_codes
+from evenkeel.commands.asked import Asked
 from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.served import Served
 from evenkeel.config.load import ConfigInvalid, recorded
@@ -135,7 +135,7 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 def _host(config: Config, folder: StateFolder, arguments: argparse.Namespace) -> int:
     """Lock, connect, serve, until somebody ends it. One owner per account, and one per program of a terminal."""
-    ended = threading.Event()
+    ended = Asked()
 
     def asked(number: int, frame: FrameType | None) -> None:
         ended.set()
@@ -166,7 +166,7 @@ def _host(config: Config, folder: StateFolder, arguments: argparse.Namespace) ->
     return served.ended(exit_codes.OK)
 
 
-def _serve(broker: Mt5Broker, service: TerminalService, ended: threading.Event, alone_s: float) -> None:
+def _serve(broker: Mt5Broker, service: TerminalService, ended: Asked, alone_s: float) -> None:
     """Connected as long as it can be; the terminal's clock is looked at meanwhile."""
     tried_s, said = -RECONNECT_S, ""
     while not ended.wait(_PULSE_S):
@@ -226,9 +226,7 @@ def _package(config: Config, folder: StateFolder) -> Package:
     return MetaTrader5Like(opened=opened_of(config), store=folder.simulated / "book")
 
 
-def _service(
-    config: Config, folder: StateFolder, broker: Mt5Broker, ended: threading.Event, clock: ToldClock
-) -> TerminalService:
+def _service(config: Config, folder: StateFolder, broker: Mt5Broker, ended: Asked, clock: ToldClock) -> TerminalService:
     terminal, kill_epoch = config.terminal, KillEpoch(folder.kill_epoch)
 
     def epoch() -> int:

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import uuid
 from collections import deque
 from types import FrameType
@@ -28,6 +27,7 @@ from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.adapters.terminal_host.keeper import HostDidNotStart
 from evenkeel.adapters.watchdog_report import State, WatchdogReport, end_report, write_report
 from evenkeel.commands import exit_codes
+from evenkeel.commands.asked import Asked
 from evenkeel.commands.configured import add_config_flags, config_words, configured
 from evenkeel.commands.hold import Hold
 from evenkeel.commands.served import Served
@@ -109,15 +109,15 @@ class Watchdog:
         self._lost_ns = elapsed_ns()
         self._herald = herald_of(config.notifier, config.account.name, SystemClock().now_utc_ms)
         self._stops_asked = self._stops_passed_on = 0
-        self._hung_up = threading.Event()
-        self._ended = threading.Event()
+        self._has_hung_up = False
+        self._ended = Asked()
 
     def run(self) -> int:
         """Until the supervisor has ended for good, or a person ends this process."""
         signal.signal(signal.SIGTERM, self._asked)
         signal.signal(signal.SIGINT, self._asked)
         if HANGUP is not None and not os.isatty(0):
-            signal.signal(HANGUP, lambda number, frame: self._hung_up.set())
+            signal.signal(HANGUP, self._hung_up)
         try:
             while True:
                 end = self._one()
@@ -211,8 +211,8 @@ class Watchdog:
 
     def _pass_hangup_on(self, process: subprocess.Popen[bytes]) -> None:
         """The wish to reload is for the supervisor, which hears it once it serves: before that the signal would end it."""
-        if HANGUP is not None and self._hung_up.is_set():
-            self._hung_up.clear()
+        if HANGUP is not None and self._has_hung_up:
+            self._has_hung_up = False
             process.send_signal(HANGUP)
 
     def _hold(self) -> int:
@@ -246,6 +246,9 @@ class Watchdog:
             self._manager.ready(words)  # it does what it is there for: not a start that takes too long
         else:
             self._manager.status(words)
+
+    def _hung_up(self, number: int, frame: FrameType | None) -> None:
+        self._has_hung_up = True
 
     def _asked(self, number: int, frame: FrameType | None) -> None:
         self._stops_asked += 1

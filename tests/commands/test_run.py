@@ -1,7 +1,6 @@
 """What the supervisor's main loop looks at, how it is stopped, and what its exit status asks for."""
 
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from loguru import logger
 from evenkeel.adapters.service_manager import Note, NoteBox, ServiceManager
 from evenkeel.cli import main
 from evenkeel.commands import exit_codes
+from evenkeel.commands.asked import Asked
 from evenkeel.commands.live import JOURNAL
 from evenkeel.commands.main_loop import MainLoop
 from evenkeel.commands.run import Signals, StoppedEarly
@@ -25,7 +25,7 @@ class System:
     """A system that is as a test says."""
 
     def __init__(self) -> None:
-        self.source, self.ended = Endless(), threading.Event()
+        self.source, self.ended = Endless(), Asked()
         self.stops_asked: list[str] = []
         self.journal_failure: str | None = None
         self.broken: Sequence[Broken] = ()
