@@ -18,6 +18,7 @@ PROGRAM: Final = "evenkeel"
 JSON_FLAG: Final = "--json"
 COMMAND_HELP_AT: Final = 17
 ASKED_AGAIN_S: Final = 0.05
+LOOKS_MAX: Final = 200
 
 
 class Command(NamedTuple):
@@ -84,10 +85,11 @@ COMMANDS: Final = (
 
 
 class _Interrupts:
-    """Ctrl-C waits until an import is through: an extension that is half made turns it into an error of its own, or crashes."""
+    """Ctrl-C waits until an import is through: an extension that is half made turns it into an error of its own, or crashes.
+    One that an extension has swallowed is said again to a command that has come to hear interrupts itself."""
 
     def __init__(self) -> None:
-        self.came = False
+        self.came = self._is_over = False
         if (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -95,16 +97,30 @@ class _Interrupts:
             signal.signal(signal.SIGINT, self._came)
 
     def end(self) -> None:
+        self._is_over = True
         if signal.getsignal(signal.SIGINT) == self._came:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _came(self, number: int, frame: FrameType | None) -> None:
         self.came = True
-        if not _is_importing(frame):
+        is_importing = _is_importing(frame)
+        say_again = self._when_imported if is_importing else self._when_heard_otherwise
+        threading.Thread(target=say_again, args=[threading.get_ident()], daemon=True).start()
+        if not is_importing:
             raise KeyboardInterrupt
-        again = threading.Timer(ASKED_AGAIN_S, _interrupt, [threading.get_ident()])
-        again.daemon = True
-        again.start()
+
+    def _when_imported(self, main_thread: int) -> None:
+        threading.Event().wait(ASKED_AGAIN_S)
+        _interrupt(main_thread)
+
+    def _when_heard_otherwise(self, main_thread: int) -> None:
+        for _ in range(LOOKS_MAX):
+            threading.Event().wait(ASKED_AGAIN_S)
+            if self._is_over:
+                return
+            if signal.getsignal(signal.SIGINT) != self._came:
+                _interrupt(main_thread)
+                return
 
 
 def _interrupt(main_thread: int) -> None:
