@@ -4,6 +4,7 @@ KeptDamaged   the file to resume from is not what an earlier run wrote
 """
 
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
@@ -112,11 +113,13 @@ def _each(plans: Sequence[Plan], jobs: int) -> Iterator[Ended]:
 
 def _hold_interrupts_back() -> set[int]:
     """What was held back before, for `_hear`; one that comes meanwhile is heard then. Windows holds nothing back."""
-    return set(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})) if hasattr(signal, "pthread_sigmask") else set()
+    if sys.platform == "win32":
+        return set()
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}))
 
 
 def _hear(held_back_before: set[int]) -> None:
-    if hasattr(signal, "pthread_sigmask"):
+    if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_SETMASK, held_back_before)
 
 
