@@ -18,7 +18,6 @@ PROGRAM: Final = "evenkeel"
 JSON_FLAG: Final = "--json"
 COMMAND_HELP_AT: Final = 17
 ASKED_AGAIN_S: Final = 0.05
-LOOKS_MAX: Final = 200
 
 
 class Command(NamedTuple):
@@ -86,7 +85,7 @@ COMMANDS: Final = (
 
 class _Interrupts:
     """Ctrl-C waits until an import is through: an extension that is half made turns it into an error of its own, or crashes.
-    One that an extension has swallowed is said again to a command that has come to hear interrupts itself."""
+    One that an extension has swallowed is said again."""
 
     def __init__(self) -> None:
         self.came = self._is_over = False
@@ -101,26 +100,31 @@ class _Interrupts:
         if signal.getsignal(signal.SIGINT) == self._came:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
+    def say_again(self) -> None:
+        threading.Thread(target=self._say_again, args=[threading.main_thread().ident], daemon=True).start()
+
     def _came(self, number: int, frame: FrameType | None) -> None:
         self.came = True
-        is_importing = _is_importing(frame)
-        say_again = self._when_imported if is_importing else self._when_heard_otherwise
-        threading.Thread(target=say_again, args=[threading.get_ident()], daemon=True).start()
-        if not is_importing:
-            raise KeyboardInterrupt
+        if not _is_importing(frame):
+            raise _CtrlC(self)
+        self.say_again()
 
-    def _when_imported(self, main_thread: int) -> None:
+    def _say_again(self, main_thread: int) -> None:
         threading.Event().wait(ASKED_AGAIN_S)
-        _interrupt(main_thread)
+        if not self._is_over:
+            _interrupt(main_thread)
 
-    def _when_heard_otherwise(self, main_thread: int) -> None:
-        for _ in range(LOOKS_MAX):
-            threading.Event().wait(ASKED_AGAIN_S)
-            if self._is_over:
-                return
-            if signal.getsignal(signal.SIGINT) != self._came:
-                _interrupt(main_thread)
-                return
+
+class _CtrlC(KeyboardInterrupt):
+    """Lives while it is on its way through the code; one that is gone before the command is over was swallowed. Nobody hears
+    what `__del__` raises, and msgspec clears what the `__hash__` of a type does, as each user of `PyDict_GetItem`."""
+
+    def __init__(self, interrupts: _Interrupts) -> None:
+        super().__init__()
+        self._interrupts = interrupts
+
+    def __del__(self) -> None:
+        self._interrupts.say_again()
 
 
 def _interrupt(main_thread: int) -> None:

@@ -18,6 +18,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from evenkeel.adapters import local_sockets
 from evenkeel.adapters import os as system
 from evenkeel.adapters.control_frames import (
     FRAME_BYTES_MAX,
@@ -264,7 +265,7 @@ def _endpoint_in(endpoint_file: Path) -> Endpoint:
 
 def _connection_to(endpoint: Endpoint, deadline: Deadline) -> socket.socket:
     try:
-        return system.connect(endpoint.address, deadline.remaining_s())
+        return local_sockets.connect(endpoint.address, deadline.remaining_s())
     except (TimeoutError, BlockingIOError) as error:  # a stopped process: its queue of connections is full
         raise NoAnswer(f"process {endpoint.pid} takes no connection: {error}", sent=False) from error
     except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from evenkeel.adapters import local_sockets
 from evenkeel.adapters import os as system
 from evenkeel.adapters.control_frames import Deadline, FrameError, greet_as_server, receive_frame, send_frame
 from evenkeel.adapters.state_folder import ENDPOINT_NAME
@@ -64,7 +65,7 @@ class FrameServer:
         self.endpoint_file = folder / ENDPOINT_NAME
         self._socket_file = folder / "socket"
         self._reply, self._name, self._started_utc_ms, self._idle_s = reply, name, started_utc_ms, idle_s
-        self._listen: Listen = listen or (lambda path: system.listen(path, force_tcp=force_tcp))
+        self._listen: Listen = listen or (lambda path: local_sockets.listen(path, force_tcp=force_tcp))
         self._tls = tls
         self._token = token or os.urandom(32).hex()
         self._lock = threading.Lock()

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import msgspec
 
-from evenkeel.adapters import os as system
+from evenkeel.adapters import local_sockets
 from evenkeel.runtime.clock import monotonic_s
 
 ADDRESS: Final = "NOTIFY_SOCKET"
@@ -63,7 +63,7 @@ class ServiceManager:
     def _send(self, *lines: str) -> None:
         if self._address:
             with contextlib.suppress(OSError, ValueError):
-                system.send_datagram(self._address, "\n".join(lines).encode())
+                local_sockets.send_datagram(self._address, "\n".join(lines).encode())
 
 
 class NoteBox:
@@ -71,7 +71,7 @@ class NoteBox:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._socket, self.address = system.datagrams_at(path)
+        self._socket, self.address = local_sockets.datagrams_at(path)
 
     def environment(self, silent_s: float) -> dict[str, str]:
         """For a process that is to say that it lives, and counts as hung when it does not for `silent_s`."""

@@ -32,6 +32,7 @@ from evenkeel.adapters.world import World
 from evenkeel.commands.asked import Asked
 from evenkeel.commands.onlookers import Log, health_rows, onlookers
 from evenkeel.commands.reloading import Again, Next, Reloaded, Reloading
+from evenkeel.commands.runs import LiveRun, last_utc_ms
 from evenkeel.commands.segment import Opening, note_journal, opening_of, run_started
 from evenkeel.config.load import canonical, identity
 from evenkeel.config.schema import Config
@@ -43,7 +44,7 @@ from evenkeel.rules.trading_calendar import trading_day
 from evenkeel.runtime.clock import Clock, SystemClock
 from evenkeel.runtime.leases import Broken, Leases, Progress
 from evenkeel.runtime.publisher import SUPERVISOR
-from evenkeel.supervisor import LiveRun, has_shield, last_utc_ms
+from evenkeel.supervisor import has_shield
 
 NEVER_EPOCH: Final = 2**62
 """Above every epoch that an order can carry: what an unreadable kill epoch counts as at the gate."""

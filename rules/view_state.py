@@ -207,10 +207,8 @@ def fold(state: ViewState, message: Heard) -> None:
             state.lowered = limits
         case RunStopped() | SegmentAsked() | StopRun() | ChildDown() | MessageParked() | LettersDead() | FeedGap():
             pass  # events, nothing that lasts
-        case HealthAlarmed() | HealthEased():
-            pass  # who judges shows what lasts
-        case StorageStrained() | StorageEased() | BackupTaken():
-            pass  # what lasts of them is a hold
+        case HealthAlarmed() | HealthEased() | StorageStrained() | StorageEased() | BackupTaken():
+            pass  # what lasts of them is shown by who judges, or is a hold
         case WitnessesDisagree() | LevelsMoved() | MoneyDisagreed() | MoneyAgreed() | TerminalUnreadable() | TerminalReadable():
             pass  # what lasts of them is a hold, or a disagreement with the broker
         case _:

@@ -47,7 +47,7 @@ def test_a_guide_that_is_followed_word_by_word_leads_where_it_says(guide: Path, 
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
     quotes(tmp_path / "EURUSD.csv")
-    reader.follow(steps)
+    assert reader.follow(steps) is None
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)

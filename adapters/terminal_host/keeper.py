@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from loguru import logger
 
+from evenkeel.adapters import local_sockets
 from evenkeel.adapters import os as system
 from evenkeel.adapters.control_frames import Deadline
 from evenkeel.adapters.frame_server import Endpoint
@@ -49,7 +50,7 @@ def local_connect(endpoint_file: Path) -> Connect:
             endpoint = msgspec.json.decode(endpoint_file.read_bytes(), type=Endpoint)
         except (OSError, ValueError) as error:
             raise LinkDown(f"{endpoint_file}: {error}") from error
-        return system.connect(endpoint.address, deadline.remaining_s()), endpoint.token
+        return local_sockets.connect(endpoint.address, deadline.remaining_s()), endpoint.token
 
     return connect
 

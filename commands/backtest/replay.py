@@ -24,6 +24,7 @@ from evenkeel.adapters.strategy.making import make_strategy
 from evenkeel.adapters.world import World
 from evenkeel.commands.backtest.plan import Plan
 from evenkeel.commands.backtest.trades import HeardTrades, TradeListener
+from evenkeel.commands.runs import stepped_run
 from evenkeel.config.load import identity
 from evenkeel.messages.operator import StartTrading
 from evenkeel.messages.system import RunStarted
@@ -34,7 +35,6 @@ from evenkeel.rules.symbols import profit_rule
 from evenkeel.runtime.clock import ManualClock, monotonic_s
 from evenkeel.runtime.journal import DigestJournal
 from evenkeel.runtime.stepped import ChildExhausted, SteppedHost
-from evenkeel.supervisor import stepped_run
 
 NAME: Final = "backtest"
 

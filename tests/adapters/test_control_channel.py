@@ -51,7 +51,8 @@ from evenkeel.adapters.control_frames import (
     send_frame,
 )
 from evenkeel.adapters.frame_server import CONNECTIONS_MAX
-from evenkeel.adapters.os import FolderNotPrivate, connect, listen
+from evenkeel.adapters.local_sockets import connect, listen
+from evenkeel.adapters.os import FolderNotPrivate
 
 Handler = Callable[[HandledRequest], ControlReply]
 Serve = Callable[[Handler], ControlServer]

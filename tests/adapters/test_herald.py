@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from live import until
+from loguru import logger
 
 from evenkeel.adapters.herald import UNDER_WAY_MAX, Herald, herald_of
 from evenkeel.adapters.outlets import Sent, Wire
@@ -49,16 +50,21 @@ def test_an_outlet_that_hangs_delays_nobody_and_takes_a_few_threads() -> None:
     for _ in range(UNDER_WAY_MAX + 5):
         one.tell("it is down")
     until(lambda: len(line.told) == UNDER_WAY_MAX)
+    assert not line.may_answer.is_set(), "all of them were told while none was answered"
     line.may_answer.set()
 
 
 @pytest.mark.parametrize(
-    "config",
+    "config, said",
     [
-        NotifierConfig(events=EventsConfig(crash="off"), outlet={"a": OutletConfig(kind="program", command=("false",))}),
-        NotifierConfig(outlet={"a": OutletConfig(url_secret="nowhere_url")}),
+        (NotifierConfig(events=EventsConfig(crash="off"), outlet={"a": OutletConfig(kind="program", command=("false",))}), []),
+        (NotifierConfig(outlet={"a": OutletConfig(url_secret="nowhere_url")}), ["nobody outside can be told"]),
     ],
     ids=["off", "no secret"],
 )
-def test_where_nobody_can_be_told_it_watches_all_the_same(config: NotifierConfig) -> None:
+def test_where_nobody_can_be_told_it_watches_all_the_same(config: NotifierConfig, said: list[str]) -> None:
+    logged: list[str] = []
+    sink = logger.add(logged.append, format="{message}")
     herald_of(config, "test", lambda: 7).tell("it is down")
+    logger.remove(sink)
+    assert [line.partition(":")[0] for line in logged] == said

@@ -13,16 +13,13 @@ from evenkeel.adapters.os import (
     AlreadyRunning,
     FolderNotLocal,
     FolderNotPrivate,
-    connect,
     forget_unfinished_writes,
     linked_or_copied,
-    listen,
     locked_within,
     private_folder,
     process_lives,
     require_local,
     state_root,
-    supports_unix_sockets,
     write_durably,
 )
 
@@ -153,30 +150,6 @@ def test_a_process_lives_until_it_is_reaped(owner: subprocess.Popen[bytes]) -> N
     owner.kill()
     owner.wait()
     assert not process_lives(owner.pid)
-
-
-@posix
-def test_a_path_too_long_for_a_unix_socket_becomes_tcp(tmp_path: Path) -> None:
-    folder = tmp_path / ("x" * 120)
-    folder.mkdir()
-    listener, address = listen(folder / "socket", force_tcp=False)
-    with listener, connect(address, 1.0):
-        assert address.startswith("tcp:127.0.0.1:")
-
-
-@posix
-def test_a_unix_socket_replaces_one_that_was_left_behind(tmp_path: Path) -> None:
-    assert supports_unix_sockets()
-    for _ in range(2):
-        listener, address = listen(tmp_path / "socket", force_tcp=False)
-        with listener, connect(address, 1.0):
-            assert address == f"unix:{tmp_path / 'socket'}"
-
-
-@pytest.mark.parametrize("address", ["", "tcp:192.0.2.1:80", "tcp:127.0.0.1:http", "tcp:127.0.0.1:70000", "http://127.0.0.1"])
-def test_only_addresses_of_this_machine_are_connected_to(address: str) -> None:
-    with pytest.raises(ValueError):
-        connect(address, 0.1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the list of mounts is Linux's")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evenkeel.adapters.os import datagrams_at, send_datagram, supports_unix_sockets
+from evenkeel.adapters.local_sockets import datagrams_at, send_datagram, supports_unix_sockets
 from evenkeel.adapters.service_manager import Note, NoteBox, ServiceManager, note_in, without_manager
 
 posix = pytest.mark.skipif(not supports_unix_sockets(), reason="no unix sockets here")

@@ -26,6 +26,7 @@ from evenkeel.adapters.terminal_host import verbs
 from evenkeel.adapters.terminal_host.client import HostedBroker, HostLink
 from evenkeel.adapters.terminal_host.keeper import HostKeeper, local_connect
 from evenkeel.adapters.world import World
+from evenkeel.commands.runs import stepped_run
 from evenkeel.messages.broker_gateway import (
     BrokerAgreed,
     BrokerDisagreed,
@@ -40,7 +41,7 @@ from evenkeel.messages.market import Direction
 from evenkeel.messages.operator import CloseTicket, Mode, StartTrading
 from evenkeel.runtime.clock import ManualClock
 from evenkeel.runtime.journal import MemoryJournal, decode_record
-from evenkeel.supervisor import CODEC, stepped_run
+from evenkeel.supervisor import CODEC
 
 KILLS = int(os.environ.get("EVENKEEL_HOST_KILLS", "3"))
 LATENCY_MS = 60

@@ -86,8 +86,8 @@ def test_positions_of_a_killed_process_are_still_managed_by_the_next_one(house: 
 
 
 def test_a_process_that_is_killed_at_any_moment_forgets_nothing_and_orders_nothing_twice(house: House) -> None:
-    chance, before = random.Random(11), house.said()
-    for number in range(KILLS):
+    chance, before, kills = random.Random(11), house.said(), 0
+    while kills < KILLS or not (opened := [message.ticket for message in before if isinstance(message, PositionOpened)]):
         run = house.start()
         run.until("the broker agrees")
         house.command("start")
@@ -96,12 +96,10 @@ def test_a_process_that_is_killed_at_any_moment_forgets_nothing_and_orders_nothi
         run.process.kill()
         run.process.wait()
         said = house.said()
-        assert said[: len(before)] == before, f"kill {number}"
-        before = said
+        assert said[: len(before)] == before, f"kill {kills}"
+        before, kills = said, kills + 1
     verify(house.folder.journal)
-    opened = [message.ticket for message in before if isinstance(message, PositionOpened)]
     magics = [m.deal.magic for m in before if isinstance(m, DealDone) and m.deal.entry is DealEntry.IN]
-    assert opened
     assert len(opened) == len(set(opened))
     assert len(magics) == len(set(magics))
 

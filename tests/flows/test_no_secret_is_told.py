@@ -17,9 +17,9 @@ from live import until
 from evenkeel.adapters.control_frames import Deadline, ProofFailed, greet_as_client
 from evenkeel.adapters.frame_server import Endpoint
 from evenkeel.adapters.lmdb_journal import read_folder
+from evenkeel.adapters.local_sockets import connect
 from evenkeel.adapters.log_files import ERRORS_NAME, JSON_NAME, MAIN_NAME
 from evenkeel.adapters.log_lines import Line, line_of_json, line_of_text
-from evenkeel.adapters.os import connect
 from evenkeel.adapters.simulated.account_file import read_account
 from evenkeel.adapters.simulated.api import MetaTrader5Like
 from evenkeel.adapters.state_folder import ENDPOINT_NAME, StateFolder

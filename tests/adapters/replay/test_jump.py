@@ -22,6 +22,7 @@ from evenkeel.adapters.simulated.server.records import Books, Request
 from evenkeel.adapters.simulated.server.spec_money import terms_of
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.adapters.world import World
+from evenkeel.commands.runs import stepped_run
 from evenkeel.config.load import load, packaged
 from evenkeel.messages.market import ArmWatches, Direction, DisarmWatches, PricesReached, Side, Watch
 from evenkeel.messages.system import Message, RunStarted
@@ -30,7 +31,6 @@ from evenkeel.rules.symbols import spec_for
 from evenkeel.runtime.clock import ManualClock
 from evenkeel.runtime.edge import At
 from evenkeel.runtime.journal import MemoryJournal
-from evenkeel.supervisor import stepped_run
 
 MONDAY_UTC_MS = 1_767_571_200_000
 CONFIG = load(packaged("plain.toml"))

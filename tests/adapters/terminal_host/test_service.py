@@ -432,12 +432,12 @@ def test_a_key_file_that_is_none_is_said_to_be_so_without_its_content(tmp_path: 
 
 def test_a_plain_connection_gets_nothing_from_the_frames_of_a_stranger(served: FrameServer) -> None:
     endpoint = msgspec.json.decode(served.endpoint_file.read_bytes())
-    from evenkeel.adapters import os as system
+    from evenkeel.adapters import local_sockets
 
-    with system.connect(endpoint["address"], 2.0) as connection:
+    with local_sockets.connect(endpoint["address"], 2.0) as connection:
         assert isinstance(connection, socket.socket)
         send_frame(connection, verbs.encode(verbs.Open(1, 0, 1, REQUEST)), Deadline(2.0))
         with pytest.raises(OSError):
             receive_frame(connection, Deadline(2.0))
-    with system.connect(endpoint["address"], 2.0) as connection:
+    with local_sockets.connect(endpoint["address"], 2.0) as connection:
         greet_as_client(connection, endpoint["token"], Deadline(2.0))
