@@ -6,18 +6,15 @@ from typing import Final
 
 import msgspec
 
-from evenkeel.adapters.os import StateError, state_root
-from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.flags import count
 from evenkeel.commands.tables import columns, table
-from evenkeel.commands.trades import Trade, Trades, add_filters, trades_in, wanted_by
+from evenkeel.commands.trades import Trade, Trades, add_filters, trades_asked_for
 from evenkeel.messages.market import Direction
 from evenkeel.messages.position import ClosedBy, ExitReason
 from evenkeel.rules.instants import duration_text, utc_text
 from evenkeel.rules.performance import net_r, strategy_of
 from evenkeel.rules.view import decimal_of, lots_of
-from evenkeel.runtime.journal import JournalError
 
 TRADES_SHOWN: Final = 20
 HEADER: Final = ("closed", "ticket", "symbol", "side", "lots", "entry", "exit", "net", "R", "held", "reason", "strategy")
@@ -66,15 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0, also without trades; 1 when the journal cannot be read."""
-    try:
-        folder = StateFolder(state_root(), arguments.account)
-        found = trades_in(folder.journal, wanted_by(arguments))
-    except StateError as error:
-        print(f"history: {error}", file=sys.stderr)
-        return exit_codes.USAGE
-    except (JournalError, msgspec.DecodeError) as error:
-        print(f"history: the journal cannot be read: {error}", file=sys.stderr)
-        return exit_codes.FAILED
+    asked = trades_asked_for(arguments)
+    if isinstance(asked, int):
+        return asked
+    _, found = asked
     newest = sorted(found.trades, key=lambda trade: (trade.closed.closed_utc_ms, trade.seq), reverse=True)
     shown = [_shown(trade, found) for trade in newest[: arguments.lines]]
     more = len(newest) - len(shown)

@@ -7,17 +7,15 @@ from typing import Final
 
 import msgspec
 
-from evenkeel.adapters.os import StateError, state_root
 from evenkeel.adapters.snapshot_files import newest_snapshots
 from evenkeel.adapters.state_folder import StateFolder
 from evenkeel.commands import exit_codes
 from evenkeel.commands.tables import columns, table
-from evenkeel.commands.trades import Trades, add_filters, is_filtered, trades_in, wanted_by
+from evenkeel.commands.trades import Trades, add_filters, is_filtered, trades_asked_for
 from evenkeel.rules.account_figures import AccountFigures, account_figures
 from evenkeel.rules.instants import utc_text
 from evenkeel.rules.performance import BY, By, Figures, figures_of, performance
 from evenkeel.rules.view import decimal_of
-from evenkeel.runtime.journal import JournalError
 
 TOTAL: Final = "total"
 EXPLANATION: Final = """\
@@ -63,15 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0, also without trades; 1 when the journal cannot be read."""
-    try:
-        folder = StateFolder(state_root(), arguments.account)
-        found = trades_in(folder.journal, wanted_by(arguments))
-    except StateError as error:
-        print(f"performance: {error}", file=sys.stderr)
-        return exit_codes.USAGE
-    except (JournalError, msgspec.DecodeError) as error:
-        print(f"performance: the journal cannot be read: {error}", file=sys.stderr)
-        return exit_codes.FAILED
+    asked = trades_asked_for(arguments)
+    if isinstance(asked, int):
+        return asked
+    folder, found = asked
     closed = [trade.closed for trade in found.trades]
     rows = performance(closed, found.specs, arguments.by)
     total = figures_of(TOTAL, closed, found.specs)

@@ -1,11 +1,17 @@
 """The closed trades of a journal, for `performance` and `history`. Only reads, also while the supervisor runs."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from evenkeel.adapters.lmdb_files import DayFiles
+from evenkeel.adapters.os import StateError, state_root
+from evenkeel.adapters.state_folder import StateFolder
+from evenkeel.commands import exit_codes
 from evenkeel.commands.flags import SINCE_HELP, since_utc_ms
 from evenkeel.commands.why.records import said_of
 from evenkeel.messages.broker_gateway import AccountRead
@@ -13,6 +19,7 @@ from evenkeel.messages.market import SymbolSpec, SymbolSpecified
 from evenkeel.messages.position import ExitReason, PositionClosed
 from evenkeel.rules.performance import strategy_of
 from evenkeel.rules.view_state import ViewState
+from evenkeel.runtime.journal import JournalError
 
 
 class Trade(NamedTuple):
@@ -66,6 +73,19 @@ def wanted_by(arguments: argparse.Namespace) -> Callable[[PositionClosed], bool]
         )
 
     return is_wanted
+
+
+def trades_asked_for(arguments: argparse.Namespace) -> tuple[StateFolder, Trades] | int:
+    """The account's folder and its trades that the flags of `add_filters` let through; a status where one line says why not."""
+    try:
+        folder = StateFolder(state_root(), arguments.account)
+        return folder, trades_in(folder.journal, wanted_by(arguments))
+    except StateError as error:
+        print(f"{arguments.command}: {error}", file=sys.stderr)
+        return exit_codes.USAGE
+    except (JournalError, msgspec.DecodeError) as error:
+        print(f"{arguments.command}: the journal cannot be read: {error}", file=sys.stderr)
+        return exit_codes.FAILED
 
 
 def trades_in(folder: Path, is_wanted: Callable[[PositionClosed], bool]) -> Trades:
