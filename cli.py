@@ -1,23 +1,19 @@
 """The command line: names the commands and starts one. Heavy parts are imported by the command that needs them."""
 
-import _thread
 import argparse
 import importlib
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from types import FrameType
 from typing import Any, Final, NamedTuple, NoReturn
 
 from evenkeel.commands import streams
 from evenkeel.commands.exit_codes import FAILED, INTERRUPTED, OK, USAGE
+from evenkeel.commands.interrupts import Interrupts
 
 PROGRAM: Final = "evenkeel"
 JSON_FLAG: Final = "--json"
 COMMAND_HELP_AT: Final = 17
-ASKED_AGAIN_S: Final = 0.05
 
 
 class Command(NamedTuple):
@@ -83,69 +79,9 @@ COMMANDS: Final = (
 )
 
 
-class _Interrupts:
-    """Ctrl-C waits until an import is through: an extension that is half made turns it into an error of its own, or crashes.
-    One that an extension has swallowed is said again."""
-
-    def __init__(self) -> None:
-        self.came = self._is_over = False
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        ):
-            signal.signal(signal.SIGINT, self._came)
-
-    def end(self) -> None:
-        self._is_over = True
-        if signal.getsignal(signal.SIGINT) == self._came:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def say_again(self) -> None:
-        threading.Thread(target=self._say_again, args=[threading.main_thread().ident], daemon=True).start()
-
-    def _came(self, number: int, frame: FrameType | None) -> None:
-        self.came = True
-        if not _is_importing(frame):
-            raise _CtrlC(self)
-        self.say_again()
-
-    def _say_again(self, main_thread: int) -> None:
-        threading.Event().wait(ASKED_AGAIN_S)
-        if not self._is_over:
-            _interrupt(main_thread)
-
-
-class _CtrlC(KeyboardInterrupt):
-    """Lives while it is on its way through the code; one that is gone before the command is over was swallowed. Nobody hears
-    what `__del__` raises, and msgspec clears what the `__hash__` of a type does, as each user of `PyDict_GetItem`."""
-
-    def __init__(self, interrupts: _Interrupts) -> None:
-        super().__init__()
-        self._interrupts = interrupts
-
-    def __del__(self) -> None:
-        self._interrupts.say_again()
-
-
-def _interrupt(main_thread: int) -> None:
-    """By a signal, which ends a wait and is held back where signals are; Windows has none between threads."""
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(main_thread, signal.SIGINT)
-    else:
-        _thread.interrupt_main()
-
-
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
-            return True
-        frame = frame.f_back
-    return False
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
-    interrupts = _Interrupts()
+    interrupts = Interrupts()
     try:
         streams.make_usable(as_json=JSON_FLAG in words)
         if JSON_FLAG not in words:
@@ -203,7 +139,7 @@ class Parser(argparse.ArgumentParser):
         )
 
 
-def _main(words: Sequence[str], interrupts: _Interrupts) -> int:
+def _main(words: Sequence[str], interrupts: Interrupts) -> int:
     try:
         return _one(words)
     except KeyboardInterrupt:

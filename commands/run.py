@@ -34,6 +34,7 @@ from evenkeel.commands.check_strategy import unfit
 from evenkeel.commands.configured import add_config_flags, configured
 from evenkeel.commands.hosted import KeptHost, hosted, stays
 from evenkeel.commands.inside import Inside, Market, inside, not_before, synthetic_market
+from evenkeel.commands.interrupts import is_importing
 from evenkeel.commands.live import LiveSystem, Outside, symbols_of
 from evenkeel.commands.onlookers import Log
 from evenkeel.commands.reloading import Again, Reloaded
@@ -73,7 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigInvalid as error:
         print(error, file=sys.stderr)
         return exit_codes.CONFIG_INVALID
-    signals = Signals()
+    try:
+        return _run(arguments, config, Signals())
+    except StoppedEarly as stopped:
+        print(f"account {config.account.name}: stopped by {stopped} before it served", file=sys.stderr)
+        return exit_codes.OK
+
+
+def _run(arguments: argparse.Namespace, config: Config, signals: "Signals") -> int:
     try:
         kept = KeptHost()
         outside = _outside(arguments, config, kept)
@@ -94,9 +102,6 @@ def run(arguments: argparse.Namespace) -> int:
 
             manager = ServiceManager(os.environ)
             return served.ended(Segments(making, config, serve=serve, words=words, manager=manager, end_now=die).run())
-    except StoppedEarly as stopped:
-        print(f"account {config.account.name}: stopped by {stopped} before it served", file=sys.stderr)
-        return exit_codes.OK
     except AlreadyRunning as error:
         print(f"account {config.account.name}: {error}; {_who_runs(folder)}; end that one first", file=sys.stderr)
         return exit_codes.REFUSED
@@ -133,7 +138,7 @@ def _who_runs(folder: StateFolder) -> str:
     return f"a supervisor of {'the same build' if build == build_id() else f'build {build}, this is {build_id()}'}"
 
 
-class StoppedEarly(BaseException):
+class StoppedEarly(KeyboardInterrupt):
     """A stop signal while the parts were being put together; named by the signal. Nothing but the way out may catch it."""
 
 
@@ -144,21 +149,28 @@ class Signals:
     def __init__(self) -> None:
         self._ask: Callable[[str], None] | None = None
         self._reload: Callable[[], None] | None = None
+        self._came_early = ""
+        self._is_breaking_off = False
         signal.signal(signal.SIGTERM, self._came)
         signal.signal(signal.SIGINT, self._came)
         if HANGUP is not None and not os.isatty(0):
             signal.signal(HANGUP, self._hung_up)
 
     def serve(self, ask: Callable[[str], None], reload: Callable[[], None] = lambda: None) -> None:
-        """From now on they are for this one."""
+        """From now on they are for this one, as is one that came during an import or was swallowed."""
         self._ask, self._reload = ask, reload
+        if self._came_early:
+            ask(self._came_early)
 
     def _came(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if self._ask is None:
-            self._ask = _ignore  # what is broken off is let go of in peace
+        if self._ask is not None:
+            self._ask(name)
+            return
+        self._came_early = self._came_early or name
+        if not self._is_breaking_off and not is_importing(frame):
+            self._is_breaking_off = True  # what is broken off is let go of in peace
             raise StoppedEarly(name)
-        self._ask(name)
 
     def _hung_up(self, number: int, frame: FrameType | None) -> None:
         if self._reload is not None:
@@ -184,10 +196,6 @@ def _require_fit_strategies(arguments: argparse.Namespace, config: Config, symbo
     lines = unfit(config, specs, forced)
     if lines:
         raise _StrategyRefused("\n".join(lines))
-
-
-def _ignore(by: str) -> None:
-    """Asked already."""
 
 
 def _last_words(system: LiveSystem) -> Callable[[], None]:

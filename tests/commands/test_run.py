@@ -1,5 +1,6 @@
 """What the supervisor's main loop looks at, how it is stopped, and what its exit status asks for."""
 
+import contextlib
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -124,6 +125,14 @@ def test_a_stop_signal_during_the_start_breaks_it_off_and_a_second_one_disturbs_
     with pytest.raises(StoppedEarly, match="SIGTERM"):
         signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_stop_signal_that_an_extension_swallows_during_the_start_ends_what_then_serves(signals: Signals) -> None:
+    with contextlib.suppress(StoppedEarly):
+        signal.raise_signal(signal.SIGTERM)
+    asked: list[str] = []
+    signals.serve(asked.append)
+    assert asked == ["SIGTERM"]
 
 
 def test_a_stop_signal_later_asks_for_an_end_in_order_each_time(signals: Signals) -> None:

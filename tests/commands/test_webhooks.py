@@ -86,8 +86,12 @@ class Process:
 
     def end(self, number: int) -> tuple[int, str]:
         """Exit status, and all that it printed."""
-        self._process.send_signal(number)
-        out, err = self._process.communicate(timeout=20)
+        with self._process:
+            try:
+                self._process.send_signal(number)
+                out, err = self._process.communicate(timeout=20)
+            finally:
+                self._process.kill()
         return self._process.returncode, f"{json.dumps(self.listening)}{out}{err}"
 
 

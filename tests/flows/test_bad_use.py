@@ -206,8 +206,9 @@ def test_a_full_disk_leaves_no_half_of_a_file(here: Path) -> None:
 
 
 INTERRUPTED = """
-import os, pathlib, signal, sys
+import faulthandler, os, pathlib, signal, sys
 from evenkeel.cli import main
+faulthandler.dump_traceback_later(50, exit=True)
 typed = []
 def ctrl_c(*_):
     typed.append(signal.SIGINT)
