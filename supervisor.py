@@ -95,7 +95,7 @@ ROUTES: Final[Routes] = {
     # the way in
     entry.SignalRaised: ["position/{symbol}", "recovery?", "snapshots?"],
     entry.EntryProposed: ["risk_limit", "profit_booking?", "snapshots?"],
-    entry.OpenPosition: ["broker_gateway"],
+    entry.OpenPosition: ["broker_gateway", "reporter?"],
     entry.OrderDenied: ["position/{symbol}", "risk_limit", *CHAINS, "reporter?", "snapshots?"],
     broker_gateway.OrderRejected: [
         "position/{symbol}",

@@ -22,7 +22,7 @@ from evenkeel.messages.broker_gateway import (
     TerminalUnreadable,
     WitnessesDisagree,
 )
-from evenkeel.messages.entry import OrderDenied, OrderKind
+from evenkeel.messages.entry import OpenPosition, OrderDenied, OrderKind
 from evenkeel.messages.health import HealthAlarmed, HealthEased
 from evenkeel.messages.market import FeedGap, QuotesResumed, QuotesStale, SymbolSpecified
 from evenkeel.messages.operator import (
@@ -84,7 +84,7 @@ from evenkeel.rules.view_state import (
 def told(state: ViewState, message: Heard) -> str | None:
     """`message` in one line of plain words; None for what is no event. `state` gives digits and currency."""
     match message:
-        case SymbolSpecified() | AccountRead() | PositionPriced() | ChildServing(incarnation=1):
+        case SymbolSpecified() | AccountRead() | OpenPosition() | PositionPriced() | ChildServing(incarnation=1):
             return None
         case OrderDenied() | OrderRejected() | OrderOutcomeUnknown() | OrderOutcomeResolved():
             return _order_told(message, state.account)

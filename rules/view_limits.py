@@ -48,6 +48,8 @@ def _counted(state: ViewState, limits: LimitsConfig, now_utc_ms: int) -> Iterato
         ("positions_max", len(state.held) + len(state.foreign) + len(state.unknown), limits.positions_max),
         ("trades_per_day", state.counts.today, limits.trades_per_day),
         ("trades_per_hour", trades_in_hour(state.counts, now_utc_ms), limits.trades_per_hour),
+        ("requests", state.limits.requests_today, limits.requests.open_and_modify_per_day),
+        ("rejects", state.limits.rejects_in_a_row, limits.rejects.in_a_row_max),
         ("consecutive_losses", state.losses_in_a_row, _ahead(state.losses_in_a_row, steps)),
     )
     for name, used, limit in counted:

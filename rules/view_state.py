@@ -26,7 +26,7 @@ from evenkeel.messages.broker_gateway import (
 )
 from evenkeel.messages.chain_store import ChainNotSaved
 from evenkeel.messages.circuit_breaker import BreakerChanged
-from evenkeel.messages.entry import OrderDenied
+from evenkeel.messages.entry import OpenPosition, OrderDenied
 from evenkeel.messages.health import HealthAlarmed, HealthEased
 from evenkeel.messages.market import FeedGap, QuotesResumed, QuotesStale, SymbolSpec, SymbolSpecified
 from evenkeel.messages.operator import (
@@ -96,6 +96,7 @@ Heard = (
     OfRun
     | OfMarket
     | OfGuards
+    | OpenPosition
     | OfOrders
     | OfPositions
     | OfProtection
@@ -168,17 +169,16 @@ def fold(state: ViewState, message: Heard) -> None:
         case QuotesStale(symbol) | QuotesResumed(symbol):
             others = [stale for stale in state.stale if stale != symbol]
             state.stale = [*others, symbol] if isinstance(message, QuotesStale) else others
-        case OrderDenied(reason=reason):
-            _refused(state, reason.value)
-        case OrderRejected():
-            _refused(state, REFUSED_BY_BROKER)
-        case OrderOutcomeUnknown():
-            state.unknown[message.proposal_id] = message
-        case OrderOutcomeResolved():
-            state.unknown.pop(message.proposal_id, None)
+        case OpenPosition():
+            limits_seen.requested(state.limits, message)
+        case OrderDenied() | OrderRejected() | OrderOutcomeUnknown() | OrderOutcomeResolved():
+            limits_seen.requested(state.limits, message)
+            _ordered(state, message)
         case PositionOpened():
             _opened(state, message)
         case PositionPriced() | PositionReduced() | CloseFailed() | StopTightened():
+            if isinstance(message, CloseFailed):
+                limits_seen.requested(state.limits, message)
             if message.ticket in state.held:
                 state.held[message.ticket] = _changed(state.held[message.ticket], message)
         case PositionClosed():
@@ -263,6 +263,20 @@ def _foreign(
             assert_never(message)
 
 
+def _ordered(state: ViewState, message: OfOrders) -> None:
+    match message:
+        case OrderDenied(reason=reason):
+            _refused(state, reason.value)
+        case OrderRejected():
+            _refused(state, REFUSED_BY_BROKER)
+        case OrderOutcomeUnknown():
+            state.unknown[message.proposal_id] = message
+        case OrderOutcomeResolved():
+            state.unknown.pop(message.proposal_id, None)
+        case _:
+            assert_never(message)
+
+
 def _refused(state: ViewState, reason: str) -> None:
     refusals = {**state.today.refusals, reason: state.today.refusals.get(reason, 0) + 1}
     state.today = msgspec.structs.replace(state.today, refusals=refusals)
@@ -274,6 +288,7 @@ def _opened(state: ViewState, opened: PositionOpened) -> None:
     state.foreign.pop(opened.ticket, None)
     if opened.ticket not in state.held and not opened.adopted:
         recovery_opened(state.chains, opened)
+        limits_seen.opened(state.limits, opened.lineage.proposal_id)
         if is_fresh(opened.lineage):
             state.counts = trade_counted(state.counts, opened.opened_utc_ms)
     state.held[opened.ticket] = Held(opened)
@@ -324,6 +339,7 @@ def _protection(state: ViewState, message: OfProtection) -> None:
 
 
 def _closed(state: ViewState, closed: PositionClosed) -> None:
+    limits_seen.closed(state.limits, closed)
     state.held.pop(closed.ticket, None)
     state.losses_in_a_row = state.losses_in_a_row + 1 if closed.net_cents < 0 else 0
     state.unprotected.pop(closed.ticket, None)

@@ -3,6 +3,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from orders import order
 
 from evenkeel.config.limits import PERSONAL, PLAIN, LimitsConfig
 from evenkeel.config.schema import Config
@@ -88,8 +89,12 @@ def account(equity_cents: int) -> AccountRead:
     return AccountRead(1_000_000, equity_cents, 0, "USD", 2, 100)
 
 
-def denied(reason: DenialReason) -> OrderDenied:
-    return OrderDenied("EURUSD-2", "EURUSD", Direction.BUY, "position/EURUSD", reason, 1, 1, "count", LINEAGE)
+def denied(reason: DenialReason, proposal_id: str = "EURUSD-2") -> OrderDenied:
+    return OrderDenied(proposal_id, "EURUSD", Direction.BUY, "position/EURUSD", reason, 1, 1, "count", LINEAGE)
+
+
+def rejected(proposal_id: str = "EURUSD-3") -> OrderRejected:
+    return OrderRejected(proposal_id, "EURUSD", Direction.BUY, 4, 10006, "no", LINEAGE)
 
 
 def unknown(proposal_id: str = "EURUSD-1") -> OrderOutcomeUnknown:
@@ -212,9 +217,8 @@ def test_an_order_of_unknown_outcome_is_shown_until_somebody_knows(end: Message)
 
 
 def test_today_counts_closed_trades_and_refusals_of_the_trading_day() -> None:
-    rejected = OrderRejected("EURUSD-3", "EURUSD", Direction.BUY, 4, 10006, "no", LINEAGE)
     spread = denied(DenialReason.SPREAD)
-    day = (opened(), closed(net_cents=500), opened(1002), closed(1002), spread, spread, rejected)
+    day = (opened(), closed(net_cents=500), opened(1002), closed(1002), spread, spread, rejected())
     today = view_after(*day).today
     assert (today.trades, today.won, today.net_cents) == (2, 1, -500)
     assert today.refusals == {"spread": 2, "rejected_by_broker": 1}
@@ -315,6 +319,22 @@ def test_the_week_is_measured_from_its_own_start() -> None:
     assert (week.used, week.limit) == (30_000, 60_000)
     next_week = view_after(account(1_000_000), account(980_000), TradingDayStarted("2026-01-11", 2, 3, 9), limits=PERSONAL)
     assert limit(next_week, "week_loss_pct").used == 0
+
+
+def test_a_request_counts_for_the_trading_day_unless_it_never_left_us() -> None:
+    sent, kept_back = order(proposal_id="EURUSD-1"), order(proposal_id="EURUSD-2")
+    refused_before_it = denied(DenialReason.SPREAD, "EURUSD-3")
+    messages = [account(1_000_000), sent, kept_back, refused_before_it, denied(DenialReason.QUOTE_AGE)]
+    row = limit(view_after(*messages, limits=PERSONAL), "requests")
+    assert (row.used, row.limit) == (1, 500)
+    assert limit(view_after(*messages, TradingDayStarted("2026-01-07", 1, 2), limits=PERSONAL), "requests").used == 0
+
+
+def test_refusals_of_the_broker_are_counted_until_a_request_does_what_it_should() -> None:
+    refused = [order(), rejected("EURUSD-1"), order(proposal_id="EURUSD-2"), unknown("EURUSD-2")]
+    row = limit(view_after(*refused, limits=PERSONAL), "rejects")
+    assert (row.used, row.limit) == (2, 5)
+    assert limit(view_after(*refused, opened(1002), limits=PERSONAL), "rejects").used == 0
 
 
 def test_losses_in_a_row_are_counted_until_a_trade_does_not_lose() -> None:
