@@ -6,6 +6,7 @@ KeptDamaged   the file to resume from is not what an earlier run wrote
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import Final
@@ -105,22 +106,28 @@ def _each(plans: Sequence[Plan], jobs: int) -> Iterator[Ended]:
         yield from map(to_its_end, plans)
         return
     resource_tracker.ensure_running()  # else the pool starts it, and that lets interrupts through again
-    held_back = _hold_interrupts_back()  # what is started here never hears them: they are for this process
-    with get_context("spawn").Pool(jobs, _leave_interrupts_to_the_parent) as pool:  # leaving it ends its processes
-        _hear(held_back)
+    with ExitStack() as begun:
+        with _interrupts_wait():  # what is started here never hears them: they are for this process
+            pool = begun.enter_context(get_context("spawn").Pool(jobs, _leave_interrupts_to_the_parent))  # ends its processes
         yield from pool.imap_unordered(to_its_end, plans)
 
 
-def _hold_interrupts_back() -> set[int]:
-    """What was held back before, for `_hear`; one that comes meanwhile is heard then. Windows holds nothing back."""
-    if sys.platform == "win32":
-        return set()
-    return set(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}))
-
-
-def _hear(held_back_before: set[int]) -> None:
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """One that comes meanwhile is heard at the end. What this thread starts inherits what it blocks, except on Windows; a
+    thread that was there before may still be the one to hear it, so the handler waits as well."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_SETMASK, held_back_before)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _leave_interrupts_to_the_parent() -> None:
