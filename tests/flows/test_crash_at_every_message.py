@@ -30,7 +30,7 @@ ACTORS = (
     "position/GBPUSD",
 )
 EDGES = ("clock", "terminal", "market_feed", "strategy/ma_cross")
-EVERY = 1 if os.environ.get("EVENKEEL_CRASHES") == "all" else 23
+EVERY = 1 if os.environ.get("EVENKEEL_CRASHES") == "all" else 41
 
 
 @cache
