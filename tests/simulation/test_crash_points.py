@@ -15,8 +15,8 @@ from evenkeel.commands.simulate.world import lived
 
 CANONICAL = Plan(8, 24.0, ("EURUSD",), 600_000, fault_factor=0.0)
 IS_ALL = os.environ.get("EVENKEEL_CRASH_POINTS") == "all"
-EVERY_COMMIT = 1 if IS_ALL else 127
-EVERY_CALL = 1 if IS_ALL else 29
+EVERY_COMMIT = 1 if IS_ALL else 193
+EVERY_CALL = 1 if IS_ALL else 43
 """Primes: no rhythm of the day is always met, or missed, at the same beat."""
 JOBS = 2
 
