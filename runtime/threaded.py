@@ -26,7 +26,7 @@ RECORDS_A_SNAPSHOT: Final = 50_000
 """After so many every child is asked for its state, also one that hears little: a start reads no further back than that."""
 BOOT_DEADLINE_S: Final = 20.0
 FLUSH_S: Final = 5.0
-END_S: Final = 0.5
+END_S: Final = 2.0
 """How long an idle child may take to write its state down and end."""
 
 
