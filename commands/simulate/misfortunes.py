@@ -1,5 +1,7 @@
 """What befalls a world beside its broker's troubles and its market's: deaths, disks, clocks, strangers."""
 
+from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -24,89 +26,14 @@ _REFUSALS: Final = {
 
 
 def happen(world: "LivedWorld", name: str) -> None:
-    random, troubles, life = world.troubles.random, world.troubles, world.life
+    """A spell of a fault begins, or its event comes. Raises KeyError for what is neither."""
+    random, troubles = world.troubles.random, world.troubles
     if FAULTS.get(name) is not None and FAULTS[name].way is Way.SPELL:
         for_ms = random.randrange(2_000, 120_000)
         troubles.begin(name, for_ms)
         world.disturbed(world.clock.true_utc_ms + for_ms)
         return
-    match name:
-        case "hour":
-            each_hour(world)
-        case "person":
-            person_acts(world)
-        case "F16" | "F18":
-            if world.terminal.server.book.positions:
-                troubles.count(name)
-                act = world.troubled.stop_out if name == "F16" else world.troubled.someone_moves_a_stop
-                act()
-        case "F19":
-            troubles.count(name)
-            world.troubled.move_cash()
-        case "F23":
-            world.troubled.die_soon(random.randrange(1, 6))
-        case "F24" | "F61":
-            troubles.count(name)
-            person_trades(world, random)
-        case "F34":
-            if random.random() < 0.5:
-                world.dies_at_commit = world.commits + 1 + random.randrange(40)
-            else:
-                world.dies_at_call = world.calls + 1 + random.randrange(6)
-        case "F35":
-            if life is not None:
-                world.fuse.light(random.choice(life.specs).name, random.randrange(1, 60))
-        case "F37":
-            told_twice(world, random)
-        case "F40":
-            troubles.count(name)
-            world.asleep_until_utc_ms = world.clock.true_utc_ms + random.randrange(60_000, 2 * HOUR_MS)
-            world.disturbed(world.asleep_until_utc_ms)
-        case "F41":
-            troubles.count(name)
-            world.deaths_left = 3
-            world.dies_at_commit = world.commits + 1
-        case "F42":
-            troubles.count(name)
-            world.changed = True
-            world.stop()
-        case "F43":
-            troubles.count(name)
-            kill(world, flatten=True)
-            world.stop()
-        case "F44" | "F45" | "F46":
-            if life is not None:
-                troubles.count(name)
-                world.store.refusal = _REFUSALS[name]
-                world.disturbed()
-                troubles.later(random.randrange(5_000, 60_000), lambda: end_by_journal(world))
-        case "F47":
-            troubles.count(name)
-            lose_writes(world, random)
-        case "F48":
-            flip(world, random)
-        case "F49":
-            restore(world, name)
-        case "F51":
-            troubles.count(name)
-            world.clock.skew_ms = random.choice((-HOUR_MS, HOUR_MS, 0))
-            world.disturbed()
-        case "F53":
-            troubles.count(name)
-            world.die()
-            world.clock.skew_ms = -random.randrange(1, 3 * HOUR_MS)
-        case "F58" if random.random() < 0.5:
-            world.kill_at_call = world.calls + 1 + random.randrange(4)
-        case "F58":
-            troubles.count(name)
-            for _ in range(random.randrange(2, 5)):
-                kill(world, flatten=random.random() < 0.3)
-        case "F63":
-            troubles.count(name)
-            told = verbs.reply(world.host.reply(random.randbytes(random.randrange(0, 200))))
-            world.witness.see("I38", isinstance(told, verbs.Malformed), f"nonsense was answered by {told}")
-        case _:
-            raise AssertionError(f"{name} is no event")
+    _EVENTS[name](world, random)
 
 
 def each_hour(world: "LivedWorld") -> None:
@@ -155,6 +82,7 @@ def end_by_journal(world: "LivedWorld") -> None:
 
 
 def lose_writes(world: "LivedWorld", random: Random) -> None:
+    world.troubles.count("F47")
     world.look()
     world.die()
     world.store.crash(random.randrange(1, 40))
@@ -173,15 +101,15 @@ def flip(world: "LivedWorld", random: Random) -> None:
         world.store.verify()
     except JournalCorrupt:
         world.counts["flips found"] += 1
-        restore(world, "F49")
+        restore(world, random)
     else:
         world.witness.see("I31", False, "a flipped bit was not found")
 
 
-def restore(world: "LivedWorld", name: str) -> None:
+def restore(world: "LivedWorld", random: Random) -> None:
     if world.backup is None or world.backup.last_seq < world.store.read_from:
         return
-    world.troubles.count(name)
+    world.troubles.count("F49")
     if world.life is not None:
         world.look()
         world.die()
@@ -194,3 +122,129 @@ def chronicle_goes_back(world: "LivedWorld") -> None:
     witness, store = world.witness, world.store
     kept = witness.kept_seq(store.durable_seq)
     witness.go_back(store.durable_seq, [CODEC.decode(bytes(record.body)) for record in store.read(kept + 1)])
+
+
+def stop_out(world: "LivedWorld", random: Random) -> None:
+    if world.terminal.server.book.positions:
+        world.troubles.count("F16")
+        world.troubled.stop_out()
+
+
+def someone_moves_a_stop(world: "LivedWorld", random: Random) -> None:
+    if world.terminal.server.book.positions:
+        world.troubles.count("F18")
+        world.troubled.someone_moves_a_stop()
+
+
+def cash_moves(world: "LivedWorld", random: Random) -> None:
+    world.troubles.count("F19")
+    world.troubled.move_cash()
+
+
+def terminal_dies_soon(world: "LivedWorld", random: Random) -> None:
+    world.troubled.die_soon(random.randrange(1, 6))
+
+
+def stranger_trades(world: "LivedWorld", random: Random, *, name: str) -> None:
+    world.troubles.count(name)
+    person_trades(world, random)
+
+
+def process_dies(world: "LivedWorld", random: Random) -> None:
+    if random.random() < 0.5:
+        world.dies_at_commit = world.commits + 1 + random.randrange(40)
+    else:
+        world.dies_at_call = world.calls + 1 + random.randrange(6)
+
+
+def child_is_struck(world: "LivedWorld", random: Random) -> None:
+    if world.life is not None:
+        world.fuse.light(random.choice(world.life.specs).name, random.randrange(1, 60))
+
+
+def machine_sleeps(world: "LivedWorld", random: Random) -> None:
+    world.troubles.count("F40")
+    world.asleep_until_utc_ms = world.clock.true_utc_ms + random.randrange(60_000, 2 * HOUR_MS)
+    world.disturbed(world.asleep_until_utc_ms)
+
+
+def process_dies_again_and_again(world: "LivedWorld", random: Random) -> None:
+    world.troubles.count("F41")
+    world.deaths_left = 3
+    world.dies_at_commit = world.commits + 1
+
+
+def starts_changed(world: "LivedWorld", random: Random) -> None:
+    world.troubles.count("F42")
+    world.changed = True
+    world.stop()
+
+
+def killed_and_stopped(world: "LivedWorld", random: Random) -> None:
+    world.troubles.count("F43")
+    kill(world, flatten=True)
+    world.stop()
+
+
+def disk_refuses(world: "LivedWorld", random: Random, *, name: str) -> None:
+    if world.life is not None:
+        world.troubles.count(name)
+        world.store.refusal = _REFUSALS[name]
+        world.disturbed()
+        world.troubles.later(random.randrange(5_000, 60_000), lambda: end_by_journal(world))
+
+
+def clock_jumps(world: "LivedWorld", random: Random) -> None:
+    world.troubles.count("F51")
+    world.clock.skew_ms = random.choice((-HOUR_MS, HOUR_MS, 0))
+    world.disturbed()
+
+
+def clock_goes_back_while_it_is_dead(world: "LivedWorld", random: Random) -> None:
+    world.troubles.count("F53")
+    world.die()
+    world.clock.skew_ms = -random.randrange(1, 3 * HOUR_MS)
+
+
+def killed_by_a_person(world: "LivedWorld", random: Random) -> None:
+    """In the middle of a call, or several times."""
+    if random.random() < 0.5:
+        world.kill_at_call = world.calls + 1 + random.randrange(4)
+        return
+    world.troubles.count("F58")
+    for _ in range(random.randrange(2, 5)):
+        kill(world, flatten=random.random() < 0.3)
+
+
+def nonsense_is_said(world: "LivedWorld", random: Random) -> None:
+    world.troubles.count("F63")
+    told = verbs.reply(world.host.reply(random.randbytes(random.randrange(0, 200))))
+    world.witness.see("I38", isinstance(told, verbs.Malformed), f"nonsense was answered by {told}")
+
+
+_EVENTS: Final[dict[str, Callable[["LivedWorld", Random], None]]] = {
+    "hour": lambda world, random: each_hour(world),
+    "person": lambda world, random: person_acts(world),
+    "F16": stop_out,
+    "F18": someone_moves_a_stop,
+    "F19": cash_moves,
+    "F23": terminal_dies_soon,
+    "F24": partial(stranger_trades, name="F24"),
+    "F34": process_dies,
+    "F35": child_is_struck,
+    "F37": told_twice,
+    "F40": machine_sleeps,
+    "F41": process_dies_again_and_again,
+    "F42": starts_changed,
+    "F43": killed_and_stopped,
+    **{name: partial(disk_refuses, name=name) for name in _REFUSALS},
+    "F47": lose_writes,
+    "F48": flip,
+    "F49": restore,
+    "F51": clock_jumps,
+    "F53": clock_goes_back_while_it_is_dead,
+    "F58": killed_by_a_person,
+    "F61": partial(stranger_trades, name="F61"),
+    "F63": nonsense_is_said,
+}
+"""Faults of the catalogue that are events, by their number there."""

@@ -167,10 +167,6 @@ def test_a_folder_on_another_machine_is_refused(tmp_path: Path, kind: str, is_lo
             require_local(tmp_path, mounts=mounts)
 
 
-def test_the_folder_of_the_tests_is_local(tmp_path: Path) -> None:
-    require_local(tmp_path)
-
-
 def test_what_a_killed_writer_left_is_cleared_away_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / ".head.77-88").write_text("half")
     (tmp_path / ".header").write_text("another")

@@ -55,10 +55,11 @@ def test_who_was_not_asked_for_signs_of_life_sends_none(box: NoteBox) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "/nowhere/notify", "@evenkeel-test-nobody", "udp:127.0.0.1:http", "ftp://x"])
-def test_that_nobody_listens_harms_nobody(address: str) -> None:
+def test_that_nobody_listens_harms_nobody(address: str, capfd: pytest.CaptureFixture[str]) -> None:
     manager = ServiceManager({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1"})
     manager.ready("")
     manager.alive()
+    assert capfd.readouterr() == ("", ""), "nor does it tell anybody"
 
 
 @posix

@@ -213,12 +213,18 @@ def test_each_r_is_in_one_bin_and_bins_are_few() -> None:
     assert sum(many for _, _, many in wide) == 2
 
 
-def test_a_recorded_run_is_reported_from_the_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
+    """The account's own, which the command finds."""
     monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
     folder = StateFolder(tmp_path, "simulated")
     folder.create()
+    return folder
+
+
+def test_a_recorded_run_is_reported_from_the_journal(
+    tmp_path: Path, folder: StateFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     keep(folder.journal, configured(told().records())).close(clean=True)
     assert report_run("--html", str(tmp_path / "run.html"), "--json") == 0
     told_now = msgspec.json.decode(capsys.readouterr().out, type=Findings)
@@ -232,11 +238,8 @@ def test_a_recorded_run_is_reported_from_the_journal(
 
 
 def test_a_run_in_which_the_account_did_not_change_has_a_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, folder: StateFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
     before = configured(told().records())
     last = before[-1]
     start, settings = (
