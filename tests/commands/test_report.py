@@ -253,11 +253,8 @@ def test_a_run_in_which_the_account_did_not_change_has_a_report(
 
 
 def test_the_minute_snapshots_of_a_recorded_run_are_in_its_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, folder: StateFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    folder = StateFolder(tmp_path, "simulated")
-    folder.create()
     scene = told()
     keep(folder.journal, configured(scene.records())).close(clean=True)
     begun_utc_ms = scene.records()[0].time_utc_ms
