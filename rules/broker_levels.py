@@ -1,5 +1,5 @@
 """Stop and target of our positions at the broker: where ours belong, and what becomes of those that somebody moves
-(ARCHITECTURE "When a person interferes").
+(docs/design/interference.md).
 
 A stop that is nearer to the price than ours is kept: it only takes risk away. One that was removed or is farther away is set
 again. A target is the person's own affair.

@@ -16,9 +16,11 @@ from evenkeel.config.limits import PROFILES
 
 ROOT = Path(__file__).parents[1]
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
+DESIGN = [ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs" / "design").glob("*.md"))]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *GUIDES]
 FIRST_UTC_MS, QUOTES = 1_767_571_200_000, 20_000
 TOOLS = ("openssl", "curl")
+A_FILE = re.compile(r"`((?:actors|adapters|commands|config|messages|rules|runtime|tests)/[\w/]+(?:\.\w+|/))`")
 TOLD = re.compile(r"(?:[A-Z_]+=\S+ )*evenkeel (?P<words>[^`#|>&]*)")
 
 
@@ -77,11 +79,16 @@ def test_the_guide_of_the_limits_names_each_of_them() -> None:
 def test_every_link_between_the_documents_leads_somewhere() -> None:
     broken = [
         f"{document.name}: {target}"
-        for document in [*DOCUMENTS, ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md"]
+        for document in [*DOCUMENTS, *DESIGN, ROOT / "CHANGELOG.md"]
         for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", document.read_text("utf-8"))
         if not (document.parent / target).exists()
     ]
     assert broken == []
+
+
+@pytest.mark.parametrize("document", DESIGN, ids=lambda path: path.stem)
+def test_every_file_that_the_architecture_names_is_there(document: Path) -> None:
+    assert [path for path in A_FILE.findall(document.read_text("utf-8")) if not (ROOT / path).exists()] == []
 
 
 def test_a_line_that_is_not_seen_is_named_and_an_ellipsis_stands_for_anything() -> None:

@@ -1,6 +1,6 @@
 """What becomes of our positions when somebody else has a hand in the account, told on the stepped host.
 
-The rules are those of ARCHITECTURE "When a person interferes". The stage has a long position from 110010 with its stop at
+The rules are those of docs/design/interference.md. The stage has a long position from 110010 with its stop at
 109960, its target at 110110 and the broker's stop at 109660.
 """
 
