@@ -1,15 +1,16 @@
 """A process that dies with a chain on its way: the next one and its stores know what the journal says."""
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house import CONFIG, House, houses
+from house import CONFIG, House, Run, houses
 
 from evenkeel.adapters.lmdb_chains import opened_to_read
-from evenkeel.messages.chain_store import SaveChain
+from evenkeel.messages.chain_store import ChainSaved, SaveChain
 from evenkeel.messages.position import PositionOpened
 from evenkeel.messages.recovery import ChainStepped
 from evenkeel.messages.system import Message
@@ -23,21 +24,22 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def waiting(said: list[Message]) -> set[str]:
-    """Chains that wait for a recovery, as the journal says."""
+    """Chains that wait for a recovery and are in their store, as the journal says."""
     last = {step.chain_id: step.after for step in said if isinstance(step, ChainStepped)}
-    return {chain_id for chain_id, state in last.items() if state == "recovery_mode"}
+    saved = {one.chain_id for one in said if isinstance(one, ChainSaved)}
+    return {chain_id for chain_id, state in last.items() if state == "recovery_mode"} & saved
 
 
 def test_a_chain_that_waits_for_its_recovery_when_the_process_is_killed_goes_on_in_the_next_one(house: House) -> None:
     first = house.start()
     first.until("the broker agrees")
     assert house.command("start").returncode == 0
-    waits: set[str] = set()
-    while not waits:  # in the journal, not only in the log: what is not durable yet may be forgotten
+    first.until("recovery mode")
+    stand_still(first)
+    while not (waits := waiting(house.said())):  # in the journal, not only in the log: what is not durable yet may be forgotten
         first.process.send_signal(signal.SIGCONT)
-        first.until("recovery mode")
-        first.process.send_signal(signal.SIGSTOP)
-        waits = waiting(house.said())
+        first.until("")
+        stand_still(first)
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
     before = house.said()
@@ -53,6 +55,12 @@ def test_a_chain_that_waits_for_its_recovery_when_the_process_is_killed_goes_on_
     assert said[: len(before)] == before
     assert_one_cause_each(said)
     assert_stores_have_what_was_saved(house, said)
+
+
+def stand_still(run: Run) -> None:
+    """Once this returns, each of its threads stands."""
+    run.process.send_signal(signal.SIGSTOP)
+    os.waitpid(run.process.pid, os.WUNTRACED)
 
 
 def assert_one_cause_each(said: list[Message]) -> None:
