@@ -30,6 +30,11 @@ from evenkeel.supervisor import CODEC, children, route_table
 MONDAY_UTC_MS = 1_767_571_200_000
 """2026-01-05 00:00 UTC, a Monday."""
 STARTED = RunStarted("build", "configuration", "test", 7, continued=False, crashed=False)
+AT_ANY_HOUR = {
+    f"limits.session.{window}_minutes": "off"
+    for window in ("rollover_before", "rollover_after", "friday_before_close", "sunday_after_open")
+}
+"""For what goes by the real clock: a test is run round the rollover and before the weekend, too."""
 SUPERVISION = (ChildDown, ChildServing, MessageParked)
 
 

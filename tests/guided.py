@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from builders import AT_ANY_HOUR
+
 FENCE: Final = re.compile(r"^```(?P<info>.*)$")
 GOES_ON: Final = re.compile(r"([A-Z_]+=\S+ )*evenkeel (run|watchdog|webhooks|terminal|logs -f)\b")
 COMMAND_S: Final = 60
@@ -87,6 +89,7 @@ class Reader:
             **{name: value for name, value in os.environ.items() if not name.startswith("EVENKEEL")},
             "HOME": str(folder / "home"),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            **{f"EVENKEEL_SET__{key.replace('.', '__')}": value for key, value in AT_ANY_HOUR.items()},
             "COLUMNS": "160",
             "NO_COLOR": "1",
         }

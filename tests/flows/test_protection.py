@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from builders import STARTED, config_of, terminal_of, world_of
+from builders import AT_ANY_HOUR, STARTED, config_of, terminal_of, world_of
 from runtime_builders import WatchedJournal
 from stage import DAILY, SELL, SPECS, Stage, denial, fault, held, mined
 
@@ -282,7 +282,7 @@ class Live:
     """The same children on the threaded host, with one long position of EURUSD."""
 
     def __init__(self) -> None:
-        config = config_of(circuit_breaker__enabled=False, strategy={}, broker_gateway__reading_gap_s=0.02)
+        config = config_of(circuit_breaker__enabled=False, strategy={}, broker_gateway__reading_gap_s=0.02, **AT_ANY_HOUR)
         self.terminal = terminal_of(config, SPECS, daily=DAILY)
         self.journal, self.fatal = WatchedJournal(), list[str]()
         clock = SystemClock()
