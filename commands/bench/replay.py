@@ -13,7 +13,8 @@ import msgspec
 
 from evenkeel.commands.bench import replay_input
 from evenkeel.commands.bench.figures import NS_PER_S, Aim, BenchFailed, Figure, monotonic_ns
-from evenkeel.commands.bench.floors import stepped_deliveries, supervisor_import
+from evenkeel.commands.bench.floors import stepped_deliveries
+from evenkeel.commands.bench.starts import small_command, supervisor_import
 from evenkeel.commands.bench.trade import trade_costs
 
 CROSS: Final = "ma_cross:fast=10,slow=20"
@@ -99,6 +100,7 @@ def figures(ticks: Path | None, symbol: str, *, rounds: int, long: bool) -> Iter
         yield from _trades(folder, MANY_TRADES if long else 10 * FEW_TRADES)
         yield from trade_costs(MANY_TRADES if long else FEW_TRADES)
         yield supervisor_import(IMPORTS)
+        yield small_command(IMPORTS, folder / "state")
         if long:
             yield _year(folder, replay_input.YEAR_TICKS)
 

@@ -12,8 +12,8 @@ from evenkeel.cli import main
 from evenkeel.commands.bench import replay, replay_input, restart
 from evenkeel.commands.bench.figures import NS_PER_MS, BenchFailed, latencies, rates
 from evenkeel.commands.bench.flatten import flatten
-from evenkeel.commands.bench.floors import supervisor_import
 from evenkeel.commands.bench.kill import kill_while_a_call_hangs
+from evenkeel.commands.bench.starts import small_command, supervisor_import
 from evenkeel.commands.bench.trade import trade_costs
 
 FIGURES = [
@@ -154,10 +154,10 @@ def test_each_trade_is_measured_with_its_aim() -> None:
     assert flat.aim is not None
 
 
-def test_an_import_is_measured_against_a_bare_interpreter() -> None:
-    found = supervisor_import(rounds=1)
-    assert found.values["bare_median_s"] > 0
-    assert found.aim is not None
+def test_a_start_is_measured_against_a_bare_interpreter(tmp_path: Path) -> None:
+    for found in (supervisor_import(rounds=1), small_command(1, tmp_path)):
+        assert found.values["bare_median_s"] > 0
+        assert found.aim is not None
 
 
 def test_a_restart_is_measured_on_a_journal_that_a_real_run_has_written() -> None:

@@ -244,20 +244,3 @@ def test_lmdb_is_imported_only_to_read_a_last_view(folder: StateFolder) -> None:
     assert code == exit_codes.NOT_RUNNING
     assert modules & (HEAVY | {"evenkeel.rules.view"}) == set()
     assert "lmdb" in modules
-
-
-def seconds(program: str) -> float:
-    began_ns = SystemClock().monotonic_ns()
-    subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30)
-    return (SystemClock().monotonic_ns() - began_ns) / 1e9
-
-
-def test_it_starts_in_a_blink(folder: StateFolder) -> None:
-    """0.1 s over a bare interpreter, or three times that where even a bare one is slow; the least of several tries counts."""
-    bare = status = 60.0
-    with supervisor(folder, lambda request: Told(view(*TRADING))):
-        for _ in range(20):
-            bare, status = min(bare, seconds("pass")), min(status, seconds(RUN_STATUS))
-            if status - bare < max(0.1, 3 * bare):
-                break
-    assert status - bare < max(0.1, 3 * bare), f"status takes {status:.3f} s, a bare interpreter {bare:.3f} s"
