@@ -12,7 +12,7 @@ import msgspec
 
 from evenkeel.adapters.os import locked_within, write_durably
 
-_LOCK_S: Final = 2.0
+PATIENCE_S: Final = 2.0
 _FILE_BYTES_MAX: Final = 128
 
 
@@ -38,10 +38,10 @@ _decoder: msgspec.json.Decoder[_Stored] = msgspec.json.Decoder(_Stored)
 
 
 class KillEpoch:
-    """The epoch in the file `path`; its folder must exist. Any thread may read."""
+    """The epoch in the file `path`; its folder must exist. Any thread may read. A raise waits `patience_s` for another one."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
+        self._path, self._patience_s = path, patience_s
         self._name = os.fspath(path)
         self._highest = 0
 
@@ -61,10 +61,10 @@ class KillEpoch:
     def raise_epoch(self, mode: Literal["close_only", "flatten"]) -> Kill:
         """The next epoch, durable when this returns; raises OSError when it could not be written.
 
-        Processes that raise at once get an epoch each. One that is stopped while it raises delays the others by 2 s, no longer;
-        then both may come to the same epoch, which is still a kill.
+        Processes that raise at once get an epoch each. One that is stopped while it raises delays the others by
+        `patience_s`, no longer; then both may come to the same epoch, which is still a kill.
         """
-        with locked_within(self._path.with_name(f"{self._path.name}.lock"), _LOCK_S):
+        with locked_within(self._path.with_name(f"{self._path.name}.lock"), self._patience_s):
             raised = Kill(self.read().epoch + 1, mode)
             write_durably(self._path, msgspec.json.encode((raised.epoch, raised.mode, _checksum(raised))))
         return raised

@@ -18,7 +18,7 @@ from evenkeel.commands import exit_codes
 from evenkeel.rules.instants import utc_text
 from evenkeel.runtime.clock import SystemClock
 
-ANSWER_S: Final = 1.0
+ANSWER_S: Final = 2.0
 
 Supervisor = Literal["answers", "not_running", "hangs", "failed"]
 EXIT_CODES: Final[dict[Supervisor, int]] = {

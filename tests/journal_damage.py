@@ -16,7 +16,7 @@ from typing import Final
 
 from evenkeel.adapters.lmdb_files import DayFile
 from evenkeel.adapters.lmdb_journal import verify
-from evenkeel.runtime.journal import JournalCorrupt
+from evenkeel.runtime.journal import JournalError
 
 DAY: Final = "1970-01-01.journal"
 PAGE_BYTES: Final = 4096
@@ -68,7 +68,7 @@ def main(folder: Path, scratch: Path, kind: str, first: int, last: int) -> None:
         (scratch / DAY).write_bytes(damages[kind](content, number))
         try:
             verify(scratch)
-        except JournalCorrupt as error:
+        except JournalError as error:
             say(f"found: {error}\n")
         else:
             now = content_of(scratch / DAY)

@@ -12,7 +12,17 @@ from evenkeel.adapters.gate import Gate
 from evenkeel.adapters.kill_epoch import KillEpoch
 from evenkeel.adapters.simulated.terminal import SimulatedTerminal
 from evenkeel.commands.bench.account import LOW_POINTS, SPREAD_POINTS, START_UTC_MS, SYMBOLS, live, terminal, world_of
-from evenkeel.commands.bench.figures import NS_PER_MS, Aim, BenchFailed, Figure, latencies, monotonic_ns, sleep_until, warmed_up
+from evenkeel.commands.bench.figures import (
+    NS_PER_MS,
+    NS_PER_S,
+    Aim,
+    BenchFailed,
+    Figure,
+    latencies,
+    monotonic_ns,
+    sleep_until,
+    warmed_up,
+)
 from evenkeel.commands.bench.hosts import DEADLINE_S, SENDER, lmdb_journal
 from evenkeel.messages.broker_gateway import CallTerminal, OpenRequest, Outcome
 from evenkeel.messages.entry import DenialReason, Lineage, OpenPosition
@@ -116,7 +126,13 @@ class Backlog:
         return next(status.waiting for status in self._host.status() if status.name == GATEWAY)
 
     def top_up(self, spare: int = SPARE) -> None:
+        """Raises BenchFailed when the gateway handles as many as this thread can say."""
+        until_ns = monotonic_ns() + round(DEADLINE_S * NS_PER_S)
         while (missing := QUEUED + spare - len(self)) > 0:
+            if monotonic_ns() > until_ns:
+                raise BenchFailed(
+                    f"{missing:,} messages are missing in the gateway's box after {DEADLINE_S:.0f} s of filling it"
+                )
             self._host.say(SENDER, [self._message() for _ in range(min(missing, SPARE))])
 
     def _message(self) -> Message:
@@ -213,7 +229,7 @@ class HungKill(NamedTuple):
 def _killed_while_hung(account: Account) -> HungKill:
     """The hanging open had passed the gate before; it is the only one that the broker may see."""
     backlog, gate, broker = account.backlog, account.gate, account.broker
-    backlog.top_up()
+    backlog.top_up(SPARE_AT_A_KILL)
     broker.hang()
     if not broker.entered.wait(DEADLINE_S):
         raise BenchFailed(f"no open reached the terminal within {DEADLINE_S:.0f} s")

@@ -16,7 +16,7 @@ from evenkeel.runtime.clock import SystemClock, monotonic_s
 FRESH_MS: Final = 3_000
 """A view is written once a second; one that is older has been missed."""
 ASK_EVERY_S: Final = 5.0
-ANSWER_S: Final = 0.5
+ANSWER_S: Final = 1.0
 
 
 class Sight(NamedTuple):

@@ -15,7 +15,7 @@ from pathlib import Path
 from evenkeel.adapters.kill_epoch import KillEpoch
 sys.stdin.readline()
 for _ in range(20):
-    print(KillEpoch(Path(sys.argv[1])).raise_epoch("close_only").epoch)
+    print(KillEpoch(Path(sys.argv[1]), patience_s=60).raise_epoch("close_only").epoch)
 """
 
 

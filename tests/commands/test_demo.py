@@ -50,7 +50,7 @@ def test_an_interrupt_ends_it_in_order_and_leaves_nothing(tmp_path: Path) -> Non
         assert process.stdout is not None
         assert any("the broker agrees" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=5)
+        _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (130, "interrupted; everything stopped in order, nothing is left behind\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -61,7 +61,7 @@ def test_a_reader_that_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=10) == 1
+        assert process.wait(timeout=30) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,12 +73,12 @@ def test_a_terminal_gets_a_screen_of_its_own_and_its_old_one_back(tmp_path: Path
     with demo(tmp_path, seconds=30, stdout=theirs) as process, open(ours, "rb", buffering=0) as screen:
         os.close(theirs)
         shown = b""
-        while not (b"room left" in shown and b"the broker agrees" in shown):
+        while b"room left" not in shown:
             shown += screen.read(4096)
         process.send_signal(signal.SIGINT)
         while b"\x1b[?1049l" not in shown:
             shown += screen.read(4096)
-        assert process.wait(timeout=5) == 130
+        assert process.wait(timeout=30) == 130
     assert b"\x1b[?1049h" in shown
 
 

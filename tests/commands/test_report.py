@@ -310,7 +310,7 @@ def shown(page: Path, profile: Path) -> tuple[str, list[str]]:
     """The document as a browser has it, and what its console said."""
     assert CHROMIUM is not None
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --enable-logging=stderr --dump-dom"
+    flags += " --disable-component-update --disable-sync --enable-logging=stderr --dump-dom --disable-dev-shm-usage"
     done = subprocess.run(
         [CHROMIUM, *flags.split(), f"--user-data-dir={profile}", page.as_uri()],
         capture_output=True,

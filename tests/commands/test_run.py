@@ -159,7 +159,8 @@ def test_the_guide_lists_every_exit_status_with_its_meaning() -> None:
 
 def test_a_state_that_others_may_read_is_a_persons_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVENKEEL_STATE", str(tmp_path))
-    (tmp_path / "test").mkdir(mode=0o755)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test").chmod(0o755)  # whatever the umask is
     config = tmp_path / "test.toml"
     config.write_text('[strategy.quick]\nkind = "ma_cross"\nsymbols = ["EURUSD"]\nfast = 2\nslow = 3\n')
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

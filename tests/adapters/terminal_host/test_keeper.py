@@ -58,7 +58,7 @@ def keeper_in(folder: StateFolder, *words: str) -> HostKeeper:
     command = [sys.executable, *(words or ("-m", "evenkeel.cli", "terminal", "--account", "test"))]
     connect = local_connect(folder.terminal / ENDPOINT_NAME)
     log, lock = folder.terminal / "host.log", folder.terminal / "lock"
-    return HostKeeper(connect, command, beat=lambda: BEAT, log=log, lock=lock, build=build_id())
+    return HostKeeper(connect, command, beat=lambda: BEAT, log=log, lock=lock, build=build_id(), silent_s=60)
 
 
 def test_a_host_of_another_build_is_ended_and_one_of_ours_started(folder: StateFolder) -> None:
