@@ -12,13 +12,16 @@ from evenkeel.adapters.mt5 import constants
 from evenkeel.adapters.simulated.api import FUNCTIONS, HELPERS, MetaTrader5Like
 from evenkeel.adapters.simulated.structs import STRUCTS
 
+VERSION = "5.0.6231"
+"""What the simulated package was compared with last; a newer one is a change of its own."""
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
     arguments = [
         "download",
-        "MetaTrader5",
+        f"MetaTrader5=={VERSION}",
         "--platform",
         "win_amd64",
         "--python-version",
