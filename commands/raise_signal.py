@@ -4,8 +4,8 @@ import argparse
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,7 @@ from evenkeel.messages.broker_gateway import OrderOutcomeUnknown, OrderRejected
 from evenkeel.messages.entry import EntryProposed, OrderDenied, SignalRaised
 from evenkeel.messages.operator import RaiseSignal
 from evenkeel.messages.position import PositionOpened
+from evenkeel.rules.entries import may_try_again
 from evenkeel.rules.view_state import ViewState
 from evenkeel.runtime.clock import monotonic_s
 from evenkeel.runtime.journal import JournalError
@@ -30,7 +31,7 @@ from evenkeel.runtime.journal import JournalError
 FOLLOWED_S: Final = 5.0
 """A broker that takes longer is not waited for: `evenkeel why trade` tells of it later."""
 LOOK_EVERY_S: Final = 0.1
-_ENDS: Final = (OrderDenied, OrderRejected, OrderOutcomeUnknown, PositionOpened)
+OF_A_SIGNAL: Final = (RaiseSignal, SignalRaised, EntryProposed, OrderDenied, OrderRejected, OrderOutcomeUnknown, PositionOpened)
 STATUS: Final = {"opened": exit_codes.OK, "refused": exit_codes.REFUSED, "unknown": exit_codes.OUTCOME_UNKNOWN}
 
 
@@ -125,36 +126,56 @@ def followed(files: DayFiles, from_seq: int, command_id: str, seconds: float) ->
     """What became of each order that the command's signal called for, as far as the journal tells in `seconds`."""
     end_s = monotonic_s() + seconds
     while True:
-        proposals, ends = _orders_of(said_of(files, (RaiseSignal, SignalRaised, EntryProposed, *_ENDS), from_seq), command_id)
-        if (ends and len(ends) >= proposals) or monotonic_s() >= end_s:
-            return ends
+        orders = orders_of(said_of(files, OF_A_SIGNAL, from_seq), command_id)
+        if orders.are_over or monotonic_s() >= end_s:
+            return orders.ends
         threading.Event().wait(LOOK_EVERY_S)
 
 
-def _orders_of(records: Iterator[Said], command_id: str) -> tuple[int, list[Said]]:
-    """How many orders were proposed, and what became of them."""
+class Orders(NamedTuple):
+    """How they ended, and whether nothing more is to come. A reject for its price alone is no end once it is tried again."""
+
+    ends: list[Said]
+    are_over: bool
+
+
+def orders_of(records: Iterable[Said], command_id: str) -> Orders:
+    """Those that the signal of `command_id` called for."""
     causes: set[int] = set()
-    proposals: set[str] = set()
-    ends: list[Said] = []
+    ends: dict[str, Said | None] = {}
+    tries: dict[str, int] = {}
+    may_come_again: dict[int, str] = {}
     for said in records:
-        message, is_caused = said.message, said.record.cause_seq in causes
+        message, cause_seq = said.message, said.record.cause_seq
         match message:
             case RaiseSignal():
                 if message.command_id == command_id:
                     causes.add(said.record.seq)
             case SignalRaised():
-                if is_caused:
+                if cause_seq in causes:
                     causes.add(said.record.seq)
             case EntryProposed():
-                if is_caused:
-                    proposals |= {message.proposal_id, *([message.second.proposal_id] if message.second else [])}
+                before = may_come_again.pop(cause_seq, "")
+                if before or cause_seq in causes:
+                    ends.pop(before, None)
+                    ids = [message.proposal_id, *([message.second.proposal_id] if message.second else [])]
+                    ends |= dict.fromkeys(ids)
+                    tries |= dict.fromkeys(ids, tries.get(before, 0) + 1)
             case PositionOpened():
-                if message.lineage.proposal_id in proposals:
-                    ends.append(said)
+                if message.lineage.proposal_id in ends:
+                    ends[message.lineage.proposal_id] = said
             case _:
-                if is_caused or message.proposal_id in proposals:
-                    ends.append(said)
-    return len(proposals), ends
+                if cause_seq in causes or message.proposal_id in ends or may_come_again.pop(cause_seq, ""):
+                    ends[message.proposal_id] = said
+                    if isinstance(message, OrderRejected) and _may_come_again(message, tries[message.proposal_id]):
+                        may_come_again[said.record.seq] = message.proposal_id
+    told = [end for end in ends.values() if end is not None]
+    return Orders(told, bool(ends) and len(told) == len(ends) and not may_come_again)
+
+
+def _may_come_again(rejected: OrderRejected, tries: int) -> bool:
+    """Its time may be over by now: that is not known here."""
+    return rejected.quote is not None and may_try_again(rejected.code, tries, 0, 0)
 
 
 def terms_in(files: DayFiles) -> ViewState:

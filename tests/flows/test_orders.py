@@ -5,6 +5,8 @@ import pytest
 from stage import BUY, CONFIG, READINGS_AT_START, SELL, Stage, blind, denial, fault, held, mined
 
 from evenkeel.adapters.simulated.faults import Call, Fault, FaultKind
+from evenkeel.commands.raise_signal import OF_A_SIGNAL, orders_of
+from evenkeel.commands.why.records import decoded
 from evenkeel.messages.broker_gateway import (
     BrokerAgreed,
     BrokerDisagreed,
@@ -30,6 +32,7 @@ from evenkeel.messages.operator import (
     LowerMode,
     Mode,
     PauseTrading,
+    RaiseSignal,
     RearmTrading,
     ResumeTrading,
     StartTrading,
@@ -78,6 +81,21 @@ def test_a_requoted_order_is_tried_anew_as_another_intent_that_lives_no_longer_t
     assert (stage.last(OrderRejected).code, stage.bought()) == (10004, 1)
     assert first.magic != second.magic
     assert first.expires_utc_ms == second.expires_utc_ms > 0
+
+
+@pytest.mark.parametrize("requotes", [1, 2, 3])
+def test_a_person_whose_signal_is_requoted_is_told_what_came_of_the_last_try(requotes: int) -> None:
+    unhurried = msgspec.structs.replace(CONFIG.limits.requests, open_and_modify_per_s=3)
+    limits = msgspec.structs.replace(CONFIG.limits, requests=unhurried)
+    stage = Stage(*thrice_requoted()[:requotes], config=msgspec.structs.replace(CONFIG, limits=limits))
+    stage.tell(RaiseSignal("mine", "me", "EURUSD", BUY))
+    records = [decoded(record) for record in stage.scene.journal.read(1)]
+    orders = orders_of([said for said in records if isinstance(said.message, OF_A_SIGNAL)], "mine")
+    assert orders.are_over
+    assert [type(said.message) for said in orders.ends] == [PositionOpened if requotes < 3 else OrderRejected]
+    first = next(at for at, said in enumerate(records) if isinstance(said.message, OrderRejected))
+    told = orders_of([said for said in records[: first + 1] if isinstance(said.message, OF_A_SIGNAL)], "mine")
+    assert not told.are_over, "what follows a requote is not known yet"
 
 
 def thrice_requoted() -> list[Fault]:
